@@ -1,0 +1,94 @@
+"""Train locomotion controllers on randomised MuJoCo robots, adapt them to new robots, replay what happened.
+
+Importing this package is cheap: the verbs below load what they need when they are first used. It also makes the
+environments known to Gymnasium, whichever of the two is imported first: `gymnasium.make("surefoot/Quadruped-Velocity-v0")`.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import adapt as adapt
+    from .api import evaluate as evaluate
+    from .api import list_robots as list_robots
+    from .api import make as make
+    from .api import make_vec as make_vec
+    from .api import record as record
+    from .api import replay as replay
+    from .api import train as train
+
+__version__ = "0.1.0"
+
+_VERBS = ("adapt", "evaluate", "list_robots", "make", "make_vec", "record", "replay", "train")
+
+__all__ = ["__version__", "adapt", "evaluate", "list_robots", "make", "make_vec", "record", "replay", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "replay":  # also a subpackage: see _Package
+        return importlib.import_module(".replay", __name__)
+    if name in _VERBS:
+        value = getattr(importlib.import_module(".api", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_VERBS})
+
+
+class _CallableModule(ModuleType):
+    """The subpackage `surefoot.replay`, which is called as the verb of the same name."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return importlib.import_module(".api", __name__).replay(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    """This module: importing the subpackage `replay` would otherwise hide the function `surefoot.replay`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "replay" and type(value) is ModuleType:
+            value.__class__ = _CallableModule
+        super().__setattr__(name, value)
+
+
+def _register_environments() -> None:
+    importlib.import_module(".envs.registration", __name__).register()
+
+
+class _RegisterWithGymnasium(MetaPathFinder):
+    """Registers our environments once Gymnasium, which finds no plugins by itself since 1.0, is imported."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "gymnasium":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            loader = spec.loader
+
+            def exec_module(module: ModuleType) -> None:
+                del loader.exec_module  # the instance's attribute, this function: the class's own is back
+                loader.exec_module(module)
+                _register_environments()
+
+            loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if __name__ == "surefoot":  # not where a tool executes this file under another name
+    sys.modules[__name__].__class__ = _Package
+    if "gymnasium" in sys.modules:
+        _register_environments()
+    else:
+        sys.meta_path.insert(0, _RegisterWithGymnasium())

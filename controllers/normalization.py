@@ -1,0 +1,57 @@
+"""Observation statistics as a part of the network: saved, loaded and exported with it."""
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
+
+
+class RunningNorm(nn.Module):
+    """Mean and variance of everything seen, merged batch by batch (Chan et al., 1979)."""
+
+    mean: torch.Tensor
+    var: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self, size: int, clip: float = 10.0):
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("var", torch.ones(size, dtype=torch.float64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+        self._cache: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def update(self, batch: torch.Tensor) -> None:
+        """Merge a batch (n, size)."""
+        batch = batch.double()
+        n = len(batch)
+        mean, var = batch.mean(0), batch.var(0, unbiased=False)
+        total = self.count + n
+        delta = mean - self.mean
+        self.var.copy_((self.var * self.count + var * n + delta**2 * self.count * n / total) / total)
+        self.mean += delta * n / total
+        self.count.copy_(total)
+        self._cache = None
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super()._load_from_state_dict(*args, **kwargs)
+        self._cache = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self._cache is None:
+            self._cache = self.mean.float(), (1.0 / torch.sqrt(self.var + 1e-8)).float()
+        mean, scale = self._cache
+        return ((x.float() - mean) * scale).clamp_(-self.clip, self.clip)
+
+
+class NormalizedExtractor(BaseFeaturesExtractor):
+    """SB3 features extractor: the flattened observation, normalised by statistics that it may share with others."""
+
+    def __init__(self, observation_space: spaces.Space, norm: RunningNorm | None = None):
+        size = get_flattened_obs_dim(observation_space)
+        super().__init__(observation_space, size)
+        self.norm = norm if norm is not None else RunningNorm(size)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        return self.norm(observations.flatten(1))

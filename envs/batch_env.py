@@ -1,0 +1,168 @@
+"""The vectorised core: N worlds of one robot on one task, with rewards, observations, variation and resets."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..robots import Robot, SurefootError, get_robot, unknown
+from .simulation import ContactForces, Simulation
+from .tasks import TASKS
+from .variation import Task, Variation
+
+
+class BatchEnv:
+    """N worlds. A world that ends is reset within the same step; what it showed last is in `final_observation`.
+
+    All arrays belong to the environment and are overwritten by the next step.
+
+    Attributes:
+        observation: (N, O). reward: (N,). terminated, truncated: (N,) bool.
+        terms: (N, T) reward terms by name, `task.terms`.
+        final_observation: (N, O), valid for the worlds in `ended`.
+        ended: ids of the worlds that ended in the last step, with `ended_return` and `ended_length`.
+        values: (N, K) parameter values (`table.names`).
+        diverged: number of worlds that blew up since the start.
+    """
+
+    def __init__(
+        self,
+        robot: str | Robot,
+        task: str,
+        num_envs: int,
+        *,
+        variation: Variation | None = None,
+        tasks: Task | list[Task] | None = None,
+        seed: int | None = None,
+        threads: int = 0,
+        config: Any = None,
+        contact_forces: ContactForces | None = None,
+        episode_steps: int | None = None,
+    ):
+        """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
+
+        `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
+        contact forces for speed.
+        """
+        robot = get_robot(robot) if isinstance(robot, str) else robot
+        if task not in TASKS:
+            raise unknown("task", task, TASKS)
+        if variation is not None and tasks is not None:
+            raise SurefootError("give either a variation or tasks, not both")
+        kind = TASKS[task]
+        self.robot, self.task_name, self.num_envs = robot, task, num_envs
+        self.variation = variation
+        self.rng = np.random.default_rng(seed)
+        self.simulation = Simulation(
+            robot,
+            num_envs,
+            threads=threads,
+            contact_forces=contact_forces or kind.contact_forces_of(robot.name),
+            max_delay=_longest_delay(robot, variation, tasks),
+        )
+        self.table = self.simulation.table
+        self.task = kind(self.simulation, self.rng, *(() if config is None else (config,)))
+        self.config = getattr(self.task, "config", None)
+        self.episode_steps = episode_steps or self.task.episode_steps
+        self.num_actions = self.simulation.model.nu
+        dtype = self.task.observation_dtype
+        self.observation = np.zeros((num_envs, self.task.observation_size), dtype)
+        self.final_observation = np.zeros_like(self.observation)
+        self.reward = np.zeros(num_envs, dtype)
+        self.terms = np.zeros((num_envs, len(self.task.terms)), dtype)
+        self.terminated, self.truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
+        self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
+        self.ended, self.ended_return, self.ended_length = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
+        if variation is not None:
+            variation.check(self.table)
+        if tasks is not None:
+            self.set_tasks(tasks)
+
+    @property
+    def values(self) -> np.ndarray:
+        return self.simulation.values
+
+    @property
+    def diverged(self) -> int:
+        return self.simulation.divergences
+
+    def set_tasks(self, tasks: Task | list[Task]) -> None:
+        """Give every world its task, now: parameters act from the next step on, in mid-episode too."""
+        rows = [tasks] * self.num_envs if isinstance(tasks, Task) else tasks
+        if len(rows) != self.num_envs:
+            raise SurefootError(f"{len(rows)} tasks for {self.num_envs} worlds: expected one for all or one for each")
+        everyone = np.arange(self.num_envs)
+        self.simulation.set_parameters(everyone, np.array([self.table.values(t.parameters) for t in rows]))
+        for i, task in enumerate(rows):
+            self.task.set_goal(everyone[i : i + 1], task)
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start every world anew; with `seed`, reproducibly. Returns the observation (N, O)."""
+        if seed is not None:
+            self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+        self._restart(np.arange(self.num_envs))
+        return self.observation
+
+    def stagger(self) -> None:
+        """Spread the worlds over the episode, so that their time limits do not fall into the same step."""
+        self.lengths[:] = self.rng.integers(0, self.episode_steps, self.num_envs)
+
+    def _restart(self, ids: np.ndarray) -> None:
+        if self.variation is not None:
+            self.simulation.set_parameters(ids, self.variation.sample(self.rng, len(ids), self.table))
+        self.task.reset(ids)
+        self.returns[ids] = 0.0
+        self.lengths[ids] = 0
+        self.observation[ids] = self.task.observe(ids)
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """One control step with actions (N, nu): observation, reward, terminated, truncated.
+
+        A world that diverged counts as terminated, with reward 0.
+        """
+        task, sim = self.task, self.simulation
+        task.act(actions)
+        sim.step()
+        self.reward[:] = task.evaluate(self.terms, self.terminated)
+        if sim.diverged.any():
+            self.terminated |= sim.diverged
+            self.reward[sim.diverged] = 0.0
+            self.terms[sim.diverged] = 0.0
+        self.observation[:] = task.observe(slice(None))
+        self.returns += self.reward
+        self.lengths += 1
+        np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)
+        self.truncated &= ~self.terminated
+        self.ended = np.flatnonzero(self.terminated | self.truncated)
+        if len(self.ended):
+            self.final_observation[self.ended] = self.observation[self.ended]
+            self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]
+            self._restart(self.ended)
+        return self.observation, self.reward, self.terminated, self.truncated
+
+
+def _longest_delay(robot: Robot, variation: Variation | None, tasks: Task | list[Task] | None) -> float:
+    """The longest actuator delay that a variation or tasks name, s."""
+    found: list[Any] = [0.0]
+    if variation is not None:
+        for term in variation.terms:
+            if term.key.split(".")[0] == "delay":
+                found += [*term.options, term.high]
+    for task in [tasks] if isinstance(tasks, Task) else tasks or []:
+        found += [v for k, v in task.parameters.items() if k.split(".")[0] == "delay"]
+    return max(v for v in found if isinstance(v, int | float))
+
+
+def configured(task: str, **options: Any) -> Any:
+    """The task's configuration with some fields changed; unknown names raise `SurefootError` with the nearest."""
+    from .tasks import VelocityConfig
+
+    if task != "velocity":
+        if options:
+            raise SurefootError(f"task {task!r} has no options, so {next(iter(options))!r} cannot be set")
+        return None
+    fields = {f.name for f in dataclasses.fields(VelocityConfig)}
+    for name in options:
+        if name not in fields:
+            raise unknown("option of task 'velocity'", name, fields)
+    return VelocityConfig(**options)

@@ -1,0 +1,172 @@
+"""`run`: forward locomotion exactly as Gymnasium's v5 environments define it, for all worlds at once.
+
+Observation, reward, termination and reset distribution follow gymnasium/envs/mujoco/{half_cheetah,hopper,walker2d,ant,
+humanoid}_v5.py with default arguments; `tests/envs/test_parity.py` compares them step by step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...robots import SurefootError
+from ..simulation import ContactForces, Simulation
+from ..variation import Task
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Constants of one robot's v5 task.
+
+    Attributes:
+        forward, control, contact, healthy: weights of the reward terms.
+        z, angle: open (planar robots, humanoid) or closed (ant) intervals in which the torso is healthy, m and rad.
+        reset_noise: half-width of the uniform start noise.
+        normal_velocity_noise: start velocities are normal instead of uniform.
+        max_contact_cost: clip of the humanoid's contact cost.
+    """
+
+    forward: float = 1.0
+    control: float = 0.1
+    contact: float = 0.0
+    healthy: float = 0.0
+    z: tuple[float, float] = (-np.inf, np.inf)
+    angle: tuple[float, float] = (-np.inf, np.inf)
+    reset_noise: float = 5e-3
+    normal_velocity_noise: bool = False
+    max_contact_cost: float = np.inf
+    episode_steps: int = 1000
+
+
+CONFIGS = {
+    "half_cheetah": RunConfig(control=0.1, reset_noise=0.1, normal_velocity_noise=True),
+    "hopper": RunConfig(control=1e-3, healthy=1.0, z=(0.7, np.inf), angle=(-0.2, 0.2)),
+    "walker2d": RunConfig(control=1e-3, healthy=1.0, z=(0.8, 2.0), angle=(-1.0, 1.0)),
+    "ant": RunConfig(
+        control=0.5, contact=5e-4, healthy=1.0, z=(0.2, 1.0), reset_noise=0.1, normal_velocity_noise=True
+    ),
+    "humanoid": RunConfig(
+        forward=1.25, control=0.1, contact=5e-7, healthy=5.0, z=(1.0, 2.0), reset_noise=1e-2, max_contact_cost=10.0
+    ),
+}
+
+
+class Run:
+    """Run forward as fast as possible. One instance drives all N worlds of a `Simulation`."""
+
+    observation_dtype = np.float64
+    command_names: tuple[str, ...] = ()
+
+    def __init__(self, sim: Simulation, rng: np.random.Generator):
+        self.sim, self.rng = sim, rng
+        self.name = sim.robot.name
+        if self.name not in CONFIGS:
+            raise SurefootError(f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: try 'velocity'")
+        self.config = CONFIGS[self.name]
+        self.episode_steps = self.config.episode_steps
+        self.dt = sim.robot.control_dt
+        self.terms = ("forward", "control", *(("survive",) if self.config.healthy else ()))
+        if self.config.contact:
+            self.terms += ("contact",)
+        n, model = sim.num_worlds, sim.model
+        self._start = sim.robot.home_qpos(model)
+        limits = model.actuator_ctrlrange
+        self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()
+        self._skip = 2 if self.name in ("ant", "humanoid") else 1
+        self._clip_velocity = self.name in ("hopper", "walker2d")
+        if self.name == "ant":  # Gymnasium measures the torso's xpos, which lags qpos by one substep
+            self._xpos = sim.batch.bind("xpos")[:, model.body(sim.robot.base).id, 0]
+        elif self.name == "humanoid":
+            self._xipos, self._cinert, self._cvel, self._motor = (
+                sim.batch.bind(f) for f in ("xipos", "cinert", "cvel", "qfrc_actuator")
+            )
+        self._x_before = np.zeros(n)
+        self.observation_size = self.observe(slice(0, 1)).shape[1]
+
+    @staticmethod
+    def contact_forces_of(robot: str) -> ContactForces:
+        """Which contact forces the robot's v5 task needs."""
+        return "exact" if robot in CONFIGS and CONFIGS[robot].contact else "none"
+
+    def set_goal(self, ids: np.ndarray, task: Task) -> None:
+        """`run` has no goal to set; names one that was given."""
+        for key in task.goal:
+            raise SurefootError(f"unknown goal {key!r}: task 'run' has no goals")
+
+    def reset(self, ids: np.ndarray) -> None:
+        """Start worlds `ids` near the nominal pose, with v5's noise."""
+        n, noise, nq, nv = len(ids), self.config.reset_noise, self.sim.model.nq, self.sim.model.nv
+        qpos = self._start + self.rng.uniform(-noise, noise, (n, nq))
+        if self.config.normal_velocity_noise:
+            qvel = noise * self.rng.standard_normal((n, nv))
+        else:
+            qvel = self.rng.uniform(-noise, noise, (n, nv))
+        self.sim.reset(ids, qpos, qvel)
+
+    def act(self, actions: np.ndarray) -> None:
+        """Write actions (N, nu) to the motors and remember where the robots were."""
+        self.sim.ctrl[:] = actions
+        self._x_before[:] = self._x()
+
+    def _x(self) -> np.ndarray:
+        if self.name == "ant":
+            return self._xpos
+        if self.name == "humanoid":
+            mass = self._mass()
+            return np.einsum("nb,nb->n", mass, self._xipos[:, :, 0]) / mass.sum(axis=1)
+        return self.sim.qpos[:, 0]
+
+    def _mass(self) -> np.ndarray:
+        per_world = self.sim.batch.expanded("body_mass")
+        return np.broadcast_to(self.sim.model.body_mass, self._xipos.shape[:2]) if per_world is None else per_world
+
+    def evaluate(self, terms: np.ndarray, terminated: np.ndarray) -> np.ndarray:
+        """After a step: write reward terms (N, terms) and terminated (N,); return the reward (N,), their sum."""
+        c, sim = self.config, self.sim
+        terms[:, 0] = c.forward * ((self._x() - self._x_before) / self.dt)
+        terms[:, 1] = -c.control * np.square(sim.ctrl).sum(axis=1)
+        if c.healthy:
+            healthy = self._healthy()
+            np.logical_not(healthy, out=terminated)
+            terms[:, 2] = c.healthy * healthy
+        else:
+            terminated[:] = False
+        if c.contact:
+            force = np.clip(sim.cfrc_ext, -1, 1) if self.name == "ant" else sim.cfrc_ext
+            terms[:, 3] = -np.minimum(c.contact * np.square(force).sum(axis=(1, 2)), c.max_contact_cost)
+        return terms.sum(axis=1)
+
+    def _healthy(self) -> np.ndarray:
+        c, qpos, qvel = self.config, self.sim.qpos, self.sim.qvel
+        if self.name == "ant":
+            finite = np.isfinite(qpos).all(axis=1) & np.isfinite(qvel).all(axis=1)
+            return finite & (qpos[:, 2] >= c.z[0]) & (qpos[:, 2] <= c.z[1])
+        if self.name == "humanoid":
+            return (qpos[:, 2] > c.z[0]) & (qpos[:, 2] < c.z[1])
+        z, angle = qpos[:, 1], qpos[:, 2]
+        healthy = (z > c.z[0]) & (z < c.z[1]) & (angle > c.angle[0]) & (angle < c.angle[1])
+        if self.name == "hopper":
+            healthy &= (np.abs(qpos[:, 2:]) < 100).all(axis=1) & (np.abs(qvel) < 100).all(axis=1)
+        return healthy
+
+    def observe(self, ids: np.ndarray | slice) -> np.ndarray:
+        """v5's observation of worlds `ids`, (n, observation_size)."""
+        sim = self.sim
+        n = len(sim.qpos[ids])
+        velocity = sim.qvel[ids]
+        parts = [sim.qpos[ids][:, self._skip :], np.clip(velocity, -10, 10) if self._clip_velocity else velocity]
+        if self.name == "ant":
+            parts.append(np.clip(sim.cfrc_ext[ids][:, 1:], -1, 1).reshape(n, -1))
+        elif self.name == "humanoid":
+            parts += [self._cinert[ids][:, 1:].reshape(n, -1), self._cvel[ids][:, 1:].reshape(n, -1)]
+            parts += [self._motor[ids][:, 6:], sim.cfrc_ext[ids][:, 1:].reshape(n, -1)]
+        return np.concatenate(parts, axis=1)
+
+    def command(self) -> np.ndarray:
+        """No commands, (N, 0)."""
+        return np.zeros((self.sim.num_worlds, 0))
+
+    actual = command
+
+    def contacts(self) -> np.ndarray:
+        """Feet are not named here, (N, 0)."""
+        return np.zeros((self.sim.num_worlds, 0), dtype=bool)

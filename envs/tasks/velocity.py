@@ -1,0 +1,253 @@
+"""`velocity`: follow a joystick command (vx, vy, yaw rate) with a quadruped.
+
+Numbers are those of MuJoCo Playground's Go1 joystick task unless said otherwise; the trot clock is mjbatch's idea. Every
+reward term is a function of `rewards.py`, weighted and logged by name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...robots import SurefootError, unknown
+from .. import rewards
+from ..simulation import ContactForces, Simulation
+from ..variation import Task
+
+COMMANDS = ("vx", "vy", "yaw")
+NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "joint": 0.03, "joint_velocity": 1.5}
+
+WEIGHTS = {
+    "tracking_lin_vel": 1.5,
+    "tracking_ang_vel": 0.75,
+    "gait": 1.0,
+    "pose": 0.5,
+    "orientation": -5.0,
+    "lin_vel_z": -0.5,
+    "ang_vel_xy": -0.05,
+    "dof_pos_limits": -1.0,
+    "action_rate": -0.01,
+    "energy": -0.001,
+    "feet_slip": -0.1,
+    "feet_clearance": -0.5,
+}
+
+
+@dataclass(frozen=True)
+class VelocityConfig:
+    """What is asked, and how hard the world makes it.
+
+    Attributes:
+        vx, vy, yaw: commands are drawn from [-value, value], m/s and rad/s.
+        active: probability that each of the three is on; otherwise it is zero.
+        mean_hold: commands are held for an exponential time of this mean, s.
+        weights: of the reward terms.
+        gait_frequency: of the trot clock, Hz.
+        push_interval, push_speed: mean seconds between pushes (0: none) and their largest horizontal speed, m/s.
+        noise: factor on Playground's observation noise (0: none).
+        min_height, min_up: the episode ends when the base is lower (m) or tilted further (z of its up axis).
+    """
+
+    vx: float = 1.5
+    vy: float = 0.8
+    yaw: float = 1.2
+    active: tuple[float, float, float] = (0.9, 0.25, 0.5)
+    mean_hold: float = 5.0
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    gait_frequency: float = 2.0
+    swing_height: float = 0.08
+    push_interval: float = 0.0
+    push_speed: float = 1.0
+    noise: float = 0.0
+    min_height: float = 0.12
+    min_up: float = 0.3
+    episode_seconds: float = 20.0
+
+
+class Velocity:
+    """Command tracking. One instance drives all N worlds of a `Simulation`.
+
+    Observation (float32): base linear and angular velocity in the base's frame, projected gravity, joint positions minus
+    home, joint velocities, last action, command, sine and cosine of the trot clock: 50 numbers for 12 joints.
+    """
+
+    observation_dtype = np.float32
+    command_names = COMMANDS
+
+    def __init__(self, sim: Simulation, rng: np.random.Generator, config: VelocityConfig | None = None):
+        self.sim, self.rng, self.config = sim, rng, config or VelocityConfig()
+        robot, model, n, c = sim.robot, sim.model, sim.num_worlds, self.config
+        if robot.control != "position" or len(robot.feet) != 4:
+            raise SurefootError(f"task 'velocity' needs a position-controlled quadruped, not {robot.name!r}: try 'run'")
+        for name in c.weights:
+            if name not in WEIGHTS:
+                raise unknown("reward term", name, WEIGHTS)
+        self.terms = tuple(c.weights)
+        self._weights = np.array([c.weights[t] for t in self.terms], dtype=np.float32)
+        self.dt = np.float32(robot.control_dt)
+        self.episode_steps = round(c.episode_seconds / robot.control_dt)
+        self.nu = nu = model.nu
+        self._home = robot.home_qpos(model).astype(np.float32)
+        self._scale = np.broadcast_to(np.asarray(robot.action_scale, dtype=np.float32), (nu,))
+        self.action_low, self.action_high = np.full(nu, -3.0, np.float32), np.full(nu, 3.0, np.float32)
+        middle, half = model.jnt_range[1:].mean(axis=1), 0.95 * np.ptp(model.jnt_range[1:], axis=1) / 2
+        self._soft_low, self._soft_high = (middle - half).astype(np.float32), (middle + half).astype(np.float32)
+        per_joint = np.ones(nu, np.float32)
+        per_joint[2::3] = 0.1  # the calf may move freely: Playground's 1, 1, .1
+        self._pose_weights = per_joint
+        self._limits = np.array([c.vx, c.vy, c.yaw], dtype=np.float32)
+        self._fixed = np.full((n, 3), np.nan, dtype=np.float32)
+        self._command = np.zeros((n, 3), np.float32)
+        self._phase = np.zeros(n, np.float32)
+        self._action, self._last_action = np.zeros((n, nu), np.float32), np.zeros((n, nu), np.float32)
+        self._sensors = sim.batch.bind("sensordata")
+        self._torque = sim.batch.bind("actuator_force")
+        self._q, self._v = np.zeros((n, model.nq), np.float32), np.zeros((n, model.nv), np.float32)
+        # Feet in the order front left, front right, rear left, rear right, or left and right swapped (the clock is symmetric).
+        self._linear, self._gravity = np.zeros((n, 3), np.float32), np.zeros((n, 3), np.float32)
+        self.observation_size = 9 + 3 * nu + 5
+        self._noise = np.zeros(self.observation_size, np.float32)
+        levels = (("velocity", 3), ("gyro", 3), ("gravity", 3), ("joint", nu), ("joint_velocity", nu))
+        self._noise[: 9 + 2 * nu] = c.noise * np.concatenate([np.full(k, NOISE[name]) for name, k in levels])
+
+    @staticmethod
+    def contact_forces_of(robot: str) -> ContactForces:
+        """Touch sensors are enough."""
+        return "none"
+
+    def set_goal(self, ids: np.ndarray, task: Task) -> None:
+        """Hold the command components that `task.goal` names; the others are drawn as usual."""
+        for key, value in task.goal.items():
+            if key not in COMMANDS:
+                raise unknown("goal of task 'velocity'", key, COMMANDS)
+            self._fixed[ids, COMMANDS.index(key)] = value
+
+    def reset(self, ids: np.ndarray) -> None:
+        """Start worlds `ids` near the home pose with a random heading, a small velocity and a new command."""
+        n, nu = len(ids), self.nu
+        qpos = np.repeat(self._home[None].astype(float), n, axis=0)
+        yaw = self.rng.uniform(-np.pi, np.pi, n)
+        qpos[:, 3], qpos[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
+        qpos[:, 7:] += self.rng.uniform(-0.1, 0.1, (n, nu))
+        qvel = np.zeros((n, self.sim.model.nv))
+        qvel[:, :6] = self.rng.uniform(-0.3, 0.3, (n, 6))
+        self.sim.reset(ids, qpos, qvel)
+        self._action[ids] = self._last_action[ids] = 0.0
+        self._phase[ids] = self.rng.uniform(0, 2 * np.pi, n)
+        self._draw_commands(ids)
+        self._read_state(ids)
+
+    def _draw_commands(self, ids: np.ndarray) -> None:
+        drawn = self.rng.uniform(-1, 1, (len(ids), 3)) * self._limits
+        drawn *= self.rng.random((len(ids), 3)) < self.config.active
+        fixed = self._fixed[ids]
+        self._command[ids] = np.where(np.isnan(fixed), drawn, fixed)
+
+    def act(self, actions: np.ndarray) -> None:
+        """Turn actions (N, nu) into servo targets; perhaps push."""
+        self._last_action[:] = self._action
+        self._action[:] = actions
+        np.multiply(self._action, self._scale, out=self.sim.ctrl)
+        self.sim.ctrl += self._home[7:]
+        c = self.config
+        if c.push_interval:
+            hit = np.flatnonzero(self.rng.random(self.sim.num_worlds) < self.dt / c.push_interval)
+            angle = self.rng.uniform(-np.pi, np.pi, len(hit))
+            speed = self.rng.uniform(0, c.push_speed, len(hit))
+            self.sim.qvel[hit, 0] += speed * np.cos(angle)
+            self.sim.qvel[hit, 1] += speed * np.sin(angle)
+
+    def _read_state(self, ids: np.ndarray | slice) -> None:
+        """Base velocity and gravity in the base's frame, from the current state of worlds `ids`."""
+        self._q[ids], self._v[ids] = self.sim.qpos[ids], self.sim.qvel[ids]
+        w, x, y, z = self._q[ids, 3:7].T
+        vx, vy, vz = self._v[ids, :3].T
+        wx, wy, wz, xx, yy, zz, xy, xz, yz = w * x, w * y, w * z, x * x, y * y, z * z, x * y, x * z, y * z
+        rows = (
+            (1 - 2 * (yy + zz), 2 * (xy + wz), 2 * (xz - wy)),  # the base's x axis in the world, then y and z
+            (2 * (xy - wz), 1 - 2 * (xx + zz), 2 * (yz + wx)),
+            (2 * (xz + wy), 2 * (yz - wx), 1 - 2 * (xx + yy)),
+        )
+        for axis, (rx, ry, rz) in enumerate(rows):
+            self._linear[ids, axis] = rx * vx + ry * vy + rz * vz
+            self._gravity[ids, axis] = -rz
+
+    def evaluate(self, terms: np.ndarray, terminated: np.ndarray) -> np.ndarray:
+        """After a step: write weighted terms (N, terms) and terminated (N,); return the reward (N,).
+
+        The reward is the terms' sum times dt, clipped at 0 as in Playground.
+        """
+        c, sim = self.config, self.sim
+        everyone = slice(None)
+        self._read_state(everyone)
+        self._phase += np.float32(2 * np.pi * c.gait_frequency) * self.dt
+        self._phase %= np.float32(2 * np.pi)
+        q, joint_velocity = self._q[:, 7:], self._v[:, 6:]
+        linear, angular, gravity, command = self._linear, self._v[:, 3:6], self._gravity, self._command
+        n = len(q)
+        feet = self._sensors.astype(np.float32)
+        foot_z, foot_velocity = feet[:, 2:12:3], feet[:, 12:24].reshape(n, 4, 3)[:, :, :2]
+        contact = feet[:, 24:28] > 0
+        moving = np.abs(command).max(axis=1) > 0.05
+        raw = {
+            "tracking_lin_vel": lambda: rewards.tracking(rewards.squared(linear[:, :2] - command[:, :2])),
+            "tracking_ang_vel": lambda: rewards.tracking(np.square(angular[:, 2] - command[:, 2])),
+            "gait": lambda: np.where(moving, rewards.trot_clock(contact, self._phase), contact.mean(axis=1)),
+            "pose": lambda: rewards.pose(q - self._home[7:], self._pose_weights),
+            "orientation": lambda: rewards.squared(gravity[:, :2]),
+            "lin_vel_z": lambda: np.square(linear[:, 2]),
+            "ang_vel_xy": lambda: rewards.squared(angular[:, :2]),
+            "dof_pos_limits": lambda: rewards.outside_limits(q, self._soft_low, self._soft_high),
+            "action_rate": lambda: rewards.squared(self._action - self._last_action),
+            "energy": lambda: rewards.power(self._torque, joint_velocity),
+            "feet_slip": lambda: rewards.foot_slip(foot_velocity, contact),
+            "feet_clearance": lambda: rewards.foot_clearance(
+                foot_z - sim.robot.foot_radius, foot_velocity, c.swing_height
+            ),
+        }
+        for i, name in enumerate(self.terms):
+            terms[:, i] = raw[name]()
+        terms *= self._weights
+        np.logical_or(gravity[:, 2] > -c.min_up, self._q[:, 2] < c.min_height, out=terminated)
+        reward = np.maximum(terms.sum(axis=1) * self.dt, 0.0)
+        hold = np.flatnonzero(self.rng.random(n) < self.dt / c.mean_hold)
+        if len(hold):
+            self._draw_commands(hold)
+        return reward
+
+    def observe(self, ids: np.ndarray | slice) -> np.ndarray:
+        """Observation of worlds `ids`, (n, observation_size) float32."""
+        nu = self.nu
+        linear = self._linear[ids]
+        out = np.empty((len(linear), self.observation_size), np.float32)
+        out[:, 0:3], out[:, 3:6], out[:, 6:9] = linear, self._v[ids, 3:6], self._gravity[ids]
+        np.subtract(self._q[ids, 7:], self._home[7:], out=out[:, 9 : 9 + nu])
+        out[:, 9 + nu : 9 + 2 * nu] = self._v[ids, 6:]
+        out[:, 9 + 2 * nu : 9 + 3 * nu] = self._action[ids]
+        out[:, 9 + 3 * nu : 12 + 3 * nu] = self._command[ids]
+        out[:, 12 + 3 * nu], out[:, 13 + 3 * nu] = np.sin(self._phase[ids]), np.cos(self._phase[ids])
+        if self.config.noise:
+            out += self.rng.uniform(-1, 1, out.shape).astype(np.float32) * self._noise
+        return out
+
+    def mirror(self) -> tuple[np.ndarray, np.ndarray]:
+        """Left-right mirror image of the observation: mirrored = sign * observation[index]."""
+        symmetry = self.sim.robot.symmetry
+        if symmetry is None:
+            raise SurefootError(f"robot {self.sim.robot.name!r} has no symmetry map")
+        nu, joints, flip = self.nu, np.array(symmetry.index), list(symmetry.sign)
+        index = [*range(9), *(9 + joints), *(9 + nu + joints), *(9 + 2 * nu + joints), *range(9 + 3 * nu, 14 + 3 * nu)]
+        sign = [1, -1, 1, -1, 1, -1, 1, -1, 1, *flip * 3, 1, -1, -1, -1, -1]
+        return np.array(index), np.array(sign, dtype=np.float32)
+
+    def command(self) -> np.ndarray:
+        """The current command, (N, 3)."""
+        return self._command
+
+    def actual(self) -> np.ndarray:
+        """What the command asks for, as measured: vx, vy in the base's frame and yaw rate, (N, 3)."""
+        return np.column_stack([self._linear[:, :2], self._v[:, 5]])
+
+    def contacts(self) -> np.ndarray:
+        """Which feet touch the ground, (N, 4) bool."""
+        return self._sensors[:, 24:28] > 0

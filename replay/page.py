@@ -1,0 +1,203 @@
+"""One self-contained HTML file that replays recordings in a browser: no server, no network, opens from disk.
+
+The page is `static/page.html` with style sheet, scripts and three.js put in. All bulk data (poses, series, meshes, three.js)
+is gzipped and base64-coded; the browser unpacks it. Everything named by people travels as JSON and is shown as text, never
+as HTML.
+"""
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from ..robots.errors import SurefootError
+from .files import replacing
+from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
+from .palette import colours
+from .recording import Recording
+
+_STATIC = Path(__file__).parent / "static"
+_THREE = Path(__file__).parent.parent / "assets" / "three"
+_SCRIPTS = ("data.js", "plots.js", "shapes.js", "scene.js", "player.js")  # joined in this order into one script
+
+
+class _Blob:
+    """Arrays one after the other, each described by where it is."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.meshes: dict[str, int] = {}  # content hash -> index: each mesh is stored once
+        self.mesh_list: list[dict[str, Any]] = []
+
+    def add(self, array: np.ndarray) -> dict[str, Any]:
+        content = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        content += bytes(-len(content) % 4)  # JavaScript wants its arrays aligned
+        reference = {"at": self.size, "type": array.dtype.name, "shape": array.shape}
+        self.parts.append(content)
+        self.size += len(content)
+        return reference
+
+    def add_quantised(self, values: np.ndarray) -> dict[str, Any]:
+        """values (..., 3) as uint16 between the lowest and the highest of each column."""
+        flat = values.reshape(len(values), -1)
+        low, span = flat.min(axis=0), np.maximum(np.ptp(flat, axis=0), 1e-9)
+        coded = np.round((flat - low) / span * 65535).astype(np.uint16).reshape(values.shape)
+        return {**self.add(coded), "low": _short(low), "span": _short(span)}
+
+    def add_mesh(self, vertices: np.ndarray, faces: np.ndarray) -> int:
+        key = hashlib.sha256(vertices.tobytes() + faces.tobytes()).hexdigest()
+        if key not in self.meshes:
+            self.meshes[key] = len(self.mesh_list)
+            index = faces.astype(np.uint16 if len(vertices) < 65536 else np.uint32)
+            self.mesh_list.append({"vertices": self.add_quantised(vertices), "faces": self.add(index)})
+        return self.meshes[key]
+
+
+def write_page(
+    path: str | Path,
+    recordings: Sequence[Recording],
+    *,
+    title: str,
+    summary: Mapping[str, Any] | None = None,
+    curves: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Write the page to `path`, whole or not at all.
+
+    Args:
+        path: the HTML file.
+        recordings: shown in step by time, in this order; label and colour as in `palette`. May be empty when there are curves
+            or a summary.
+        title: heading of the page.
+        summary: {"columns": [str], "rows": [[str | number]], "note": str}; a table, and a sentence below the title.
+        curves: [{"label", "x", "y", "xlabel", "ylabel"}]; curves with the same axis labels share a plot. Not-a-number
+            values are left out.
+
+    Raises `SurefootError` when there is nothing to show, a model does not compile, or the disk refuses.
+    """
+    if not recordings and not curves and not summary:
+        raise SurefootError(f"nothing to show in {str(path)!r}: expected recordings, curves or a summary")
+    blob = _Blob()
+    data = {
+        "title": title,
+        "summary": _summary(summary) if summary else None,
+        "curves": _curves(curves or [], [recording.label for recording in recordings]),
+        "recordings": [
+            _recording(recording, colour, blob)
+            for recording, colour in zip(recordings, colours([r.label for r in recordings]), strict=True)
+        ],
+        "meshes": blob.mesh_list,
+    }
+    fill = {
+        "title": html.escape(title),
+        "style": (_STATIC / "page.css").read_text("utf-8"),
+        "script": "\n".join((_STATIC / name).read_text("utf-8") for name in _SCRIPTS),
+        # "<" must not appear in JSON inside <script>: it could close the element or open a comment.
+        "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+        "blob": _pack(b"".join(blob.parts)),
+        "three-core": _pack((_THREE / "three.core.min.js").read_bytes()),
+        "three-module": _pack((_THREE / "three.module.min.js").read_bytes()),
+    }
+    template = (_STATIC / "page.html").read_text("utf-8")
+    page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: fill[match[1]], template)  # one pass: nothing filled in is filled again
+    with replacing(path) as temporary:
+        temporary.write_text(page, "utf-8")
+
+
+def _pack(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+
+
+def _short(values: np.ndarray) -> list[float]:
+    """Numbers for JSON with 7 significant digits: a ten-thousandth of what uint16 resolves."""
+    return [float(f"{v:.7g}") for v in np.ravel(values)]
+
+
+def _recording(recording: Recording, colour: tuple[str, str], blob: _Blob) -> dict[str, Any]:
+    model = recording.compile()
+    rows = frame_rows(recording)
+    bodies = moving_bodies(model)
+    positions, quaternions = body_poses(model, recording.qpos[rows])
+    geoms = visible_geoms(model)
+    known: dict[tuple[int, int], int] = {}
+    for geom in geoms:
+        if geom["type"] == "mesh":
+            key = (int(model.geom_type[geom["geom"]]), int(model.geom_dataid[geom["geom"]]))
+            if key not in known:
+                known[key] = blob.add_mesh(*triangles(model, geom["geom"]))
+            geom["mesh"] = known[key]
+        del geom["geom"]
+    series = {
+        "reward of a step": recording.reward,
+        "return of the episode so far": _return(recording),
+        "mean absolute actuator force": np.abs(recording.force).mean(axis=1) if model.nu else recording.reward * 0,
+        **{f"reward term: {name}": values for name, values in recording.terms.items()},
+    }
+    return {
+        "robot": recording.robot,
+        "task": recording.task,
+        "label": recording.label,
+        "colour": colour,
+        "parameters": dict(recording.parameters),
+        "base": mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, recording.base),
+        "bodies": [{"id": int(b), "name": model.body(b).name} for b in bodies],
+        "geoms": geoms,
+        "times": blob.add(recording.times[rows].astype(np.float32)),
+        "done": blob.add(recording.done[rows]),
+        "position": blob.add_quantised(positions[:, bodies]),
+        "quaternion": blob.add(np.round(quaternions[:, bodies] * 32767).astype(np.int16)),
+        "series": [{"name": n, "values": blob.add(v[rows].astype(np.float32))} for n, v in series.items()],
+        "commandNames": recording.command_names,
+        "command": blob.add(recording.command[rows]),
+        "actual": blob.add(recording.actual[rows]),
+        "footNames": recording.foot_names,
+        "contact": blob.add(recording.contact[rows].astype(np.uint8)),
+    }
+
+
+def _return(recording: Recording) -> np.ndarray:
+    """Sum of rewards since the episode began, (T,)."""
+    total = np.cumsum(recording.reward, dtype=np.float64)
+    starts = np.searchsorted(recording.episode, recording.episode)  # row at which each row's episode began
+    return total - total[starts] + recording.reward[starts]
+
+
+def _summary(summary: Mapping[str, Any]) -> dict[str, Any]:
+    def cell(value: Any) -> str:
+        return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+    columns = [str(column) for column in summary.get("columns", ())]
+    rows = [[cell(value) for value in row] for row in summary.get("rows", ())]
+    if any(len(row) != len(columns) for row in rows):
+        raise SurefootError(f"summary table: rows have {[len(row) for row in rows]} cells, expected {len(columns)}")
+    return {"columns": columns, "rows": rows, "note": str(summary.get("note") or "")}
+
+
+def _curves(curves: Sequence[Mapping[str, Any]], recorded: Sequence[str]) -> list[dict[str, Any]]:
+    """Curves ready for JSON; one with a recording's label has the recording's colour."""
+    labels = list(dict.fromkeys([*recorded, *(str(curve["label"]) for curve in curves)]))
+    colour = dict(zip(labels, colours(labels), strict=True))
+    ready = []
+    for curve in curves:
+        x, y = np.asarray(curve["x"], float), np.asarray(curve["y"], float)
+        if x.ndim != 1 or x.shape != y.shape:
+            raise SurefootError(f"curve {curve['label']!r}: x has shape {x.shape} and y {y.shape}, expected (n,) both")
+        finite = np.isfinite(x) & np.isfinite(y)
+        label = str(curve["label"])
+        ready.append({
+            "label": label,
+            "x": _short(x[finite]),
+            "y": _short(y[finite]),
+            "xlabel": str(curve.get("xlabel") or ""),
+            "ylabel": str(curve.get("ylabel") or ""),
+            "colour": colour[label],
+        })
+    return ready

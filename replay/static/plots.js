@@ -1,0 +1,182 @@
+// Small plots on canvas: lines over time in step with the timeline, a gait diagram, and curves of their own axes.
+
+const MARGIN = { left: 46, right: 10, top: 6, bottom: 20 };
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) key === "class" ? (node.className = value) : node.setAttribute(key, value);
+  node.append(...children); // strings become text, never HTML
+  return node;
+}
+
+function ticks(low, high, count) {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * power >= rough) * power;
+  const first = Math.ceil(low / step - 1e-9), found = [];
+  for (let i = first; i * step <= high + step * 1e-6; i++) found.push(i * step);
+  return found;
+}
+
+const short = (v) => {
+  const size = Math.abs(v);
+  if (size >= 1e6) return +(v / 1e6).toPrecision(3) + " M";
+  if (size >= 1e4) return +(v / 1e3).toPrecision(3) + " k";
+  return String(size >= 100 ? +v.toFixed(0) : +v.toPrecision(3));
+};
+
+// Frame, title, legend and canvas; `paint(context, width, height)` draws. Returns { node, draw, area, legend }.
+function frame(title, height, paint) {
+  const canvas = make("canvas"), area = make("div", { class: "area" }, canvas), legend = make("ul", { class: "legend" });
+  const header = make("header", {}, make("h2", {}, title), legend), node = make("div", { class: "plot" }, header, area);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", title);
+  function draw() {
+    const width = area.clientWidth, ratio = devicePixelRatio || 1;
+    if (!width) return;
+    canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + "px";
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    context.font = "11.5px system-ui, sans-serif";
+    paint(context, width, height);
+  }
+  return { node, draw, area, legend };
+}
+
+// The key of a line, with room for its value at the cursor.
+function key(label, colour, dashed) {
+  const value = make("span"), item = make("li", dashed ? { class: "dashed" } : {}, make("i"), label + " ", value);
+  item.recolour = () => item.style.setProperty("--colour", colour ? shade(colour) : style("--ink"));
+  item.recolour();
+  item.readout = value;
+  return item;
+}
+
+function axes(context, width, height, [x0, x1], [y0, y1], xlabel) {
+  const { left, right, top, bottom } = MARGIN;
+  const x = (v) => left + ((v - x0) / (x1 - x0)) * (width - left - right);
+  const y = (v) => height - bottom - ((v - y0) / (y1 - y0)) * (height - top - bottom);
+  context.lineWidth = 1;
+  context.strokeStyle = style("--grid"); context.fillStyle = style("--quiet");
+  context.textAlign = "right"; context.textBaseline = "middle";
+  for (const v of ticks(y0, y1, 4)) {
+    context.beginPath(); context.moveTo(left, y(v)); context.lineTo(width - right, y(v)); context.stroke();
+    context.fillText(short(v), left - 6, y(v));
+  }
+  context.textBaseline = "alphabetic";
+  const room = width - right - context.measureText(xlabel).width - 24;
+  for (const v of ticks(x0, x1, Math.max(2, Math.floor(width / 90)))) {
+    context.textAlign = x(v) < left + 8 ? "left" : "center";
+    if (x(v) < room) context.fillText(short(v), x(v), height - 5);
+  }
+  context.textAlign = "right";
+  context.fillText(xlabel, width - right, height - 5);
+  context.strokeStyle = style("--line");
+  context.strokeRect(left, top, width - left - right, height - top - bottom);
+  return { x, y };
+}
+
+// lines: [{ label, colour ([light, dark] or null for ink), dashed, x, y, breaks (optional, truthy where a line ends) }]
+function extent(arrays, pad) {
+  let low = Infinity, high = -Infinity;
+  for (const array of arrays) for (const v of array) { if (v < low) low = v; if (v > high) high = v; }
+  if (low > high) return [0, 1];
+  const span = high - low || Math.abs(high) || 1;
+  return high === low || pad ? [low - (pad || 0.05) * span, high + (pad || 0.05) * span] : [low, high];
+}
+
+function linePlot({ title, lines, xlabel, height = 108, xrange, onSeek }) {
+  let scale = null, xs = null;
+  const plot = frame(title, height, (context, width) => {
+    xs = xrange || extent(lines.map((l) => l.x), 0);
+    scale = axes(context, width, height, xs, extent(lines.map((l) => l.y), 0.06), xlabel);
+    context.save();
+    context.beginPath();
+    context.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
+    context.clip();
+    for (const { colour, dashed, x, y, breaks } of lines) {
+      context.strokeStyle = context.fillStyle = colour ? shade(colour) : style("--ink");
+      context.lineWidth = dashed ? 1.5 : 1.75; context.lineJoin = "round";
+      context.setLineDash(dashed ? [5, 4] : []);
+      context.beginPath();
+      for (let i = 0; i < x.length; i++) context[i && !breaks?.[i - 1] ? "lineTo" : "moveTo"](scale.x(x[i]), scale.y(y[i]));
+      context.stroke();
+      if (x.length < 30 && !xrange) for (let i = 0; i < x.length; i++) { context.beginPath(); context.arc(scale.x(x[i]), scale.y(y[i]), 2.5, 0, 7); context.fill(); }
+    }
+    context.restore();
+  });
+  let keys = [];
+  function setLines(next) {
+    lines = next;
+    keys = lines.map((l) => key(l.label, l.colour, l.dashed));
+    plot.legend.replaceChildren(...keys);
+  }
+  setLines(lines);
+  const cursor = make("div", { class: "cursor" });
+  if (onSeek) seekable(plot, cursor, () => scale && { scale, xs }, onSeek);
+  function at(t) { // cursor and values at time t
+    if (!scale) return;
+    cursor.style.left = scale.x(Math.min(t, xs[1])) + "px";
+    lines.forEach((l, i) => { if (l.x.length) keys[i].readout.textContent = short(l.y[rowAt({ times: l.x }, t)]); });
+  }
+  return { ...plot, setLines, at: onSeek ? at : () => {}, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
+}
+
+function seekable({ area }, cursor, state, onSeek) {
+  area.append(cursor);
+  area.classList.add("seekable");
+  const seek = (event) => {
+    const now = state();
+    if (!now) return;
+    const inside = (event.clientX - area.getBoundingClientRect().left - MARGIN.left) / (area.clientWidth - MARGIN.left - MARGIN.right);
+    onSeek(now.xs[0] + inside * (now.xs[1] - now.xs[0]));
+  };
+  area.addEventListener("pointerdown", (event) => { area.setPointerCapture(event.pointerId); seek(event); });
+  area.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
+}
+
+// Which feet touch the ground, in the seconds around the cursor: a bar while a foot stands.
+function gaitPlot(recordings, onSeek) {
+  const walking = recordings.filter((r) => r.footNames.length), window_ = 4, row = 11, gap = 8;
+  const height = MARGIN.top + MARGIN.bottom + walking.reduce((sum, r) => sum + r.footNames.length * row + gap, -gap);
+  const end = Math.max(...walking.map((r) => r.duration));
+  let now = 0, xs = [0, window_];
+  const plot = frame("Feet on the ground", height, (context, width) => {
+    const start = Math.max(0, Math.min(now - window_ / 2, end - window_));
+    xs = [start, start + window_];
+    const { left, right, bottom } = MARGIN, x = (t) => left + ((t - xs[0]) / window_) * (width - left - right);
+    let y = MARGIN.top;
+    context.textBaseline = "middle";
+    for (const r of walking) {
+      const feet = r.footNames.length, first = rowAt(r, xs[0]), last = rowAt(r, xs[1]);
+      r.footNames.forEach((name, f) => {
+        context.textAlign = "right"; context.fillStyle = style("--quiet");
+        context.font = "10px system-ui, sans-serif";
+        context.fillText(abbreviate(name), left - 6, y + row / 2);
+        context.fillStyle = style("--grid"); context.fillRect(left, y + row / 2, width - left - right, 1);
+        context.fillStyle = shade(r.colour);
+        for (let k = first; k < last; k++) {
+          if (!r.contact[k * feet + f]) continue;
+          const a = Math.max(left, x(r.times[k])), b = Math.min(width - right, x(r.times[k + 1]));
+          if (b > a) context.fillRect(a, y + 1, b - a + 0.3, row - 3);
+        }
+        y += row;
+      });
+      y += gap;
+    }
+    context.font = "11.5px system-ui, sans-serif"; context.fillStyle = style("--quiet"); context.textBaseline = "alphabetic";
+    for (const t of ticks(xs[0], xs[1], 4)) { context.textAlign = x(t) < left + 8 ? "left" : "center"; if (x(t) < width - 90) context.fillText(short(t), x(t), height - 5); }
+    context.textAlign = "right"; context.fillText("time (s)", width - right, height - 5);
+    cursor.style.left = x(now) + "px";
+  });
+  const cursor = make("div", { class: "cursor" });
+  seekable(plot, cursor, () => ({ xs }), onSeek);
+  const keys = walking.map((r) => key(r.label, r.colour));
+  plot.legend.append(...keys);
+  return { ...plot, at(t) { now = t; plot.draw(); }, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
+}
+
+// front_left_foot -> FL: initials of what is left when the word foot is taken away.
+const abbreviate = (name) => {
+  const words = name.split(/[_\s.]+/).filter((w) => w && !/^(foot|geom)$/i.test(w));
+  return words.length > 1 ? words.map((w) => w[0].toUpperCase()).join("") : (words[0] || name).slice(0, 6);
+};

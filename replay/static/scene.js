@@ -1,0 +1,180 @@
+// The 3-D view: one robot a recording, side by side in views of their own or together as ghosts, and a camera to orbit.
+
+// Returns { draw(t), resize(), repaint(), setMode(mode), focus(i), reset(), follow }. Throws where WebGL is missing.
+function buildScene(canvas, recordings, meshes, buffer, changed) {
+  const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
+  renderer.shadowMap.enabled = true;
+  renderer.setScissorTest(true);
+  const scene = new THREE.Scene(), camera = new THREE.PerspectiveCamera(38, 1, 0.02, 200);
+  camera.up.set(0, 0, 1);
+  const sky = new THREE.HemisphereLight(0xffffff, 0x8a8d90, 1.7), sun = new THREE.DirectionalLight(0xffffff, 2.1);
+  sun.castShadow = true;
+  sun.shadow.mapSize.set(1024, 1024);
+  sun.shadow.normalBias = 0.01;
+  scene.add(sky, sun, sun.target);
+  scene.fog = new THREE.Fog(0, 1, 2);
+
+  const geometryOf = geometryMaker(meshes, buffer);
+  const robots = recordings.map((recording) => {
+    const robot = buildRobot(recording, geometryOf);
+    const speed = ["vx", "vy"].map((name) => recording.commandNames.indexOf(name));
+    if (speed.every((c) => c >= 0) && recording.baseColumn >= 0) robot.speed = speed;
+    scene.add(robot.moving, robot.still);
+    return robot;
+  });
+  place(0);
+  // All robots are seen at one scale: that of the largest.
+  const size = Math.max(0.2, ...robots.map((robot) => {
+    const box = new THREE.Box3().setFromObject(robot.moving);
+    return box.isEmpty() ? 0.2 : box.getSize(new THREE.Vector3()).length() / 2;
+  }));
+  const square = size < 0.7 ? 0.25 : 1, ground = buildGround(square);
+  scene.add(ground);
+  for (const robot of robots) if (robot.speed) {
+    robot.arrows = [buildArrow(size * 0.022), buildArrow(size * 0.03)]; // commanded, actual
+    scene.add(...robot.arrows);
+  }
+  Object.assign(sun.shadow.camera, { left: -3 * size, right: 3 * size, top: 3 * size, bottom: -3 * size, near: 0.1, far: 20 * size });
+  scene.fog.near = 8 * size; scene.fog.far = 34 * size;
+  camera.far = 60 * size;
+
+  const START = { azimuth: -1.05, elevation: 0.3, distance: 3.7 * size };
+  const orbit = { ...START, pan: new THREE.Vector3() };
+  let mode = recordings.length > 1 ? "side" : "ghosts", focus = 0, held = null;
+
+  function place(t) {
+    robots.forEach((robot, i) => {
+      const recording = recordings[i];
+      robot.bodies.forEach((body, b) => {
+        const { position, quaternion: [w, x, y, z] } = poseAt(recording, b, t);
+        body.position.set(...position);
+        body.quaternion.set(x, y, z, w);
+      });
+      if (!robot.arrows) return;
+      const k = rowAt(recording, t), count = recording.commandNames.length, [cx, cy] = robot.speed;
+      const { position: [x, y, z], quaternion: q } = poseAt(recording, recording.baseColumn, t);
+      const heading = Math.atan2(2 * (q[0] * q[3] + q[1] * q[2]), 1 - 2 * (q[2] * q[2] + q[3] * q[3]));
+      [recording.command, recording.actual].forEach((array, a) => {
+        const vx = array[k * count + cx], vy = array[k * count + cy];
+        robot.arrows[a].point([x, y, z + size * (0.5 + 0.09 * a)], heading + Math.atan2(vy, vx), Math.hypot(vx, vy) * size);
+      });
+    });
+  }
+
+  function repaint() {
+    scene.background = new THREE.Color(style("--sky"));
+    scene.fog.color = scene.background;
+    sky.intensity = dark.matches ? 1.25 : 1.9;
+    ground.paint();
+    for (const [i, robot] of robots.entries()) {
+      robot.tint();
+      robot.arrows?.[0].material.color.set(style("--ink"));
+      robot.arrows?.[1].material.color.copy(roleColour(recordings[i].colour));
+    }
+  }
+
+  // Rectangles [x, y, width, height] of the views in pixels from the top left.
+  function views() {
+    const width = canvas.clientWidth, height = canvas.clientHeight, n = recordings.length;
+    if (mode === "ghosts" || n === 1) return [[0, 0, width, height]];
+    const columns = width < 560 ? 1 : Math.min(n, n === 4 ? 2 : 3), rows = Math.ceil(n / columns);
+    const w = width / columns, h = height / rows;
+    const gap = 2; // between views, where the page's own colour shows
+    return recordings.map((_, i) => [(i % columns) * w, Math.floor(i / columns) * h, w - gap, h - gap]);
+  }
+
+  function drawView([x, y, width, height], seen, t) {
+    const together = mode === "ghosts";
+    robots.forEach((robot, i) => {
+      const shown = together || i === seen, ghost = together && i !== seen;
+      robot.moving.visible = shown;
+      robot.still.visible = i === seen;
+      if (!shown || ghost) for (const arrow of robot.arrows || []) arrow.visible = false;
+      for (const material of robot.materials) {
+        material.opacity = material.alpha * (ghost ? 0.35 : 1);
+        material.transparent = material.opacity < 1;
+        }
+      robot.moving.traverse((o) => { if (o.isMesh) o.castShadow = !ghost; });
+    });
+    const at = api.follow ? targetAt(recordings[seen], t) : held[seen];
+    const target = new THREE.Vector3(...at).add(orbit.pan), { azimuth, elevation, distance } = orbit;
+    // A narrow view shows less to the sides: stand further back.
+    const back = distance * Math.max(1, 1.15 / (width / height));
+    camera.position.set(Math.cos(azimuth) * Math.cos(elevation), Math.sin(azimuth) * Math.cos(elevation), Math.sin(elevation)).multiplyScalar(back).add(target);
+    camera.position.z = Math.max(camera.position.z, robots[seen].height + 0.03);
+    camera.lookAt(target);
+    camera.aspect = width / height;
+    camera.updateProjectionMatrix();
+    sun.target.position.copy(target);
+    sun.position.set(-2.2, -3.2, 7).multiplyScalar(size).add(target);
+    ground.position.set(Math.round(target.x / (2 * square)) * 2 * square, Math.round(target.y / (2 * square)) * 2 * square, robots[seen].height);
+    ground.visible = recordings[seen].geoms.some(isGround) || !robots[seen].still.children.length;
+    const bottom = canvas.clientHeight - y - height;
+    renderer.setViewport(x, bottom, width, height);
+    renderer.setScissor(x, bottom, width, height);
+    renderer.render(scene, camera);
+  }
+
+  const api = {
+    follow: true,
+    views,
+    square,
+    get mode() { return mode; },
+    get focused() { return focus; },
+    draw(t) {
+      const rectangles = views();
+      rectangles.forEach((rectangle, i) => {
+        place(t); // also shows again the arrows that the view before has hidden
+        drawView(rectangle, mode === "ghosts" ? focus : i, t);
+      });
+    },
+    resize() { renderer.setSize(canvas.clientWidth, canvas.clientHeight, false); },
+    setQuality(ratio, shadows) { renderer.setPixelRatio(ratio); sun.castShadow = shadows; api.resize(); },
+    repaint,
+    setMode(next) { mode = next; changed(); },
+    setFocus(i) { focus = i; changed(); },
+    setFollow(on, t) { api.follow = on; held = recordings.map((r) => targetAt(r, t)); changed(); },
+    reset() { Object.assign(orbit, START); orbit.pan.set(0, 0, 0); changed(); },
+  };
+  listen(canvas, orbit, size, changed);
+  api.setQuality(Math.min(2, devicePixelRatio || 1), true);
+  repaint();
+  return api;
+}
+
+// Drag turns, Shift or right or middle drag moves, wheel or pinch zooms.
+function listen(canvas, orbit, size, changed) {
+  const pointers = new Map();
+  let spread = 0;
+  const zoom = (factor) => { orbit.distance = Math.min(20 * size, Math.max(1.2 * size, orbit.distance * factor)); };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    spread = 0;
+  });
+  const release = (event) => { pointers.delete(event.pointerId); spread = 0; };
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener("pointermove", (event) => {
+    const before = pointers.get(event.pointerId);
+    if (!before) return;
+    const dx = event.clientX - before[0], dy = event.clientY - before[1];
+    pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (pointers.size === 2) {
+      const [a, b] = [...pointers.values()], now = Math.hypot(a[0] - b[0], a[1] - b[1]);
+      if (spread) zoom(spread / now);
+      spread = now;
+    } else if (event.shiftKey || event.buttons > 1) {
+      const scale = orbit.distance / canvas.clientHeight, s = Math.sin(orbit.azimuth), c = Math.cos(orbit.azimuth);
+      orbit.pan.x += (dx * s - dy * c * Math.sin(orbit.elevation)) * scale;
+      orbit.pan.y += (-dx * c - dy * s * Math.sin(orbit.elevation)) * scale;
+      orbit.pan.z += dy * Math.cos(orbit.elevation) * scale;
+    } else {
+      orbit.azimuth -= dx * 0.008;
+      orbit.elevation = Math.min(1.5, Math.max(-0.1, orbit.elevation + dy * 0.006));
+    }
+    changed();
+  });
+  canvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(event.deltaY * 0.0012)); changed(); }, { passive: false });
+}

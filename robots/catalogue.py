@@ -1,0 +1,21 @@
+"""The robots that come with Surefoot, by name.
+
+Importing this loads no model: a `Robot` is a description, and its model file is read (or downloaded) when it is compiled.
+"""
+
+from .errors import unknown
+from .go1 import GO1
+from .gym_robots import ANT, HALF_CHEETAH, HOPPER, HUMANOID, WALKER2D
+from .quadruped import QUADRUPED
+from .robot import Robot
+
+ROBOTS: dict[str, Robot] = {
+    robot.name: robot for robot in (HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, QUADRUPED, GO1)
+}
+
+
+def get_robot(name: str) -> Robot:
+    """The robot of this name. Raises `SurefootError` with the nearest names for any other."""
+    if name not in ROBOTS:
+        raise unknown("robot", name, ROBOTS)
+    return ROBOTS[name]

@@ -1,0 +1,19 @@
+"""The one exception that means "the input is wrong", and the nearest-name hint that goes with it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SurefootError(ValueError):
+    """Bad input, told in one line: the value, what was expected, the nearest valid choice.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> SurefootError:
+    """Error for a name that is not among `choices`, with the nearest ones first."""
+    choices = list(choices)
+    near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(choices)[:40])}"
+    return SurefootError(f"unknown {kind} {name!r}: {hint}")

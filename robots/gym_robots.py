@@ -1,0 +1,77 @@
+"""Gymnasium's v5 locomotion robots, from the model files of the installed package, unchanged.
+
+Control periods are Gymnasium's frame_skip times the model's time step. One thing is added to every actuator: a history
+buffer (`nsample`), so that `actuator_delay` can differ between worlds; with the nominal delay of 0 s it is never read.
+"""
+
+from pathlib import Path
+
+import gymnasium
+import mujoco
+
+from .robot import Robot, Symmetry
+
+ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
+
+
+def spec_from(file: str):
+    """A function that loads `file` of Gymnasium's assets as a fresh spec."""
+
+    def make_spec() -> mujoco.MjSpec:
+        return mujoco.MjSpec.from_file(str(ASSETS / file))
+
+    return make_spec
+
+
+HALF_CHEETAH = Robot(
+    name="half_cheetah",
+    make_spec=spec_from("half_cheetah.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.05,  # 5 x 0.01 s
+    groups={"back_leg": ("bthigh", "bshin", "bfoot"), "front_leg": ("fthigh", "fshin", "ffoot")},
+    camera=(4.0, 90.0, -10.0),
+)
+HOPPER = Robot(
+    name="hopper",
+    make_spec=spec_from("hopper.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.008,  # 4 x 0.002 s
+    camera=(3.5, 90.0, -10.0),
+)
+WALKER2D = Robot(
+    name="walker2d",
+    make_spec=spec_from("walker2d_v5.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.008,  # 4 x 0.002 s
+    groups={
+        "right_leg": ("thigh_joint", "leg_joint", "foot_joint"),
+        "left_leg": ("thigh_left_joint", "leg_left_joint", "foot_left_joint"),
+    },
+    symmetry=Symmetry((3, 4, 5, 0, 1, 2), (1.0,) * 6),
+    camera=(4.0, 90.0, -10.0),
+)
+ANT = Robot(
+    name="ant",
+    make_spec=spec_from("ant.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.05,  # 5 x 0.01 s
+    groups={
+        "front_left": ("hip_1", "ankle_1"),
+        "front_right": ("hip_2", "ankle_2"),
+        "back_left": ("hip_3", "ankle_3"),
+        "back_right": ("hip_4", "ankle_4"),
+    },
+    camera=(5.0, 120.0, -25.0),
+)
+HUMANOID = Robot(
+    name="humanoid",
+    make_spec=spec_from("humanoid.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.015,  # 5 x 0.003 s
+    camera=(4.5, 120.0, -15.0),
+)

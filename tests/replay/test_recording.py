@@ -1,0 +1,220 @@
+"""Recordings come back bit for bit, and whatever is not a recording is refused in one line."""
+
+import dataclasses
+import errno
+import json
+
+import mujoco
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from surefoot.replay import Recording, load_many, pack_model
+from surefoot.robots import SurefootError, get_robot
+
+NAME = "x.recording.npz"
+
+
+def assert_same(a: Recording, b: Recording) -> None:
+    for field in dataclasses.fields(Recording):
+        left, right = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(left, np.ndarray):
+            assert left.dtype == right.dtype and left.tobytes() == right.tobytes(), field.name
+        elif field.name == "terms":
+            assert {k: v.tobytes() for k, v in left.items()} == {k: v.tobytes() for k, v in right.items()}
+        else:
+            assert left == right, field.name
+
+
+def one_line(error: pytest.ExceptionInfo) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_round_trip_is_bit_equal(before, tmp_path):
+    path = tmp_path / "deep" / NAME
+    before.save(path)
+    assert_same(before, Recording.load(path))
+    assert [p.name for p in path.parent.iterdir()] == [NAME]  # no temporary file stays
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    steps=st.integers(1, 5),
+    sizes=st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 4), st.integers(0, 4)),
+    text=st.text(max_size=12),
+    term_names=st.lists(st.text(max_size=6), max_size=3, unique=True),
+    seed=st.integers(0, 99),
+)
+def test_round_trip_of_any_shape(tmp_path_factory, steps, sizes, text, term_names, seed):
+    nq, nv, nu, c, f = sizes
+    rng = np.random.default_rng(seed)
+    draw = lambda *shape: rng.normal(size=(steps, *shape)).astype(np.float32)  # noqa: E731
+    recording = Recording(
+        robot=text, task=text, label=text, dt=0.02, model=b"any bytes", base=text,
+        qpos=draw(nq), qvel=draw(nv), action=draw(nu), force=draw(nu), reward=draw(), done=rng.integers(0, 3, steps),
+        command=draw(c), actual=draw(c), command_names=tuple(f"c{i}" for i in range(c)),
+        contact=draw(f) > 0, foot_names=tuple(f"f{i}" for i in range(f)),
+        terms={name: draw() for name in term_names}, parameters={text: 1.5},
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("shapes") / NAME
+    recording.save(path)
+    assert_same(recording, Recording.load(path))
+
+
+def test_truncated_anywhere_is_refused(before, tmp_path):
+    path = tmp_path / NAME
+    before.save(path)
+    whole = path.read_bytes()
+    for share in (0.0, 0.001, 0.1, 0.5, 0.9, 0.999):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(SurefootError) as error:
+            Recording.load(path)
+        assert str(path) in one_line(error) and "expected" in one_line(error)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(SurefootError):
+        Recording.load(path)
+
+
+def test_flipped_bytes_are_refused_or_harmless(before, tmp_path):
+    path = tmp_path / NAME
+    before.save(path)
+    whole = bytearray(path.read_bytes())
+    for at in np.linspace(0, len(whole) - 1, 60).astype(int):
+        damaged = whole.copy()
+        damaged[at] ^= 0x5A
+        path.write_bytes(damaged)
+        try:
+            assert_same(before, Recording.load(path))  # e.g. a date inside the zip
+        except SurefootError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"PK\x03\x04" + b"\0" * 60, b"\x93NUMPY\x01\x00", b"\x80\x04N."], ids=str
+)
+def test_other_files_are_refused(content, tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(content)
+    with pytest.raises(SurefootError) as error:
+        Recording.load(path)
+    assert NAME in one_line(error)
+
+
+def test_bare_arrays_and_other_npz_are_refused(tmp_path):
+    path = tmp_path / NAME
+    for write in (lambda f: np.save(f, np.arange(3)), lambda f: np.savez(f, a=1), lambda f: np.savez(f, header=np.array("[]"))):
+        with open(path, "wb") as file:
+            write(file)
+        with pytest.raises(SurefootError) as error:
+            Recording.load(path)
+        assert NAME in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"version": 99}, "version 99"), ({"format": "cooking"}, "another kind"), ({"terms": ["one"]}, "1 terms")],
+)
+def test_other_headers_are_refused(before, tmp_path, change, word):
+    path = tmp_path / NAME
+    before.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["header"] = np.array(json.dumps(json.loads(str(arrays["header"])) | change))
+    np.savez(path, **arrays)
+    with pytest.raises(SurefootError, match=word) as error:
+        Recording.load(path)
+    assert NAME in one_line(error)
+
+
+def test_not_a_number_is_refused(before, tmp_path):
+    qpos = before.qpos.copy()
+    qpos[7, 3] = np.nan
+    with pytest.raises(SurefootError, match="qpos is not finite at step 7"):
+        dataclasses.replace(before, qpos=qpos)
+    path = tmp_path / NAME
+    before.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays | {"qpos": qpos})
+    with pytest.raises(SurefootError, match="qpos is not finite") as error:
+        Recording.load(path)
+    assert NAME in one_line(error)
+
+
+@pytest.mark.parametrize("name", ["qpos", "qvel", "action", "reward", "force", "done", "command", "actual", "contact"])
+def test_wrong_shapes_are_refused(before, name):
+    with pytest.raises(SurefootError, match=r"shape .* expected"):
+        dataclasses.replace(before, **{name: np.zeros((3, 2, 1))})
+    if name != "reward":
+        with pytest.raises(SurefootError, match=name):
+            dataclasses.replace(before, **{name: getattr(before, name)[:-1]})
+
+
+def test_states_that_do_not_fit_the_model_are_refused(before):
+    with pytest.raises(SurefootError, match="nq, nv, nu"):
+        dataclasses.replace(before, qpos=before.qpos[:, :-1]).compile()
+    with pytest.raises(SurefootError, match="no body 'tail'"):
+        dataclasses.replace(before, base="tail").compile()
+    with pytest.raises(SurefootError, match="cannot be read"):
+        dataclasses.replace(before, model=b"no zip").compile()
+
+
+def test_full_disk_leaves_nothing(before, tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(SurefootError, match="No space left") as error:
+        before.save(tmp_path / NAME)
+    assert NAME in one_line(error) and not list(tmp_path.iterdir())
+
+
+def test_save_refuses_other_names(before, tmp_path):
+    with pytest.raises(SurefootError, match=r"\.recording\.npz"):
+        before.save(tmp_path / "walk.npz")
+
+
+def test_load_many(before, after, tmp_path):
+    with pytest.raises(SurefootError, match="no recording in folder"):
+        load_many(tmp_path)
+    with pytest.raises(SurefootError, match="no recording at"):
+        load_many(tmp_path / "missing.recording.npz")
+    after.save(tmp_path / "a.recording.npz")
+    before.save(tmp_path / "b.recording.npz")
+    assert [r.label for r in load_many(tmp_path)] == ["before", "after"]
+    assert [r.label for r in load_many(tmp_path / "a.recording.npz")] == ["after"]
+
+
+@pytest.mark.parametrize("name", ["ant", "quadruped", "go1"])
+def test_packed_model_is_the_model_and_needs_no_file(name):
+    robot = get_robot(name)
+    try:
+        spec = robot.make_spec()
+    except SurefootError as error:
+        pytest.skip(f"robot {name!r} is not installed here: {error}")
+    packed = pack_model(spec)
+    for folder in (spec.modelfiledir, "/site-packages/", "/home/"):
+        assert not folder or folder.encode() not in packed
+    model, again = spec.compile(), Recording.spec(_Holder(packed)).compile()
+    for field in ("nq", "nv", "nu", "nmeshvert"):
+        assert getattr(model, field) == getattr(again, field)
+    np.testing.assert_allclose(again.body_mass, model.body_mass, rtol=1e-5)
+    first, second = mujoco.MjData(model), mujoco.MjData(again)
+    mujoco.mj_kinematics(model, first)
+    mujoco.mj_kinematics(again, second)
+    np.testing.assert_allclose(second.geom_xpos, first.geom_xpos, atol=1e-5)
+
+
+class _Holder:
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+
+
+def test_missing_mesh_is_named(tmp_path):
+    spec = mujoco.MjSpec.from_string(
+        '<mujoco><asset><mesh name="m" file="gone.stl"/></asset><worldbody><geom type="mesh" mesh="m"/></worldbody></mujoco>'
+    )
+    with pytest.raises(SurefootError, match=r"gone\.stl"):
+        pack_model(spec)

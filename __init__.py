@@ -1,17 +1,15 @@
 """Train locomotion controllers on randomised MuJoCo robots, adapt them to new robots, replay what happened.
 
-Importing this package is cheap: the verbs below load what they need when they are first used. It also makes the
-environments known to Gymnasium, whichever of the two is imported first: `gymnasium.make("surefoot/Quadruped-Velocity-v0")`.
+Importing this package is cheap: the verbs below load what they need when they are first used. It makes the environments
+known to Gymnasium: `gymnasium.make("surefoot/Quadruped-Velocity-v0")`.
 """
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from .envs.registration import register
 
 if TYPE_CHECKING:
     from .api import adapt as adapt
@@ -60,35 +58,6 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
 
-def _register_environments() -> None:
-    importlib.import_module(".envs.registration", __name__).register()
-
-
-class _RegisterWithGymnasium(MetaPathFinder):
-    """Registers our environments once Gymnasium, which finds no plugins by itself since 1.0, is imported."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname != "gymnasium":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            loader = spec.loader
-
-            def exec_module(module: ModuleType) -> None:
-                del loader.exec_module  # the instance's attribute, this function: the class's own is back
-                loader.exec_module(module)
-                _register_environments()
-
-            loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
 if __name__ == "surefoot":  # not where a tool executes this file under another name
     sys.modules[__name__].__class__ = _Package
-    if "gymnasium" in sys.modules:
-        _register_environments()
-    else:
-        sys.meta_path.insert(0, _RegisterWithGymnasium())
+    register()

@@ -63,11 +63,10 @@ class NoBuffer(BaseBuffer):
 
 
 class PPO(stable_baselines3.PPO):
-    """SB3's PPO with batched rollouts; two options more.
+    """SB3's PPO with batched rollouts, and one option more.
 
     `adaptive_kl`: multiply or divide the learning rate by 1.5 to hold the policy change near this KL (as rsl_rl does).
-    `mirror`: (observation index, observation sign, action index, action sign): each minibatch is joined by its mirror
-    image, so that what is learnt on the left also holds on the right.
+    Batched rollouts need `policy.Policy`.
     """
 
     def __init__(
@@ -75,11 +74,10 @@ class PPO(stable_baselines3.PPO):
         *args: Any,
         adaptive_kl: float | None = None,
         max_learning_rate: float = 5e-3,
-        mirror: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None,
         update_threads: int = 2,
         **kwargs: Any,
     ):
-        self.adaptive_kl, self.max_learning_rate, self.mirror = adaptive_kl, max_learning_rate, mirror
+        self.adaptive_kl, self.max_learning_rate = adaptive_kl, max_learning_rate
         self.update_threads = update_threads
         self._rate: float | None = None
         self.return_norm = RunningNorm(1)
@@ -112,14 +110,13 @@ class PPO(stable_baselines3.PPO):
         callback.on_rollout_start()
         with torch.no_grad():
             if norm.count == 0:
-                norm.update(torch.as_tensor(core.observation))
+                policy.update_statistics(torch.as_tensor(core.observation))
             for t in range(n_rollout_steps):
                 features = data.features[t] = norm(torch.as_tensor(core.observation))
-                latent_pi, latent_vf = policy.mlp_extractor(features)
-                distribution = policy._get_action_dist_from_latent(latent_pi)
+                mean, data.values[t] = policy.heads(features)
+                distribution = policy.distribution(mean)
                 actions = distribution.get_actions()
                 data.actions[t], data.log_probs[t] = actions, distribution.log_prob(actions)
-                data.values[t] = policy.value_net(latent_vf).flatten()
                 core.step(np.clip(actions.numpy(), low, high))
                 terms += core.terms.mean(axis=0)
                 self._store_reward(t)
@@ -130,7 +127,7 @@ class PPO(stable_baselines3.PPO):
                     )
                 if not callback.on_step():
                     return False
-            last = policy.value_net(policy.mlp_extractor(norm(torch.as_tensor(core.observation)))[1]).flatten()
+            last = policy.heads(norm(torch.as_tensor(core.observation)))[1]
             data.compute_advantages(last, self.gamma, self.gae_lambda)
             self._update_statistics(norm, data)
         for name, value in zip(core.task.terms, terms / n_rollout_steps, strict=True):
@@ -152,13 +149,18 @@ class PPO(stable_baselines3.PPO):
         cut = np.flatnonzero(core.truncated)
         if len(cut):  # a time limit is not an end: bootstrap from the state in which the episode was cut
             final = torch.as_tensor(core.final_observation[cut])
-            value = self.policy.value_net(self.policy.mlp_extractor(self.policy.features_extractor.norm(final))[1])
-            data.rewards[t, cut] += self.gamma * value.flatten()
+            data.rewards[t, cut] += self.gamma * self.policy.heads(self.policy.features_extractor(final))[1]
 
     def _update_statistics(self, norm: RunningNorm, data: Rollout) -> None:
         # After the rollout, so that all of it was seen with the same statistics.
         mean, scale = norm.mean.float(), torch.sqrt(norm.var + 1e-8).float()
-        norm.update(data.features.flatten(0, 1) * scale + mean)
+        self.policy.update_statistics(data.features.flatten(0, 1) * scale + mean)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        prepared = super()._setup_learn(*args, **kwargs)
+        if isinstance(self.env, SB3VecEnv):
+            self.env.core.stagger()
+        return prepared
 
     def train(self) -> None:
         if self.rollout is None:
@@ -179,13 +181,9 @@ class PPO(stable_baselines3.PPO):
                 advantage = advantages[pick]
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 x, a, old, target = features[pick], actions[pick], log_probs[pick], returns[pick]
-                if self.mirror is not None:
-                    x, a = self._with_mirror_image(x, a)
-                    old, target, advantage = old.repeat(2), target.repeat(2), advantage.repeat(2)
-                latent_pi, latent_vf = policy.mlp_extractor(x)
-                distribution = policy._get_action_dist_from_latent(latent_pi)
-                value, log_prob = policy.value_net(latent_vf).flatten(), distribution.log_prob(a)
-                log_ratio = log_prob - old
+                mean, value = policy.heads(x)
+                distribution = policy.distribution(mean)
+                log_ratio = distribution.log_prob(a) - old
                 ratio = log_ratio.exp()
                 policy_loss = -torch.min(advantage * ratio, advantage * ratio.clamp(1 - clip, 1 + clip)).mean()
                 value_loss = F.mse_loss(target, value)
@@ -208,14 +206,6 @@ class PPO(stable_baselines3.PPO):
         self.logger.record("train/explained_variance", explained_variance(values.numpy(), returns.numpy()))
         self.logger.record("train/learning_rate", policy.optimizer.param_groups[0]["lr"])
         self.logger.record("train/std", policy.log_std.exp().mean().item())
-
-    def _with_mirror_image(self, x: torch.Tensor, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        index, sign, action_index, action_sign = (torch.as_tensor(m) for m in self.mirror)  # type: ignore[union-attr]
-        norm: RunningNorm = self.policy.features_extractor.norm
-        mean, scale = norm.mean.float(), torch.sqrt(norm.var + 1e-8).float()
-        raw = x * scale + mean
-        mirrored = norm(raw[:, index] * sign)
-        return torch.cat([x, mirrored]), torch.cat([a, a[:, action_index] * action_sign.float()])
 
     def _set_rate(self) -> None:
         if self.adaptive_kl is None:

@@ -38,11 +38,12 @@ class BatchEnv:
         config: Any = None,
         contact_forces: ContactForces | None = None,
         episode_steps: int | None = None,
+        autoreset: bool = True,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
 
         `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
-        contact forces for speed.
+        contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
         if task not in TASKS:
@@ -51,8 +52,8 @@ class BatchEnv:
             raise SurefootError("give either a variation or tasks, not both")
         kind = TASKS[task]
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
-        self.variation = variation
-        self.rng = np.random.default_rng(seed)
+        self.variation, self.autoreset = variation, autoreset
+        self.rng, self.seed = np.random.default_rng(seed), seed
         self.simulation = Simulation(
             robot,
             num_envs,
@@ -96,11 +97,12 @@ class BatchEnv:
         for i, task in enumerate(rows):
             self.task.set_goal(everyone[i : i + 1], task)
 
-    def reset(self, seed: int | None = None) -> np.ndarray:
-        """Start every world anew; with `seed`, reproducibly. Returns the observation (N, O)."""
+    def reset(self, seed: int | None = None, ids: np.ndarray | None = None) -> np.ndarray:
+        """Start every world (or those in `ids`) anew; with `seed`, reproducibly. Returns the observation (N, O)."""
         if seed is not None:
             self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
-        self._restart(np.arange(self.num_envs))
+            self.seed = seed
+        self._restart(np.arange(self.num_envs) if ids is None else ids)
         return self.observation
 
     def stagger(self) -> None:
@@ -137,7 +139,8 @@ class BatchEnv:
         if len(self.ended):
             self.final_observation[self.ended] = self.observation[self.ended]
             self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]
-            self._restart(self.ended)
+            if self.autoreset:
+                self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated
 
 

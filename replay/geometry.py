@@ -71,22 +71,24 @@ def visible_geoms(model: mujoco.MjModel) -> list[dict[str, Any]]:
         else:
             body, position, quaternion = 0, data.geom_xpos[g], np.empty(4)
             mujoco.mju_mat2Quat(quaternion, data.geom_xmat[g])
-        geoms.append({
-            "geom": g,
-            "body": body,
-            "type": kind,
-            "size": model.geom_size[g].round(5).tolist(),
-            "pos": position.round(5).tolist(),
-            "quat": quaternion.round(6).tolist(),
-            "rgba": rgba.round(3).tolist(),
-        })
+        geoms.append(
+            {
+                "geom": g,
+                "body": body,
+                "type": kind,
+                "size": model.geom_size[g].round(5).tolist(),
+                "pos": position.round(5).tolist(),
+                "quat": quaternion.round(6).tolist(),
+                "rgba": rgba.round(3).tolist(),
+            }
+        )
     return geoms
 
 
 def geom_colour(model: mujoco.MjModel, g: int) -> np.ndarray:
     """A geom's RGBA (4,): its own colour where it has one, else its material's, as MuJoCo's renderer chooses."""
     material = model.geom_matid[g]
-    default = np.array_equal(model.geom_rgba[g], np.float32([0.5, 0.5, 0.5, 1.0]))
+    default = np.array_equal(model.geom_rgba[g], np.array([0.5, 0.5, 0.5, 1.0], np.float32))
     return model.mat_rgba[material] if default and material >= 0 else model.geom_rgba[g]
 
 

@@ -24,7 +24,9 @@ def pack_model(spec: mujoco.MjSpec) -> bytes:
         """Put one file into `packed`; returns its new name."""
         if not file:
             return file
-        inside = next((given[key] for key in (file, str(PurePath(folder, file)), PurePath(file).name) if key in given), None)
+        inside = next(
+            (given[key] for key in (file, str(PurePath(folder, file)), PurePath(file).name) if key in given), None
+        )
         try:
             content = Path(spec.modelfiledir, folder, file).read_bytes() if inside is None else inside
         except OSError as error:

@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 
 from ..robots.errors import SurefootError
-from .files import replacing
+from ..robots.files import replacing
 from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
@@ -107,7 +107,9 @@ def write_page(
         "three-module": _pack((_THREE / "three.module.min.js").read_bytes()),
     }
     template = (_STATIC / "page.html").read_text("utf-8")
-    page = re.sub(r"\{\{([a-z-]+)\}\}", lambda match: fill[match[1]], template)  # one pass: nothing filled in is filled again
+    page = re.sub(
+        r"\{\{([a-z-]+)\}\}", lambda match: fill[match[1]], template
+    )  # one pass: nothing filled in is filled again
     with replacing(path) as temporary:
         temporary.write_text(page, "utf-8")
 
@@ -192,12 +194,14 @@ def _curves(curves: Sequence[Mapping[str, Any]], recorded: Sequence[str]) -> lis
             raise SurefootError(f"curve {curve['label']!r}: x has shape {x.shape} and y {y.shape}, expected (n,) both")
         finite = np.isfinite(x) & np.isfinite(y)
         label = str(curve["label"])
-        ready.append({
-            "label": label,
-            "x": _short(x[finite]),
-            "y": _short(y[finite]),
-            "xlabel": str(curve.get("xlabel") or ""),
-            "ylabel": str(curve.get("ylabel") or ""),
-            "colour": colour[label],
-        })
+        ready.append(
+            {
+                "label": label,
+                "x": _short(x[finite]),
+                "y": _short(y[finite]),
+                "xlabel": str(curve.get("xlabel") or ""),
+                "ylabel": str(curve.get("ylabel") or ""),
+                "colour": colour[label],
+            }
+        )
     return ready

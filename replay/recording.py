@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from ..robots.errors import SurefootError
-from .files import replacing
+from ..robots.files import replacing
 from .model import pack_model, unpack_model
 
 SUFFIX = ".recording.npz"
@@ -88,13 +88,15 @@ class Recording:
         if not (np.isfinite(self.dt) and self.dt > 0):
             raise SurefootError(f"recording {self.label!r}: dt is {self.dt}, expected seconds > 0")
         if self.reward.ndim != 1 or len(self.reward) == 0:
-            raise SurefootError(f"recording {self.label!r}: reward has shape {self.reward.shape}, expected (T,) with T ≥ 1")
+            raise SurefootError(
+                f"recording {self.label!r}: reward has shape {self.reward.shape}, expected (T,) with T ≥ 1"
+            )
         steps, c, f = len(self.reward), len(self.command_names), len(self.foot_names)
         nu = self.action.shape[-1] if self.action.ndim == 2 else -1
         expected: dict[str, tuple[int, ...]] = {
-            **{name: (steps, -1) for name in ("qpos", "qvel", "action")},
+            **dict.fromkeys(("qpos", "qvel", "action"), (steps, -1)),
             "force": (steps, nu),
-            **{name: (steps, c) for name in ("command", "actual")},
+            **dict.fromkeys(("command", "actual"), (steps, c)),
             "contact": (steps, f),
             "done": (steps,),
         }
@@ -171,7 +173,7 @@ class Recording:
         path = Path(path)
         expected = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
         try:
-            content = _read(path)
+            content: dict[str, Any] = _read(path)
             header: dict[str, Any] = json.loads(str(content.pop("header")))
             if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
                 raise SurefootError(f"{str(path)!r} is another kind of file: {expected}")
@@ -182,7 +184,10 @@ class Recording:
                 raise SurefootError(f"{str(path)!r} is damaged: {len(names)} terms, array {terms.shape}; {expected}")
             model = content.pop("model").tobytes()
             return cls(
-                model=model, terms={n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(names)}, **content, **header
+                model=model,
+                terms={n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(names)},
+                **content,
+                **header,
             )
         except SurefootError as error:
             if str(path) in str(error):
@@ -190,7 +195,16 @@ class Recording:
             raise SurefootError(f"{str(path)!r} is damaged: {error}") from error
         except FileNotFoundError:
             raise SurefootError(f"no recording at {str(path)!r}: {expected}") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             reason = "empty" if path.is_file() and path.stat().st_size == 0 else "damaged or not a recording"
             raise SurefootError(f"{str(path)!r} is {reason}: {expected}") from error
 

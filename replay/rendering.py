@@ -5,7 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import mujoco
 import numpy as np
@@ -60,7 +60,7 @@ def render_frames(
     camera: tuple[float, float, float] | None = None,
     times: Sequence[float] | None = None,
     samples: int = 0,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Frames (height, width, 3) uint8 of recordings side by side, in step by time, with captions.
 
     Args:
@@ -88,7 +88,8 @@ def render_frames(
         aspect = min(1.0, 1.2 * shots[0].width / height)
         view = camera or (3.6 * radius / aspect, 120.0, -17.0)
         if times is None:
-            times = np.arange(0, max(recording.times[-1] for recording in recordings) + 0.5 / fps, 1 / fps).tolist()
+            count = int(max(recording.times[-1] for recording in recordings) * fps + 1e-6) + 1
+            times = [i / fps for i in range(count)]
         for t in times:
             frame = np.concatenate([shot.draw(t, view) for shot in shots], axis=1)
             image = Image.fromarray(frame)
@@ -103,7 +104,9 @@ def render_frames(
 class _Shot:
     """One recording's model, dressed for pictures, with its renderer."""
 
-    def __init__(self, recording: Recording, width: int, height: int, tint: tuple[str, str] | None, samples: int) -> None:
+    def __init__(
+        self, recording: Recording, width: int, height: int, tint: tuple[str, str] | None, samples: int
+    ) -> None:
         self.recording, self.width = recording, width
         self.model = model = recording.compile(_dress(recording))
         simplify_meshes(model)
@@ -206,7 +209,7 @@ def _dress(recording: Recording) -> mujoco.MjSpec:
 def _tint(model: mujoco.MjModel, moving: np.ndarray, colour: tuple[str, str]) -> None:
     """Paint the robot in its recording's colour, light parts lighter, as the page does."""
     role = np.mean([ImageColor.getrgb(c) for c in colour], axis=0) / 255
-    for g in np.flatnonzero(moving):
+    for g in np.flatnonzero(moving).tolist():
         own = geom_colour(model, g)
         light = float(own[:3] @ (0.3, 0.6, 0.1))
         model.geom_rgba[g] = [*np.clip(0.85 * role * (0.75 + 0.5 * light) + 0.15 * own[:3], 0, 1), own[3]]
@@ -218,7 +221,9 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _caption(image: Image.Image, left: int, height: int, recording: Recording, t: float, colour: tuple[str, str]) -> None:
+def _caption(
+    image: Image.Image, left: int, height: int, recording: Recording, t: float, colour: tuple[str, str]
+) -> None:
     """Label in its colour, robot, task and time in the top left corner of a view."""
     size = max(11, height // 26)
     margin, pad = size // 2, size // 3
@@ -233,5 +238,7 @@ def _caption(image: Image.Image, left: int, height: int, recording: Recording, t
     box = (x, y, x + 3 * pad + size + label_width + rest_width, y + size + 2.2 * pad)
     draw.rectangle(box, fill=(255, 255, 255, 215))
     draw.rectangle((x, y, x + pad, box[3]), fill=colour[0])
-    draw.text((x + 2.5 * pad, y + 0.7 * pad), recording.label, colour[0], _font(size), stroke_width=0.4, stroke_fill=colour[0])
+    draw.text(
+        (x + 2.5 * pad, y + 0.7 * pad), recording.label, colour[0], _font(size), stroke_width=0.4, stroke_fill=colour[0]
+    )
     draw.text((x + 2.5 * pad + label_width + size * 0.7, y + 0.7 * pad), rest, "#1c1e21", _font(size))

@@ -1,5 +1,6 @@
 """Recordings as MP4 videos and PNG pictures."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..robots.errors import SurefootError
-from .files import replacing
+from ..robots.files import replacing
 from .recording import Recording
 from .rendering import render_frames
 
@@ -43,23 +44,20 @@ def write_video(
             quality=None,  # crf instead
             pix_fmt_out="yuv420p",
             macro_block_size=2,
-            ffmpeg_log_level="error",
+            ffmpeg_log_level="quiet",  # its lines would hide our one
             output_params=["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"],
         )
-        writer.send(None)
         try:
+            writer.send(None)
             for frame in frames:
                 writer.send(np.ascontiguousarray(frame))
+            writer.close()
+            next(imageio_ffmpeg.read_frames(str(temporary)))  # a full disk can pass unnoticed until here
+        except (OSError, RuntimeError, StopIteration) as error:
+            raise OSError(errno.EIO, "ffmpeg could not finish it (is the disk full?)") from error
         finally:
             frames.close()
             writer.close()
-        # ffmpeg tells of a full disk only on its standard error: see whether the file can be opened.
-        try:
-            reader = imageio_ffmpeg.read_frames(str(temporary))
-            next(reader)
-            reader.close()
-        except (OSError, RuntimeError, StopIteration) as error:
-            raise OSError(0, "ffmpeg left an unreadable file (is the disk full?)") from error
 
 
 def write_picture(

@@ -19,6 +19,7 @@ NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "joint": 0.03, "joint_ve
 
 WEIGHTS = {
     "tracking_lin_vel": 1.5,
+    "lin_vel_error": -0.5,
     "tracking_ang_vel": 0.75,
     "gait": 1.0,
     "pose": 0.5,
@@ -43,6 +44,8 @@ class VelocityConfig:
         mean_hold: commands are held for an exponential time of this mean, s.
         weights: of the reward terms.
         gait_frequency: of the trot clock, Hz.
+        trot: amplitude in rad with which the servo targets trot in place by themselves, the actions being added (policies
+            modulating trajectory generators, Iscen et al., 2018); 0 leaves all of the gait to the controller.
         push_interval, push_speed: mean seconds between pushes (0: none) and their largest horizontal speed, m/s.
         noise: factor on Playground's observation noise (0: none).
         min_height, min_up: the episode ends when the base is lower (m) or tilted further (z of its up axis).
@@ -55,6 +58,7 @@ class VelocityConfig:
     mean_hold: float = 5.0
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     gait_frequency: float = 2.0
+    trot: float = 0.25
     swing_height: float = 0.08
     push_interval: float = 0.0
     push_speed: float = 1.0
@@ -149,6 +153,8 @@ class Velocity:
         self._action[:] = actions
         np.multiply(self._action, self._scale, out=self.sim.ctrl)
         self.sim.ctrl += self._home[7:]
+        if self.config.trot:
+            self._add_trot()
         c = self.config
         if c.push_interval:
             hit = np.flatnonzero(self.rng.random(self.sim.num_worlds) < self.dt / c.push_interval)
@@ -156,6 +162,18 @@ class Velocity:
             speed = self.rng.uniform(0, c.push_speed, len(hit))
             self.sim.qvel[hit, 0] += speed * np.cos(angle)
             self.sim.qvel[hit, 1] += speed * np.sin(angle)
+
+    def _add_trot(self) -> None:
+        """Lift the legs whose swing it is: thigh + a, calf - 2 a moves a foot straight up below its hip."""
+        lift = np.sin(self._phase) * (self.config.trot * self._moving())
+        for legs, swing in (((0, 3), np.maximum(-lift, 0)), ((1, 2), np.maximum(lift, 0))):
+            for leg in legs:
+                self.sim.ctrl[:, 3 * leg + 1] += swing
+                self.sim.ctrl[:, 3 * leg + 2] -= 2 * swing
+
+    def _moving(self) -> np.ndarray:
+        """Which worlds are asked to move, (N,) bool; the others should stand."""
+        return np.abs(self._command).max(axis=1) > 0.05
 
     def _read_state(self, ids: np.ndarray | slice) -> None:
         """Base velocity and gravity in the base's frame, from the current state of worlds `ids`."""
@@ -188,9 +206,10 @@ class Velocity:
         feet = self._sensors.astype(np.float32)
         foot_z, foot_velocity = feet[:, 2:12:3], feet[:, 12:24].reshape(n, 4, 3)[:, :, :2]
         contact = feet[:, 24:28] > 0
-        moving = np.abs(command).max(axis=1) > 0.05
+        moving = self._moving()
         raw = {
             "tracking_lin_vel": lambda: rewards.tracking(rewards.squared(linear[:, :2] - command[:, :2])),
+            "lin_vel_error": lambda: np.sqrt(rewards.squared(linear[:, :2] - command[:, :2])),
             "tracking_ang_vel": lambda: rewards.tracking(np.square(angular[:, 2] - command[:, 2])),
             "gait": lambda: np.where(moving, rewards.trot_clock(contact, self._phase), contact.mean(axis=1)),
             "pose": lambda: rewards.pose(q - self._home[7:], self._pose_weights),
@@ -239,6 +258,10 @@ class Velocity:
         index = [*range(9), *(9 + joints), *(9 + nu + joints), *(9 + 2 * nu + joints), *range(9 + 3 * nu, 14 + 3 * nu)]
         sign = [1, -1, 1, -1, 1, -1, 1, -1, 1, *flip * 3, 1, -1, -1, -1, -1]
         return np.array(index), np.array(sign, dtype=np.float32)
+
+    def set_command(self, command: tuple[float, ...]) -> None:
+        """Hold this command (vx, vy, yaw) in every world from now on."""
+        self._fixed[:] = self._command[:] = command
 
     def command(self) -> np.ndarray:
         """The current command, (N, 3)."""

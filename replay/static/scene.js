@@ -91,8 +91,9 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
       robot.still.visible = i === seen;
       if (!shown || ghost) for (const arrow of robot.arrows || []) arrow.visible = false;
       for (const material of robot.materials) {
-        material.opacity = material.alpha * (ghost ? 0.35 : 1);
-        material.transparent = material.opacity < 1;
+        material.opacity = material.alpha * (ghost ? 0.4 : 1);
+        const transparent = material.opacity < 1;
+        if (transparent !== material.transparent) Object.assign(material, { transparent, needsUpdate: true });
         }
       robot.moving.traverse((o) => { if (o.isMesh) o.castShadow = !ghost; });
     });

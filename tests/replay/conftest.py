@@ -1,14 +1,12 @@
 """Recordings of the ant under random actions: all that these tests show, without environments or controllers."""
 
-from pathlib import Path
-
 import mujoco
 import numpy as np
 import pytest
+
 from surefoot.replay import Recording, pack_model
 from surefoot.robots import get_robot
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FEET = ("left_ankle_geom", "right_ankle_geom", "third_ankle_geom", "fourth_ankle_geom")
 
 

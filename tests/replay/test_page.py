@@ -12,27 +12,27 @@ import mujoco
 import numpy as np
 import pytest
 from PIL import Image
+
 from surefoot.replay import write_page
 from surefoot.robots import SurefootError
 
-from .conftest import ARTIFACTS
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-)
+FLAGS = "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 SMALL = {"width": 480, "height": 640}  # software WebGL is slow
+NO_WEBGL = """
+const get = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.startsWith("webgl") ? null : get.call(this, kind, ...rest);
+};
+"""
 CURVE = {"label": "after", "x": [0, 1, 2], "y": [1, float("nan"), 3], "xlabel": "s", "ylabel": "return"}
 SUMMARY = {"columns": ["", "return"], "rows": [["before", 1.25], ["after", 2.5]], "note": "A note."}
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(browser_path):
     playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need `pip install playwright`")
-    if not CHROMIUM.exists():
-        pytest.skip("the browser tests need Debian's chromium: apt-get install chromium")
     with playwright.sync_playwright() as running:
-        instance = running.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
+        instance = running.chromium.launch(executable_path=browser_path, args=FLAGS.split())
         yield instance
         instance.close()
 
@@ -80,14 +80,14 @@ def page(browser, before, after, tmp_path):
     opened.tab.close()
 
 
-def test_opens_from_disk_and_moves_with_time(page, before):
-    ARTIFACTS.mkdir(exist_ok=True)
+@pytest.mark.browser
+def test_opens_from_disk_and_moves_with_time(page, before, artifacts):
     page.seek(0)
     first = page.picture()
-    page.tab.screenshot(path=ARTIFACTS / "page-start.png", timeout=120_000, full_page=True)
+    page.tab.screenshot(path=artifacts / "page-start.png", timeout=120_000, full_page=True)
     page.seek(1.5)
     second = page.picture()
-    page.tab.screenshot(path=ARTIFACTS / "page-later.png", timeout=120_000, full_page=True)
+    page.tab.screenshot(path=artifacts / "page-later.png", timeout=120_000, full_page=True)
     assert first.std() > 5, "the canvas is blank"
     assert (np.abs(first - second).max(axis=2) > 40).mean() > 0.005, "the picture does not change with time"
     assert page("surefoot.duration") == pytest.approx(before.times[-1])
@@ -95,6 +95,7 @@ def test_opens_from_disk_and_moves_with_time(page, before):
     assert {url.split(":")[0] for url in page.requests} <= {"file", "blob", "data"}
 
 
+@pytest.mark.browser
 def test_poses_are_those_of_mujoco(page, before, after):
     for index, recording in enumerate((before, after)):
         model = recording.compile()
@@ -111,6 +112,7 @@ def test_poses_are_those_of_mujoco(page, before, after):
             assert abs(np.dot(pose["quaternion"], body.xquat)) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.browser
 def test_no_interpolation_across_a_reset(page, before):
     fall = int(np.flatnonzero(before.done == 1)[0])
     page.seek(before.times[fall] + before.dt / 2)
@@ -118,6 +120,7 @@ def test_no_interpolation_across_a_reset(page, before):
     np.testing.assert_allclose(pose["position"], before.qpos[fall, :3], atol=1e-3)
 
 
+@pytest.mark.browser
 def test_keys(page, before):
     press = page.tab.keyboard.press
     press("ArrowRight")
@@ -139,6 +142,7 @@ def test_keys(page, before):
     assert page.complaints == []
 
 
+@pytest.mark.browser
 def test_tables_and_captions(page):
     text = page("document.body.innerText")
     for word in ("A note.", "before", "after", "1.25", "payload", "nominal", "episode 1 of 2"):
@@ -146,6 +150,7 @@ def test_tables_and_captions(page):
     assert page("document.querySelectorAll('.plot').length") == 5  # vx, vy, reward, feet, curve
 
 
+@pytest.mark.browser
 def test_names_are_text_never_code(browser, before, tmp_path):
     evil = "</script><img src=x onerror=\"document.title='owned'\"><!--<script>{{data}}"
     recording = dataclasses.replace(
@@ -162,12 +167,11 @@ def test_names_are_text_never_code(browser, before, tmp_path):
     page.tab.close()
 
 
+@pytest.mark.browser
 def test_without_webgl_the_rest_works(browser, before, tmp_path):
     path = tmp_path / "page.html"
     write_page(path, [before], title="No 3-D")
-    text = path.read_text().replace("<script ", "<script>HTMLCanvasElement.prototype.getContext = (get => function (kind, ...rest) "
-        "{ return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest) })(HTMLCanvasElement.prototype.getContext)"
-        "</script><script ", 1)  # fmt: skip
+    text = path.read_text().replace("<script ", f"<script>{NO_WEBGL}</script><script ", 1)
     path.write_text(text)
     page = Page(browser, path)
     assert "no WebGL" in page("document.getElementById('message').innerText")
@@ -177,6 +181,7 @@ def test_without_webgl_the_rest_works(browser, before, tmp_path):
     page.tab.close()
 
 
+@pytest.mark.browser
 def test_curves_without_recordings(browser, tmp_path):
     path = tmp_path / "curves.html"
     write_page(path, [], title="Training", curves=[CURVE])
@@ -186,10 +191,13 @@ def test_curves_without_recordings(browser, tmp_path):
     page.tab.close()
 
 
+@pytest.mark.browser
 def test_a_damaged_page_says_so(browser, before, tmp_path):
     path = tmp_path / "page.html"
     write_page(path, [before], title="x")
-    path.write_text(re.sub(r'(<script id="blob"[^>]*>.{100}).*?</script>', r"\1</script>", path.read_text(), flags=re.S))
+    path.write_text(
+        re.sub(r'(<script id="blob"[^>]*>.{100}).*?</script>', r"\1</script>", path.read_text(), flags=re.S)
+    )
     page = Page(browser, path)
     assert "damaged" in page("document.getElementById('alert').innerText")
     page.tab.close()

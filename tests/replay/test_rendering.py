@@ -1,28 +1,24 @@
 """Pictures and videos: not blank, moving, readable; a machine without OpenGL is told what to install."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 from PIL import Image
+
 from surefoot.replay import pick_backend, render_frames, rendering, write_picture, write_video
 from surefoot.robots import SurefootError, get_robot
 
-
-@pytest.fixture(scope="module", autouse=True)
-def opengl():
-    try:
-        return pick_backend()
-    except SurefootError as error:
-        pytest.skip(str(error))
+pytestmark = pytest.mark.render
 
 
 def test_frames_vary_and_are_not_blank(before, after):
     frames = list(render_frames([before, after], (320, 160), times=[0.0, 0.5, 1.0]))
     for frame in frames:
-        assert frame.shape == (160, 320, 3) and frame.dtype == np.uint8
-        assert frame[:, :160].std() > 10 and frame[:, 160:].std() > 10
-    for one, next_ in zip(frames, frames[1:], strict=False):
+        assert (frame.shape, frame.dtype) == ((160, 320, 3), np.uint8)
+        assert min(frame[:, :160].std(), frame[:, 160:].std()) > 10
+    for one, next_ in itertools.pairwise(frames):
         assert (np.abs(one.astype(int) - next_).max(axis=2) > 30).mean() > 0.005
 
 
@@ -34,7 +30,7 @@ def test_a_second_renderer_does_not_blacken_the_first(before):
 
 
 def test_frame_rate_is_robot_time(before):
-    assert len(list(render_frames([before], (64, 48), fps=10))) == round(before.times[-1] * 10) + 1
+    assert len(list(render_frames([before], (64, 48), fps=10))) == int(before.times[-1] * 10) + 1
 
 
 @pytest.mark.parametrize("name", ["half_cheetah", "quadruped"])
@@ -61,9 +57,9 @@ def test_video_can_be_read(before, after, tmp_path):
     write_video(path, [short, after], (160, 80), fps=10)
     frames = ffmpeg.read_frames(str(path))
     meta = next(frames)
-    assert meta["size"] == (160, 80) and meta["fps"] == 10 and meta["codec"] == "h264"
+    assert (meta["size"], meta["fps"], meta["codec"]) == ((160, 80), 10, "h264")
     pictures = [np.frombuffer(frame, np.uint8).astype(int) for frame in frames]
-    assert len(pictures) == round(after.times[-1] * 10) + 1
+    assert len(pictures) == int(after.times[-1] * 10) + 1
     assert np.abs(pictures[0] - pictures[-1]).max() > 30
     assert [p.name for p in tmp_path.iterdir()] == ["walk.mp4"]
 
@@ -94,3 +90,17 @@ def test_without_opengl_the_packages_are_named(monkeypatch):
 def test_the_users_back_end_comes_first(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "no-such-thing")
     assert pick_backend.__wrapped__() in rendering.BACKENDS
+
+
+def test_an_encoder_that_stops_leaves_nothing(before, tmp_path, monkeypatch):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="video needs `pip install surefoot[video]`")
+
+    def stops(*_args, **_kwargs):
+        yield
+        raise OSError("Broken pipe\n\nFFMPEG COMMAND: ...")
+
+    monkeypatch.setattr(ffmpeg, "write_frames", stops)
+    with pytest.raises(SurefootError, match="ffmpeg could not finish") as error:
+        write_video(tmp_path / "walk.mp4", [before], (64, 48))
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())

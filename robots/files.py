@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..robots.errors import SurefootError
+from .errors import SurefootError
 
 
 @contextmanager
@@ -24,7 +24,5 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise SurefootError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     finally:
-        try:
+        with suppress(OSError):  # e.g. the parent is a file: already reported above
             temporary.unlink(missing_ok=True)
-        except OSError:  # e.g. the parent is a file: already reported above
-            pass

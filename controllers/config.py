@@ -1,0 +1,65 @@
+"""What a run was asked to do: validated, written beside its results, read back without running code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..robots import SurefootError
+from ..robots.files import replacing
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides a training run.
+
+    Attributes:
+        robot, task, algo: names.
+        steps: environment steps; seconds: wall-clock limit, whichever comes first (None: no limit).
+        seed: of environment, networks and exploration.
+        vary: parameter variation in the command line's grammar, e.g. {"payload": "0:3"}.
+        parameters: fixed parameters instead of a variation, e.g. {"payload": 6}.
+        options: of the task, e.g. {"vx": 1.0, "push_interval": 5}.
+        hyperparameters: overrides of the preset.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    robot: str
+    task: str
+    algo: str = "ppo"
+    steps: int = Field(gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    vary: dict[str, str] = {}
+    parameters: dict[str, float | str] = {}
+    options: dict[str, Any] = {}
+    hyperparameters: dict[str, Any] = {}
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "TrainConfig":
+        """From JSON; `where` names the file in the one-line error."""
+        try:
+            return cls.model_validate(json.loads(text))
+        except (ValidationError, ValueError) as error:
+            raise SurefootError(f"{where}: not a training configuration ({first_problem(error)})") from error
+
+    def save(self, path: Path) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=2) + "\n")
+
+
+def checked_config(**fields: Any) -> TrainConfig:
+    """A `TrainConfig`, with one clear line for the first field that is wrong."""
+    try:
+        return TrainConfig(**fields)
+    except ValidationError as error:
+        raise SurefootError(f"training configuration: {first_problem(error)}") from error
+
+
+def first_problem(error: Exception) -> str:
+    """One line from a validation error."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}={first['input']!r}: {first['msg'].lower()}"
+    return " ".join(str(error).split())

@@ -1,0 +1,220 @@
+"""A controller: policy, observation statistics and the configuration that it was trained with, in one safe file.
+
+The file is safetensors: weights as plain arrays, everything else as JSON in the header. Reading it runs no code.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.sac.policies import SACPolicy
+from torch import nn
+
+from ..robots import SurefootError
+from ..robots.files import replacing
+from .config import TrainConfig, first_problem
+from .normalization import NormalizedExtractor, RunningNorm
+from .policy import Mirror, Policy
+from .presets import PPOSettings, Settings, settings_for
+
+FORMAT = 1
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
+POLICIES: dict[str, type[BasePolicy]] = {"ppo": Policy, "sac": SACPolicy}
+
+
+class Header(BaseModel):
+    """The JSON in the file's header."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: int
+    config: TrainConfig
+    observation_size: int
+    action_low: list[float]
+    action_high: list[float]
+    timesteps: int = 0
+    learning_rate: float | None = None
+
+
+def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | None = None) -> dict[str, Any]:
+    """SB3's policy_kwargs; actor and critics share one set of observation statistics."""
+    kwargs: dict[str, Any] = {
+        "net_arch": list(settings.net),
+        "activation_fn": ACTIVATIONS[settings.activation],
+        "features_extractor_class": NormalizedExtractor,
+        "features_extractor_kwargs": {"norm": RunningNorm(observation_size)},
+    }
+    if isinstance(settings, PPOSettings):
+        kwargs |= {"log_std_init": settings.log_std_init, "mirror": mirror}
+    return kwargs
+
+
+class Controller:
+    """Algorithm, networks, observation statistics, and the configuration and robot that it was trained on."""
+
+    def __init__(self, config: TrainConfig, policy: BasePolicy, timesteps: int = 0):
+        self.config, self.policy, self.timesteps = config, policy, timesteps
+        # What training needs to continue where it stopped: optimiser state and the return scale.
+        self.training: dict[str, torch.Tensor] = {}
+        self.learning_rate: float | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return settings_for(self.config.robot, self.config.task, self.config.algo, self.config.hyperparameters)
+
+    def act(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        """Actions (N, nu) for observations (N, O), within the action limits."""
+        return self.policy.predict(observation, deterministic=deterministic)[0]
+
+    @classmethod
+    def from_algorithm(cls, config: TrainConfig, model: BaseAlgorithm) -> "Controller":
+        """What `model` knows now."""
+        controller = cls(config, model.policy, model.num_timesteps)
+        for name, optimizer in optimizers(model).items():
+            for index, state in optimizer.state_dict()["state"].items():
+                for key, value in state.items():
+                    controller.training[f"{name}.{index}.{key}"] = torch.as_tensor(value)
+        if hasattr(model, "return_norm"):
+            for key, value in model.return_norm.state_dict().items():
+                controller.training[f"return_norm.{key}"] = value
+            controller.learning_rate = model._rate
+        return controller
+
+    def give_to(self, model: BaseAlgorithm, *, optimizer: bool = True) -> None:
+        """Put weights and statistics, and with `optimizer` its state and the step count, into `model`."""
+        model.policy.load_state_dict(self.policy.state_dict())
+        if hasattr(model, "return_norm") and "return_norm.mean" in self.training:
+            model.return_norm.load_state_dict(
+                {k.removeprefix("return_norm."): v for k, v in self.training.items() if k.startswith("return_norm.")}
+            )
+        if not optimizer:
+            return
+        model.num_timesteps = self.timesteps
+        if self.learning_rate is not None:
+            model._rate = self.learning_rate
+        for name, opt in optimizers(model).items():
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            for key, value in self.training.items():
+                if key.startswith(name + "."):
+                    index, field = key.removeprefix(name + ".").split(".", 1)
+                    state.setdefault(int(index), {})[field] = value.clone()
+            if state:
+                opt.load_state_dict({"state": state, "param_groups": opt.state_dict()["param_groups"]})
+
+    def save(self, path: str | Path) -> None:
+        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there."""
+        space, low_high = self.policy.observation_space, self.policy.action_space
+        assert isinstance(space, Box) and isinstance(low_high, Box)
+        header = Header(
+            format=FORMAT,
+            config=self.config,
+            observation_size=space.shape[0],
+            action_low=low_high.low.tolist(),
+            action_high=low_high.high.tolist(),
+            timesteps=self.timesteps,
+            learning_rate=self.learning_rate,
+        )
+        tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
+        tensors |= {f"training.{k}": v for k, v in self.training.items()}
+        # Clones, because the shared statistics appear under several names.
+        tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+        with replacing(path) as temporary:
+            try:
+                save_file(tensors, str(temporary), metadata={"surefoot": header.model_dump_json()})
+            except SafetensorError as error:  # its own way of saying that the disk is full
+                raise SurefootError(f"cannot write {str(path)!r}: {first_problem(error)}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Controller":
+        """Read a controller file, or the newest controller of a run folder.
+
+        Raises `SurefootError` for a missing, truncated or foreign file, or a run folder without a checkpoint.
+        """
+        file = controller_file(path)
+        try:
+            with safe_open(str(file), framework="pt") as opened:
+                text = (opened.metadata() or {}).get("surefoot")
+                if text is None:
+                    raise SurefootError(f"{str(file)!r} is not a Surefoot controller: it has no 'surefoot' header")
+                header = Header.model_validate_json(text)
+                tensors = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118 - not a dict
+        except (SafetensorError, OSError, ValidationError) as error:
+            reason = first_problem(error)
+            raise SurefootError(f"{str(file)!r} is not a readable controller (truncated or damaged?): {reason}") from error
+        if header.format != FORMAT:
+            raise SurefootError(f"{str(file)!r} has format {header.format}; this version reads format {FORMAT}")
+        bad = next((k for k, v in tensors.items() if not torch.isfinite(v).all()), None)
+        if bad is not None:
+            raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
+        controller = cls(header.config, _empty_policy(header), header.timesteps)
+        controller.learning_rate = header.learning_rate
+        weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
+        try:
+            controller.policy.load_state_dict(weights)
+        except RuntimeError as error:
+            raise SurefootError(f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}") from error
+        controller.policy.set_training_mode(False)
+        controller.training = {k.removeprefix("training."): v for k, v in tensors.items() if k.startswith("training.")}
+        return controller
+
+    def copy(self) -> "Controller":
+        """An independent controller with the same weights."""
+        space, limits = self.policy.observation_space, self.policy.action_space
+        assert isinstance(space, Box) and isinstance(limits, Box)
+        low, high = limits.low.tolist(), limits.high.tolist()
+        header = Header(
+            format=FORMAT, config=self.config, observation_size=space.shape[0], action_low=low, action_high=high
+        )
+        twin = Controller(self.config, _empty_policy(header), self.timesteps)
+        twin.policy.load_state_dict(self.policy.state_dict())
+        twin.policy.set_training_mode(False)
+        twin.training = {k: v.clone() for k, v in self.training.items()}
+        twin.learning_rate = self.learning_rate
+        return twin
+
+
+def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
+    """The optimisers of an SB3 algorithm, by a stable name."""
+    policy = model.policy
+    found = {"optimizer": getattr(policy, "optimizer", None)}
+    for part in ("actor", "critic"):
+        found[f"{part}_optimizer"] = getattr(getattr(policy, part, None), "optimizer", None)
+    found["ent_coef_optimizer"] = getattr(model, "ent_coef_optimizer", None)
+    return {k: v for k, v in found.items() if v is not None}
+
+
+def controller_file(path: str | Path) -> Path:
+    """The file itself, or the newest controller in a run folder: the final one, else the last checkpoint."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise SurefootError(f"no run folder or controller file at {str(path)!r}")
+    if (path / "controller.safetensors").is_file():
+        return path / "controller.safetensors"
+    checkpoints = sorted((path / "checkpoints").glob("*.safetensors"))
+    if not checkpoints:
+        raise SurefootError(
+            f"run folder {str(path)!r} has no checkpoint: expected controller.safetensors or checkpoints/*.safetensors"
+        )
+    return checkpoints[-1]
+
+
+def _empty_policy(header: Header) -> BasePolicy:
+    config = header.config
+    settings = settings_for(config.robot, config.task, config.algo, json.loads(json.dumps(config.hyperparameters)))
+    observation = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
+    action = Box(np.array(header.action_low, np.float32), np.array(header.action_high, np.float32), dtype=np.float32)
+    mirror: Mirror | None = None
+    if isinstance(settings, PPOSettings) and settings.mirror:  # of the right sizes; the values come with the weights
+        o, a = header.observation_size, len(header.action_low)
+        mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
+    kwargs = policy_kwargs(settings, header.observation_size, mirror)
+    return POLICIES[config.algo](observation, action, lambda _: settings.learning_rate, **kwargs)

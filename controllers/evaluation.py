@@ -1,0 +1,97 @@
+"""How good is a controller on a task? One episode in each of as many worlds as episodes are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..envs.batch_env import BatchEnv, configured
+from ..envs.variation import Task, Variation
+from ..robots import SurefootError
+from .controller import Controller
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results of E episodes.
+
+    Attributes:
+        returns, lengths: (E,), sum of rewards and number of control steps.
+        fell: (E,) bool, the episode ended by termination instead of its time limit.
+        terms: mean of each reward term per step, weighted as in the reward.
+        tracking: mean of exp(-e^2/.25) of the horizontal velocity error, for `velocity`; else NaN.
+        robot_seconds: motion that it took.
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    fell: np.ndarray
+    terms: Mapping[str, float] = field(default_factory=dict)
+    tracking: float = float("nan")
+    robot_seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean return."""
+        rng = np.random.default_rng(seed)
+        means = rng.choice(self.returns, (2000, len(self.returns))).mean(axis=1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        return float(low), float(high)
+
+
+def evaluate(
+    controller: Controller,
+    *,
+    task: Task | None = None,
+    vary: Mapping[str, str] | None = None,
+    episodes: int = 50,
+    seed: int = 1000,
+    deterministic: bool = True,
+    options: Mapping[str, object] | None = None,
+) -> Evaluation:
+    """Run `episodes` whole episodes on one task (nominal by default), or on draws from a variation.
+
+    `options` change the task's options that the controller was trained with. Same seed, same start states and commands.
+    """
+    if episodes < 1:
+        raise SurefootError(f"number of episodes {episodes}: expected 1 or more")
+    if vary and task is not None:
+        raise SurefootError("give either a variation (--vary) or a task (--set), not both")
+    config = controller.config
+    env = BatchEnv(
+        config.robot,
+        config.task,
+        episodes,
+        variation=Variation.parse(vary) if vary else None,
+        tasks=task,
+        seed=seed,
+        config=configured(config.task, **{**config.options, **(options or {})}),
+    )
+    return run_episodes(env, controller, deterministic=deterministic)
+
+
+def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool = True) -> Evaluation:
+    """One episode in each world of `env`."""
+    n = env.num_envs
+    returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)
+    running = np.ones(n, bool)
+    terms = np.zeros(env.terms.shape[1])
+    steps = 0
+    observation = env.reset()
+    while running.any():
+        observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
+        returns += reward * running
+        lengths += running
+        terms += env.terms[running].sum(axis=0)
+        steps += int(running.sum())
+        fell |= terminated & running
+        running &= ~(terminated | truncated)
+    names = env.task.terms
+    means = {name: float(v) for name, v in zip(names, terms / steps, strict=True)}
+    tracking = means.get("tracking_lin_vel", float("nan"))
+    if env.task_name == "velocity" and env.config.weights.get("tracking_lin_vel"):
+        tracking /= env.config.weights["tracking_lin_vel"]
+    return Evaluation(returns, lengths, fell, means, tracking, steps * env.robot.control_dt)

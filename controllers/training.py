@@ -1,0 +1,221 @@
+"""Training: environment and algorithm from a configuration, a run folder with everything in it, resumable."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+
+from ..envs.batch_env import BatchEnv, configured
+from ..envs.sb3 import SB3VecEnv
+from ..envs.tasks import Velocity
+from ..envs.variation import Task, Variation
+from ..robots import SurefootError
+from . import threads
+from .config import TrainConfig, checked_config
+from .controller import POLICIES, Controller, controller_file, policy_kwargs
+from .policy import Mirror
+from .ppo import PPO
+from .presets import PPOSettings, Settings, settings_for
+from .sac import SAC
+
+CHECKPOINT_SECONDS = 60.0
+
+
+def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> BatchEnv:
+    """The environment that `config` describes: its variation, or its fixed parameters."""
+    if config.vary and config.parameters:
+        raise SurefootError("give either a variation (--vary) or fixed parameters (--set), not both")
+    return BatchEnv(
+        config.robot,
+        config.task,
+        num_envs,
+        variation=Variation.parse(config.vary) if config.vary else None,
+        tasks=Task(config.parameters) if config.parameters else None,
+        seed=config.seed if seed is None else seed,
+        config=configured(config.task, **config.options),
+    )
+
+
+def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
+    """The SB3 algorithm of `config` on `env`."""
+    settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
+    torch.set_num_threads(1)
+    mirror = mirror_map(env) if isinstance(settings, PPOSettings) and settings.mirror else None
+    common: dict[str, Any] = {
+        "policy": POLICIES[config.algo],
+        "env": SB3VecEnv(env),
+        "learning_rate": _schedule(settings),
+        "batch_size": settings.batch_size,
+        "gamma": settings.gamma,
+        "policy_kwargs": policy_kwargs(settings, env.task.observation_size, mirror),
+        "seed": config.seed,
+        "device": "cpu",
+    }
+    if isinstance(settings, PPOSettings):
+        names = ("n_steps", "n_epochs", "gae_lambda", "clip_range", "ent_coef", "vf_coef", "max_grad_norm", "adaptive_kl")
+        return PPO(
+            **common,
+            **{name: getattr(settings, name) for name in names},
+            update_threads=threads.UPDATE_THREADS,
+        )
+    names = ("buffer_size", "learning_starts", "gradient_steps", "tau")
+    return SAC(**common, **{name: getattr(settings, name) for name in names}, train_freq=1)
+
+
+def mirror_map(env: BatchEnv) -> Mirror:
+    """Observation and action maps of the robot's mirror image. Raises `SurefootError` where there is none."""
+    symmetry = env.robot.symmetry
+    if symmetry is None or not isinstance(env.task, Velocity):
+        raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
+    return *env.task.mirror(), np.array(symmetry.index), np.array(symmetry.sign)
+
+
+def _schedule(settings: Settings) -> float | Callable[[float], float]:
+    if isinstance(settings, PPOSettings) and settings.linear_decay:
+        return lambda remaining: settings.learning_rate * max(remaining, 0.02)
+    return settings.learning_rate
+
+
+class Monitor(BaseCallback):
+    """Progress bar, checkpoints and the wall-clock limit of one training."""
+
+    def __init__(self, config: TrainConfig, out: Path | None, bar: Progress | None):
+        super().__init__()
+        self.config, self.out, self.bar = config, out, bar
+        self.started = time.monotonic()
+        self._saved = self.started
+        self._first = 0
+        self._task = bar.add_task("train", total=config.steps, info="") if bar else None
+
+    def _on_training_start(self) -> None:
+        self._first = self.num_timesteps
+
+    def _on_step(self) -> bool:
+        elapsed = time.monotonic() - self.started
+        if self.bar is not None and self._task is not None:
+            self.bar.update(self._task, completed=self.num_timesteps, info=self._info(elapsed))
+        return self.config.seconds is None or elapsed < self.config.seconds
+
+    def _info(self, elapsed: float) -> str:
+        finished = self.model.ep_info_buffer or ()
+        reward = f"{np.mean([e['r'] for e in finished]):.1f}" if finished else "-"
+        return f"{(self.num_timesteps - self._first) / max(elapsed, 1e-9) / 1000:.1f} k steps/s  return {reward}"
+
+    def _on_rollout_end(self) -> None:
+        if self.out is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self._saved = time.monotonic()
+            file = self.out / "checkpoints" / f"step_{self.num_timesteps:012d}.safetensors"
+            Controller.from_algorithm(self.config, self.model).save(file)
+
+
+def train(
+    robot: str,
+    task: str,
+    *,
+    algo: str = "ppo",
+    steps: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    vary: dict[str, str] | None = None,
+    parameters: dict[str, float | str] | None = None,
+    options: dict[str, Any] | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+    callback: BaseCallback | None = None,
+) -> Controller:
+    """Train a controller.
+
+    `robot`, `task` and `algo` are names (`surefoot list`); `steps` defaults to the preset's; `seconds` is a wall-clock
+    limit. `vary` draws each robot anew at every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}).
+    `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name
+    or value that is wrong, before anything is written.
+    """
+    hyperparameters = hyperparameters or {}
+    settings = settings_for(robot, task, algo, hyperparameters)
+    config = checked_config(
+        robot=robot,
+        task=task,
+        algo=algo,
+        steps=settings.steps if steps is None else int(steps),
+        seconds=seconds,
+        seed=seed,
+        vary=vary or {},
+        parameters=parameters or {},
+        options=options or {},
+        hyperparameters=hyperparameters,
+    )
+    env = make_env(config, settings.num_envs)
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        if (folder / "config.json").exists():
+            raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
+        config.save(folder / "config.json")
+    return _learn(config, make_algorithm(config, env), folder, progress, callback)
+
+
+def resume(
+    out: str | Path, *, steps: int | None = None, seconds: float | None = None, progress: bool = True
+) -> Controller:
+    """Continue the run in folder `out` from its newest controller, up to `steps` in total.
+
+    Weights, optimiser, statistics and step count continue; the worlds start new episodes, seeded by seed and step count.
+    """
+    folder = Path(out)
+    controller = Controller.load(controller_file(folder))
+    fields = controller.config.model_dump()
+    fields |= {"seconds": seconds, "steps": fields["steps"] if steps is None else int(steps)}
+    config = checked_config(**fields)
+    if controller.timesteps >= config.steps:
+        raise SurefootError(f"{str(out)!r} is complete at {controller.timesteps} steps: give a larger --steps to go on")
+    env = make_env(config, controller.settings.num_envs, seed=config.seed + controller.timesteps)
+    model = make_algorithm(config, env)
+    controller.give_to(model)
+    return _learn(config, model, folder, progress, None)
+
+
+def _learn(
+    config: TrainConfig, model: BaseAlgorithm, out: Path | None, progress: bool, callback: BaseCallback | None
+) -> Controller:
+    if out is not None:
+        formats = ["csv", "tensorboard"]
+        name = f"log_{model.num_timesteps}"
+        model.set_logger(configure(str(out / name), formats))
+    else:
+        model.set_logger(configure(None, []))
+    bar = _progress_bar() if progress and sys.stderr.isatty() else None
+    with bar or nullcontext():
+        monitor = Monitor(config, out, bar)
+        callbacks: list[BaseCallback] = [monitor, *([callback] if callback else [])]
+        remaining = config.steps - model.num_timesteps
+        model.learn(remaining, callback=callbacks, reset_num_timesteps=False)
+    controller = Controller.from_algorithm(config, model)
+    controller.policy.set_training_mode(False)
+    if out is not None:
+        controller.save(out / "controller.safetensors")
+    diverged = model.env.core.diverged
+    if diverged:
+        print(f"{diverged} worlds diverged during training and were reset alone", file=sys.stderr)
+    return controller
+
+
+def _progress_bar() -> Progress:
+    from rich.console import Console
+
+    return Progress(
+        TextColumn("[bold]train"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+        TextColumn("{task.fields[info]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

@@ -1,7 +1,7 @@
 """Train locomotion controllers on randomised MuJoCo robots, adapt them to new robots, replay what happened.
 
 Importing this package is cheap: the verbs below load what they need when they are first used. It makes the environments
-known to Gymnasium: `gymnasium.make("surefoot/Quadruped-Velocity-v0")`.
+known to Gymnasium (.1 s, no MuJoCo): `gymnasium.make("surefoot/Quadruped-Velocity-v0")`.
 """
 
 import importlib
@@ -15,17 +15,31 @@ if TYPE_CHECKING:
     from .api import adapt as adapt
     from .api import evaluate as evaluate
     from .api import list_robots as list_robots
+    from .api import load as load
     from .api import make as make
     from .api import make_vec as make_vec
     from .api import record as record
     from .api import replay as replay
+    from .api import resume as resume
     from .api import train as train
 
 __version__ = "0.1.0"
 
-_VERBS = ("adapt", "evaluate", "list_robots", "make", "make_vec", "record", "replay", "train")
+_VERBS = ("adapt", "evaluate", "list_robots", "load", "make", "make_vec", "record", "replay", "resume", "train")
 
-__all__ = ["__version__", "adapt", "evaluate", "list_robots", "make", "make_vec", "record", "replay", "train"]
+__all__ = [
+    "__version__",
+    "adapt",
+    "evaluate",
+    "list_robots",
+    "load",
+    "make",
+    "make_vec",
+    "record",
+    "replay",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

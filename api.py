@@ -1,10 +1,9 @@
 """The verbs as plain Python functions; the command line calls these."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation, Budget
 from .controllers.controller import Controller
@@ -18,10 +17,21 @@ from .replay.page import write_page
 from .replay.recording import Recording, load_many
 from .replay.rollout import TOUR, Script
 from .replay.rollout import record as _record
+from .report import (
+    adaptation_curves,
+    catalogue,
+    curve_table,
+    duration,
+    evaluation_table,
+    recording_table,
+    summary_table,
+    training_curve,
+)
 from .robots import ROBOTS, SurefootError, unknown
 
 __all__ = [
-    "adapt", "evaluate", "list_robots", "load", "make", "make_vec", "record", "replay", "resume", "train",
+    "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load", "make", "make_vec", "record",
+    "recording_table", "replay", "resume", "summary_table", "train", "training_curve", "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -67,20 +77,33 @@ def adapt(
     points: int = 4,
     seed: int = 0,
     out: str | Path | None = None,
+    html: str | Path | None = None,
 ) -> Adaptation:
     """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock seconds or steps.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
-    is saved there (a file, *.safetensors). Raises `SurefootError` for an unknown method or parameter.
+    is saved there (a file, *.safetensors); with `html`, a page shows before and after. Raises `SurefootError` for an unknown
+    method or parameter.
     """
     if method not in METHODS:
         raise unknown("adaptation method", method, METHODS)
+    _check_name(out, ".safetensors")
+    _check_name(html, ".html")
     task = task_of(parameters)
     budget = Budget(seconds, steps)
-    adaptation = METHODS[method](load(source), task, budget, seed=seed, episodes=episodes, points=points)
+    controller = load(source)
+    adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points)
     if out is not None:
         adaptation.controller.save(out)
+    if html is not None:
+        write_adaptation_page(html, controller, adaptation, seed=seed)
     return adaptation
+
+
+def _check_name(path: str | Path | None, suffix: str) -> None:
+    """Before the work, not after it."""
+    if path is not None and Path(path).suffix != suffix:
+        raise SurefootError(f"cannot write {str(path)!r}: expected a name that ends in {suffix}")
 
 
 def record(
@@ -123,10 +146,14 @@ def replay(
     `source` is a controller, a run folder, a recording, or the path of any of them. With `adapted`, a second controller
     does the same on the same robot, as "after" beside "before". `save` keeps the recordings in a folder.
     """
+    _check_name(html, ".html")
+    _check_name(video, ".mp4")
     recordings = _recordings(source, parameters, adapted, seconds, seed)
     if save is not None:
-        for recording in recordings:
-            recording.save(Path(save) / f"{recording.label}.recording.npz")
+        for i, recording in enumerate(recordings):
+            name = re.sub(r"[^\w-]+", "_", recording.label) or "recording"  # a label may come from a file
+            twin = any(recording.label == other.label for other in recordings[:i])
+            recording.save(Path(save) / f"{name}{f'_{i}' if twin else ''}.recording.npz")
     first = recordings[0]
     if html is not None:
         write_page(html, recordings, title=f"{first.robot} {first.task}")
@@ -149,6 +176,10 @@ def _recordings(
     if isinstance(source, Sequence) and not isinstance(source, str):
         return list(source)
     if isinstance(source, str | Path) and _holds_recordings(Path(source)):
+        if parameters is not None or adapted is not None:
+            raise SurefootError(
+                f"{str(source)!r} is a recording, which has its robot: --set and --adapted need a controller"
+            )
         return load_many(source)
     label = "controller" if adapted is None else "before"
     found = [record(source, parameters=parameters, seconds=seconds, seed=seed, label=label)]
@@ -160,29 +191,36 @@ def _recordings(
 def _holds_recordings(path: Path) -> bool:
     if not path.exists():
         raise SurefootError(f"nothing at {str(path)!r}: expected a run folder, a controller or a recording")
-    return any(path.glob("*.recording.npz")) if path.is_dir() else path.suffix == ".npz"
+    return any(path.glob("[!.]*.recording.npz")) if path.is_dir() else path.suffix == ".npz"
 
 
-def summary_table(adaptation: Adaptation) -> dict[str, Any]:
-    """Before and after as columns and rows of text: what the command line prints and the page shows."""
-    columns = ["", "return", "95 % interval", "falls", "episodes", "steps", "robot time", "wall-clock"]
-    rows = []
-    for name, point in (("before", adaptation.before), ("after", adaptation.after)):
-        result = point.evaluation
-        low, high = result.interval()
-        row = [name, f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", f"{100 * result.fell.mean():.0f} %"]
-        row += [f"{point.episodes:,}", f"{point.steps:,}", duration(point.robot_seconds), duration(point.seconds)]
-        if not np.isnan(result.tracking):
-            row.insert(3, f"{result.tracking:.2f}")
-        rows.append(row)
-    if not np.isnan(adaptation.before.evaluation.tracking):
-        columns.insert(3, "tracking")
-    return {"columns": columns, "rows": rows, "note": f"{adaptation.method} on: {adaptation.task}"}
+def write_adaptation_page(
+    path: str | Path,
+    before: Source,
+    adaptation: Adaptation,
+    *,
+    title: str | None = None,
+    note: str | None = None,
+    curves: Sequence[Mapping[str, Any]] = (),
+    seconds: float = 20.0,
+    seed: int = 0,
+) -> list[Recording]:
+    """Record the controller before and after on the same robot, commands and start, and write the page that compares them.
 
-
-def duration(seconds: float) -> str:
-    """12 s, 3.4 min, 1.2 h."""
-    for limit, unit, scale in ((120, "s", 1), (7200, "min", 60)):
-        if seconds < limit:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds / 3600:.3g} h"
+    `note` is a sentence below the title, `curves` are shown after the adaptation's own. Returns the two recordings.
+    """
+    both = (("before", load(before)), ("after", adaptation.controller))
+    recordings = [
+        record(controller, parameters=adaptation.task, seconds=seconds, seed=seed, label=label)
+        for label, controller in both
+    ]
+    config = adaptation.controller.config
+    summary = summary_table(adaptation)
+    write_page(
+        path,
+        recordings,
+        title=title or f"{config.robot} {config.task}: adapted to {adaptation.task}",
+        summary={**summary, "note": note or summary["note"]},
+        curves=[*adaptation_curves(adaptation), *curves],
+    )
+    return recordings

@@ -1,10 +1,11 @@
 """What a run was asked to do: validated, written beside its results, read back without running code."""
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..robots import SurefootError
 from ..robots.files import replacing
@@ -57,9 +58,28 @@ def checked_config(**fields: Any) -> TrainConfig:
         raise SurefootError(f"training configuration: {first_problem(error)}") from error
 
 
+def typed(kind: str, settings: dict[str, Any], model: type) -> dict[str, Any]:
+    """Settings with each value as the type that dataclass `model` gives its field; other names are left to the caller.
+
+    Raises `SurefootError` naming the first value that cannot be converted; `kind` says of what it is.
+    """
+    types = get_type_hints(model)
+    out = dict(settings)
+    for name in settings.keys() & types.keys():
+        try:
+            out[name] = TypeAdapter(types[name]).validate_python(settings[name])
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].lower()
+            raise SurefootError(f"{kind} {name}={settings[name]!r}: {problem}") from error
+        if isinstance(out[name], float) and not math.isfinite(out[name]):
+            raise SurefootError(f"{kind} {name}={settings[name]!r}: expected a finite number")
+    return out
+
+
 def first_problem(error: Exception) -> str:
     """One line from a validation error."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}={first['input']!r}: {first['msg'].lower()}"
+        value = repr(first["input"])
+        return f"{'.'.join(map(str, first['loc']))}={value[:60]}{'…' * (len(value) > 60)}: {first['msg'].lower()}"
     return " ".join(str(error).split())

@@ -12,7 +12,7 @@ import torch
 from gymnasium.spaces import Box
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
@@ -74,31 +74,33 @@ class Controller:
         return self.policy.predict(observation, deterministic=deterministic)[0]
 
     @classmethod
-    def from_algorithm(cls, config: TrainConfig, model: BaseAlgorithm) -> "Controller":
-        """What `model` knows now."""
+    def from_algorithm(cls, config: TrainConfig, model: Any) -> "Controller":
+        """What `model`, an SB3 algorithm, knows now."""
         controller = cls(config, model.policy, model.num_timesteps)
         for name, optimizer in optimizers(model).items():
             for index, state in optimizer.state_dict()["state"].items():
                 for key, value in state.items():
                     controller.training[f"{name}.{index}.{key}"] = torch.as_tensor(value)
+        if isinstance(getattr(model, "log_ent_coef", None), torch.Tensor):  # SAC's temperature is not in its policy
+            controller.training["log_ent_coef"] = model.log_ent_coef.detach().clone()
         if hasattr(model, "return_norm"):
             for key, value in model.return_norm.state_dict().items():
                 controller.training[f"return_norm.{key}"] = value
             controller.learning_rate = model._rate
         return controller
 
-    def give_to(self, model: BaseAlgorithm, *, optimizer: bool = True) -> None:
-        """Put weights and statistics, and with `optimizer` its state and the step count, into `model`."""
+    def give_to(self, model: Any, *, optimizer: bool = True) -> None:
+        """Put weights and statistics, and with `optimizer` its state and the step count, into an SB3 `model`."""
         model.policy.load_state_dict(self.policy.state_dict())
-        if hasattr(model, "return_norm") and "return_norm.mean" in self.training:
-            model.return_norm.load_state_dict(
-                {k.removeprefix("return_norm."): v for k, v in self.training.items() if k.startswith("return_norm.")}
-            )
+        self.give_statistics(model)
         if not optimizer:
             return
         model.num_timesteps = self.timesteps
         if self.learning_rate is not None:
             model._rate = self.learning_rate
+        if "log_ent_coef" in self.training:
+            with torch.no_grad():
+                model.log_ent_coef.copy_(self.training["log_ent_coef"])
         for name, opt in optimizers(model).items():
             state: dict[int, dict[str, torch.Tensor]] = {}
             for key, value in self.training.items():
@@ -108,10 +110,18 @@ class Controller:
             if state:
                 opt.load_state_dict({"state": state, "param_groups": opt.state_dict()["param_groups"]})
 
+    def give_statistics(self, model: BaseAlgorithm) -> None:
+        """Put the scale of returns into `model`, so that its value function fits its rewards."""
+        if hasattr(model, "return_norm") and "return_norm.mean" in self.training:
+            model.return_norm.load_state_dict(
+                {k.removeprefix("return_norm."): v for k, v in self.training.items() if k.startswith("return_norm.")}
+            )
+
     def save(self, path: str | Path) -> None:
         """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there."""
         space, low_high = self.policy.observation_space, self.policy.action_space
-        assert isinstance(space, Box) and isinstance(low_high, Box)
+        assert isinstance(space, Box)
+        assert isinstance(low_high, Box)
         header = Header(
             format=FORMAT,
             config=self.config,
@@ -125,11 +135,8 @@ class Controller:
         tensors |= {f"training.{k}": v for k, v in self.training.items()}
         # Clones, because the shared statistics appear under several names.
         tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
-        with replacing(path) as temporary:
-            try:
-                save_file(tensors, str(temporary), metadata={"surefoot": header.model_dump_json()})
-            except SafetensorError as error:  # its own way of saying that the disk is full
-                raise SurefootError(f"cannot write {str(path)!r}: {first_problem(error)}") from error
+        with replacing(path) as temporary:  # not safetensors' save_file, whose files only their owner can read
+            temporary.write_bytes(save(tensors, metadata={"surefoot": header.model_dump_json()}))
 
     @classmethod
     def load(cls, path: str | Path) -> "Controller":
@@ -147,7 +154,9 @@ class Controller:
                 tensors = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118 - not a dict
         except (SafetensorError, OSError, ValidationError) as error:
             reason = first_problem(error)
-            raise SurefootError(f"{str(file)!r} is not a readable controller (truncated or damaged?): {reason}") from error
+            raise SurefootError(
+                f"{str(file)!r} is not a readable controller (truncated or damaged?): {reason}"
+            ) from error
         if header.format != FORMAT:
             raise SurefootError(f"{str(file)!r} has format {header.format}; this version reads format {FORMAT}")
         bad = next((k for k, v in tensors.items() if not torch.isfinite(v).all()), None)
@@ -159,7 +168,9 @@ class Controller:
         try:
             controller.policy.load_state_dict(weights)
         except RuntimeError as error:
-            raise SurefootError(f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}") from error
+            raise SurefootError(
+                f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}"
+            ) from error
         controller.policy.set_training_mode(False)
         controller.training = {k.removeprefix("training."): v for k, v in tensors.items() if k.startswith("training.")}
         return controller
@@ -167,7 +178,8 @@ class Controller:
     def copy(self) -> "Controller":
         """An independent controller with the same weights."""
         space, limits = self.policy.observation_space, self.policy.action_space
-        assert isinstance(space, Box) and isinstance(limits, Box)
+        assert isinstance(space, Box)
+        assert isinstance(limits, Box)
         low, high = limits.low.tolist(), limits.high.tolist()
         header = Header(
             format=FORMAT, config=self.config, observation_size=space.shape[0], action_low=low, action_high=high
@@ -191,20 +203,30 @@ def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 
 
 def controller_file(path: str | Path) -> Path:
-    """The file itself, or the newest controller in a run folder: the final one, else the last checkpoint."""
+    """The file itself, or the controller in a run folder that has seen most: the final one or the last checkpoint."""
     path = Path(path)
     if path.is_file():
         return path
     if not path.is_dir():
         raise SurefootError(f"no run folder or controller file at {str(path)!r}")
-    if (path / "controller.safetensors").is_file():
-        return path / "controller.safetensors"
-    checkpoints = sorted((path / "checkpoints").glob("*.safetensors"))
+    final = path / "controller.safetensors"
+    checkpoints = sorted((path / "checkpoints").glob("step_*.safetensors"))
+    if final.is_file():  # a resumed run that was interrupted has later checkpoints
+        return checkpoints[-1] if checkpoints and checkpoints[-1].stem > f"step_{_timesteps(final):012d}" else final
     if not checkpoints:
         raise SurefootError(
             f"run folder {str(path)!r} has no checkpoint: expected controller.safetensors or checkpoints/*.safetensors"
         )
     return checkpoints[-1]
+
+
+def _timesteps(file: Path) -> int:
+    """Step count in a controller file's header; a number above all others where it cannot be read (`load` says why)."""
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            return Header.model_validate_json((opened.metadata() or {})["surefoot"]).timesteps
+    except (SafetensorError, OSError, ValidationError, KeyError):
+        return 10**12 - 1
 
 
 def _empty_policy(header: Header) -> BasePolicy:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..envs.batch_env import BatchEnv, configured
+from ..envs.tasks import VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
 from .controller import Controller
@@ -19,7 +20,8 @@ class Evaluation:
         returns, lengths: (E,), sum of rewards and number of control steps.
         fell: (E,) bool, the episode ended by termination instead of its time limit.
         terms: mean of each reward term per step, weighted as in the reward.
-        tracking: mean of exp(-e^2/.25) of the horizontal velocity error, for `velocity`; else NaN.
+        tracking: mean of exp(-e^2/.25) of the horizontal velocity error, 0 from a fall to the episode's planned end, so that
+            falling early never looks good; NaN for other tasks than `velocity`.
         robot_seconds: motion that it took.
     """
 
@@ -69,12 +71,13 @@ def evaluate(
         tasks=task,
         seed=seed,
         config=configured(config.task, **{**config.options, **(options or {})}),
+        autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
     )
     return run_episodes(env, controller, deterministic=deterministic)
 
 
 def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool = True) -> Evaluation:
-    """One episode in each world of `env`."""
+    """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
     n = env.num_envs
     returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)
     running = np.ones(n, bool)
@@ -91,7 +94,9 @@ def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool =
         running &= ~(terminated | truncated)
     names = env.task.terms
     means = {name: float(v) for name, v in zip(names, terms / steps, strict=True)}
-    tracking = means.get("tracking_lin_vel", float("nan"))
-    if env.task_name == "velocity" and env.config.weights.get("tracking_lin_vel"):
-        tracking /= env.config.weights["tracking_lin_vel"]
+    tracking = float("nan")
+    weight = env.config.weights.get("tracking_lin_vel") if isinstance(env.config, VelocityConfig) else None
+    if weight:
+        total = terms[names.index("tracking_lin_vel")] / weight
+        tracking = float(total) / (n * env.episode_steps)
     return Evaluation(returns, lengths, fell, means, tracking, steps * env.robot.control_dt)

@@ -54,6 +54,33 @@ class Policy(ActorCriticPolicy):
             raw = torch.cat([raw, raw[:, self.mirror_observation] * self.mirror_observation_sign])
         self.features_extractor.norm.update(raw)
 
+    def untie(self, twin: "Policy") -> None:
+        """Make `twin`, of twice this network's width and without the mirror, the same function, now free to lose its symmetry.
+
+        Its first half is this network, its second half this network on the mirror image; the heads average the two.
+        """
+        assert self.mirrored and not twin.mirrored
+        reflect = torch.zeros(len(self.mirror_observation), len(self.mirror_observation))
+        reflect[torch.arange(len(reflect)), self.mirror_observation] = self.mirror_observation_sign
+        with torch.no_grad():
+            for name in ("policy_net", "value_net"):
+                ours, theirs = getattr(self.mlp_extractor, name), getattr(twin.mlp_extractor, name)
+                first = True
+                for a, b in zip(ours, theirs, strict=True):
+                    if not isinstance(a, torch.nn.Linear):
+                        continue
+                    b.bias.copy_(a.bias.repeat(2))
+                    b.weight.copy_(torch.cat([a.weight, a.weight @ reflect]) if first else torch.block_diag(a.weight, a.weight))
+                    first = False
+            w, bias = self.action_net.weight, self.action_net.bias
+            sign, index = self.mirror_action_sign, self.mirror_action
+            twin.action_net.weight.copy_(0.5 * torch.cat([w, w[index] * sign[:, None]], dim=1))
+            twin.action_net.bias.copy_(0.5 * (bias + bias[index] * sign))
+            twin.value_net.weight.copy_(0.5 * self.value_net.weight.repeat(1, 2))
+            twin.value_net.bias.copy_(self.value_net.bias)
+            twin.log_std.copy_(0.5 * (self.log_std + self.log_std[index]))
+            twin.features_extractor.load_state_dict(self.features_extractor.state_dict())
+
     def forward(
         self, obs: torch.Tensor, deterministic: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

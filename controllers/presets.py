@@ -13,24 +13,24 @@ ACTIVATIONS = ("tanh", "relu", "elu")
 class PPOSettings:
     """SB3's names and meanings, plus the number of worlds and what `controllers.ppo.PPO` adds."""
 
-    num_envs: int = 1024
+    num_envs: int = 512
     n_steps: int = 24
-    batch_size: int = 6144
+    batch_size: int = 3072
     n_epochs: int = 5
     learning_rate: float = 1e-3
     linear_decay: bool = False
-    adaptive_kl: float | None = 0.01
+    adaptive_kl: float | None = 0.02
     gamma: float = 0.99
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    ent_coef: float = 0.005
+    ent_coef: float = 0.002
     vf_coef: float = 1.0
     max_grad_norm: float = 1.0
     net: tuple[int, ...] = (128, 128)
     activation: str = "elu"
-    log_std_init: float = -0.7
+    log_std_init: float = -1.2
     mirror: bool = False
-    steps: int = 10_000_000
+    steps: int = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,21 @@ Settings = PPOSettings | SACSettings
 ALGORITHMS: dict[str, type[PPOSettings] | type[SACSettings]] = {"ppo": PPOSettings, "sac": SACSettings}
 
 _RUN_PPO = PPOSettings(
-    num_envs=256,
+    num_envs=128,
     n_steps=64,
-    batch_size=2048,
+    batch_size=1024,
     adaptive_kl=None,
     linear_decay=True,
+    gamma=0.98,
     ent_coef=0.0,
     vf_coef=0.5,
     max_grad_norm=0.5,
     net=(64, 64),
     activation="tanh",
-    log_std_init=-0.5,
-    steps=4_000_000,
+    log_std_init=-1.0,
+    steps=3_000_000,
 )
-_WALK_PPO = PPOSettings(mirror=True)
+_WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 
 PRESETS: dict[tuple[str, str, str], Settings] = {
     ("half_cheetah", "run", "ppo"): _RUN_PPO,

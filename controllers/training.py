@@ -1,9 +1,10 @@
 """Training: environment and algorithm from a configuration, a run folder with everything in it, resumable."""
 
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,19 @@ from stable_baselines3.common.logger import configure
 
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.sb3 import SB3VecEnv
-from ..envs.tasks import Velocity
+from ..envs.tasks import Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
 from . import threads
-from .config import TrainConfig, checked_config
+from .config import TrainConfig, checked_config, typed
 from .controller import POLICIES, Controller, controller_file, policy_kwargs
 from .policy import Mirror
 from .ppo import PPO
-from .presets import PPOSettings, Settings, settings_for
+from .presets import ALGORITHMS, PPOSettings, Settings, settings_for
 from .sac import SAC
 
 CHECKPOINT_SECONDS = 60.0
+TELL_SECONDS = 10.0  # between two lines of progress where there is no terminal for the bar
 
 
 def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> BatchEnv:
@@ -61,14 +63,29 @@ def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
         "device": "cpu",
     }
     if isinstance(settings, PPOSettings):
-        names = ("n_steps", "n_epochs", "gae_lambda", "clip_range", "ent_coef", "vf_coef", "max_grad_norm", "adaptive_kl")
+        names = (
+            "n_steps",
+            "n_epochs",
+            "gae_lambda",
+            "clip_range",
+            "ent_coef",
+            "vf_coef",
+            "max_grad_norm",
+            "adaptive_kl",
+        )
         return PPO(
             **common,
             **{name: getattr(settings, name) for name in names},
             update_threads=threads.UPDATE_THREADS,
         )
-    names = ("buffer_size", "learning_starts", "gradient_steps", "tau")
-    return SAC(**common, **{name: getattr(settings, name) for name in names}, train_freq=1)
+    own = ("buffer_size", "learning_starts", "gradient_steps", "tau")
+    return SAC(**common, **{name: getattr(settings, name) for name in own}, train_freq=1)
+
+
+def core_of(model: BaseAlgorithm) -> BatchEnv:
+    """The worlds that `model` of `make_algorithm` learns in."""
+    assert isinstance(model.env, SB3VecEnv)
+    return model.env.core
 
 
 def mirror_map(env: BatchEnv) -> Mirror:
@@ -88,11 +105,11 @@ def _schedule(settings: Settings) -> float | Callable[[float], float]:
 class Monitor(BaseCallback):
     """Progress bar, checkpoints and the wall-clock limit of one training."""
 
-    def __init__(self, config: TrainConfig, out: Path | None, bar: Progress | None):
+    def __init__(self, config: TrainConfig, out: Path | None, bar: Progress | None, tell: bool):
         super().__init__()
-        self.config, self.out, self.bar = config, out, bar
+        self.config, self.out, self.bar, self.tell = config, out, bar, tell
         self.started = time.monotonic()
-        self._saved = self.started
+        self._saved = self._told = self.started
         self._first = 0
         self._task = bar.add_task("train", total=config.steps, info="") if bar else None
 
@@ -103,6 +120,13 @@ class Monitor(BaseCallback):
         elapsed = time.monotonic() - self.started
         if self.bar is not None and self._task is not None:
             self.bar.update(self._task, completed=self.num_timesteps, info=self._info(elapsed))
+        elif self.tell and time.monotonic() - self._told > TELL_SECONDS:
+            self._told = time.monotonic()
+            print(f"{elapsed:5.0f} s  {self.num_timesteps:,} steps  {self._info(elapsed)}", file=sys.stderr, flush=True)
+        if not isinstance(self.model, PPO):  # which logs the means of whole rollouts by itself
+            core = core_of(self.model)
+            for name, value in zip(core.task.terms, core.terms.mean(axis=0), strict=True):
+                self.logger.record_mean(f"reward/{name}", float(value))
         return self.config.seconds is None or elapsed < self.config.seconds
 
     def _info(self, elapsed: float) -> str:
@@ -113,8 +137,11 @@ class Monitor(BaseCallback):
     def _on_rollout_end(self) -> None:
         if self.out is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self._saved = time.monotonic()
-            file = self.out / "checkpoints" / f"step_{self.num_timesteps:012d}.safetensors"
-            Controller.from_algorithm(self.config, self.model).save(file)
+            self.save_checkpoint(self.out)
+
+    def save_checkpoint(self, out: Path) -> None:
+        file = out / "checkpoints" / f"step_{self.num_timesteps:012d}.safetensors"
+        Controller.from_algorithm(self.config, self.model).save(file)
 
 
 def train(
@@ -140,7 +167,8 @@ def train(
     `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name
     or value that is wrong, before anything is written.
     """
-    hyperparameters = hyperparameters or {}
+    hyperparameters = typed("hyperparameter", hyperparameters or {}, ALGORITHMS.get(algo, PPOSettings))
+    options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     config = checked_config(
         robot=robot,
@@ -154,13 +182,13 @@ def train(
         options=options or {},
         hyperparameters=hyperparameters,
     )
-    env = make_env(config, settings.num_envs)
     folder = Path(out) if out is not None else None
+    if folder is not None and (folder / "config.json").exists():
+        raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
+    model = make_algorithm(config, make_env(config, settings.num_envs))
     if folder is not None:
-        if (folder / "config.json").exists():
-            raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
         config.save(folder / "config.json")
-    return _learn(config, make_algorithm(config, env), folder, progress, callback)
+    return _learn(config, model, folder, progress, callback)
 
 
 def resume(
@@ -168,7 +196,8 @@ def resume(
 ) -> Controller:
     """Continue the run in folder `out` from its newest controller, up to `steps` in total.
 
-    Weights, optimiser, statistics and step count continue; the worlds start new episodes, seeded by seed and step count.
+    Weights, optimiser, statistics and step count continue; the worlds start new episodes, seeded by seed and step count, and
+    SAC fills a new replay buffer.
     """
     folder = Path(out)
     controller = Controller.load(controller_file(folder))
@@ -180,6 +209,7 @@ def resume(
     env = make_env(config, controller.settings.num_envs, seed=config.seed + controller.timesteps)
     model = make_algorithm(config, env)
     controller.give_to(model)
+    config.save(folder / "config.json")
     return _learn(config, model, folder, progress, None)
 
 
@@ -187,25 +217,47 @@ def _learn(
     config: TrainConfig, model: BaseAlgorithm, out: Path | None, progress: bool, callback: BaseCallback | None
 ) -> Controller:
     if out is not None:
-        formats = ["csv", "tensorboard"]
-        name = f"log_{model.num_timesteps}"
-        model.set_logger(configure(str(out / name), formats))
+        with _disk(out):
+            model.set_logger(configure(str(out / f"log_{model.num_timesteps}"), ["csv", "tensorboard"]))
     else:
         model.set_logger(configure(None, []))
     bar = _progress_bar() if progress and sys.stderr.isatty() else None
     with bar or nullcontext():
-        monitor = Monitor(config, out, bar)
+        monitor = Monitor(config, out, bar, tell=progress)
         callbacks: list[BaseCallback] = [monitor, *([callback] if callback else [])]
         remaining = config.steps - model.num_timesteps
-        model.learn(remaining, callback=callbacks, reset_num_timesteps=False)
+        try:
+            with _disk(out):
+                model.learn(remaining, callback=callbacks, reset_num_timesteps=False)
+                model.logger.close()
+        except KeyboardInterrupt:
+            if out is not None and model.num_timesteps:
+                monitor.save_checkpoint(out)
+            raise
     controller = Controller.from_algorithm(config, model)
     controller.policy.set_training_mode(False)
     if out is not None:
         controller.save(out / "controller.safetensors")
-    diverged = model.env.core.diverged
+    diverged = core_of(model).diverged
     if diverged:
         print(f"{diverged} worlds diverged during training and were reset alone", file=sys.stderr)
     return controller
+
+
+@contextmanager
+def _disk(out: Path | None) -> Iterator[None]:
+    """Say in one line that the log in `out` cannot be written, for example because the disk is full.
+
+    TensorBoard writes from a thread, whose error comes back to us: the traceback that it prints as well is kept quiet.
+    """
+    told = threading.excepthook
+    threading.excepthook = lambda args: None if isinstance(args.exc_value, OSError) else told(args)
+    try:
+        yield
+    except OSError as error:
+        raise SurefootError(f"cannot write the log of {str(out)!r}: {error.strerror or error}") from error
+    finally:
+        threading.excepthook = told
 
 
 def _progress_bar() -> Progress:

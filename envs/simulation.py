@@ -12,6 +12,7 @@ from mujoco.batch import Batch, SimulationError
 
 from ..robots import Robot, SurefootError
 from ..robots.parameters import ParameterTable
+from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
 
@@ -88,18 +89,18 @@ class Simulation:
         if self._exact_forces:
             self.cfrc_ext = np.zeros((num_worlds, self.model.nbody, 6))
             self._data = mujoco.MjData(self.model)
-            self._world_model = self.model
         elif contact_forces == "fast":
             self.cfrc_ext = self.batch.bind("cfrc_ext")
         self.diverged = np.zeros(num_worlds, dtype=bool)
         self.divergences = 0
         self._expanded: dict[str, np.ndarray] = {}
-        self._warnings = self.batch.warning
-        self._instability = [
-            int(mujoco.mjtWarning.mjWARN_BADQPOS),
-            int(mujoco.mjtWarning.mjWARN_BADQVEL),
-            int(mujoco.mjtWarning.mjWARN_BADQACC),
-        ]
+        bad = (
+            mujoco.mjtWarning.mjWARN_BADQPOS,
+            mujoco.mjtWarning.mjWARN_BADQVEL,
+            mujoco.mjtWarning.mjWARN_BADQACC,
+            mujoco.mjtWarning.mjWARN_BADCTRL,
+        )
+        self._warnings = [self.batch.warning[:, int(warning), 1] for warning in bad]  # live counters, (N,) each
         self._warned = self._warning_counts()
 
     def set_parameters(self, ids: np.ndarray, values: np.ndarray) -> None:
@@ -114,7 +115,7 @@ class Simulation:
         constants = False
         for name, array in self._expanded.items():
             array[ids] = fields[name] if name in fields else self.table.nominal_field(name)
-            constants |= name in mujoco.MjModel._setconst_inputs
+            constants |= name in mujoco.MjModel._setconst_inputs or name.startswith("opt.")
         self.values[ids] = values
         if constants:
             self.batch.set_const(ids)
@@ -133,6 +134,7 @@ class Simulation:
             self.batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
             self.qpos[ids], self.qvel[ids] = qpos, qvel
             self.batch.forward(ids)
+        self._warned[ids] = self._warning_counts()[ids]  # MuJoCo's counters start anew
         if self._exact_forces:
             self.cfrc_ext[ids] = 0.0  # as in Gymnasium, which computes them only after a step
 
@@ -155,16 +157,15 @@ class Simulation:
             self._compute_contact_forces()
 
     def _warning_counts(self) -> np.ndarray:
-        return self._warnings[:, self._instability, 1].sum(axis=1)
+        qpos, qvel, qacc, ctrl = self._warnings
+        return qpos + qvel + qacc + ctrl
 
     def _compute_contact_forces(self) -> None:
-        # The one loop over worlds: MuJoCo has no batched call for it, and sensors give other values with RK4.
-        per_world = bool(self._expanded)
+        # The one loop over worlds: MuJoCo has no batched call for it, and sensors give other values with RK4. The nominal
+        # model serves all worlds: contact forces are in the data, and cfrc_ext depends on no parameter.
         for i in range(self.num_worlds):
             self.batch.get_data(i, self._data)
-            if per_world:
-                self._world_model = self.batch.get_model(i)
-            mujoco.mj_rnePostConstraint(self._world_model, self._data)
+            mujoco.mj_rnePostConstraint(self.model, self._data)
             self.cfrc_ext[i] = self._data.cfrc_ext
 
 
@@ -184,4 +185,4 @@ def _edited(robot: Robot, nominal: mujoco.MjModel, max_delay: float, acceleromet
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname="surefoot_accelerometer",
         )
-    return spec.compile()
+    return compile_quietly(spec)

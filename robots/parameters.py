@@ -27,8 +27,11 @@ class Layout:
     dofs: np.ndarray  # (nu,) degree of freedom that each motor drives
     bodies: np.ndarray  # ids of the bodies with mass
     body_names: tuple[str, ...]
-    geoms: np.ndarray  # ids of the geoms that can touch something
+    geoms: np.ndarray  # ids of the robot's geoms whose friction decides that of a contact
     geom_names: tuple[str, ...]
+    ground: np.ndarray  # ids of the world's geoms that have a say in it
+    contact_friction: np.ndarray  # (geoms, 3) nominal friction of each geom's contacts with the ground
+    axes: tuple[str, ...]  # of the base, along which its centre of mass matters (a planar robot's y does not)
     base: int
 
 
@@ -42,16 +45,46 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
     joints = model.actuator_trnid[:, 0]
     motors = tuple(model.actuator(i).name or model.joint(j).name for i, j in enumerate(joints))
     bodies = np.flatnonzero(model.body_mass > 0)
-    geoms = np.flatnonzero((model.geom_contype | model.geom_conaffinity) > 0)
+    geoms, ground, contact_friction = _frictions(model)
     return Layout(
         motors=motors,
         dofs=model.jnt_dofadr[joints],
         bodies=bodies,
-        body_names=tuple(model.body(i).name for i in bodies),
+        body_names=tuple(model.body(i).name or f"body{i}" for i in bodies),
         geoms=geoms,
         geom_names=tuple(model.geom(i).name or f"geom{i}" for i in geoms),
+        ground=ground,
+        contact_friction=contact_friction,
+        axes=_axes_of_motion(model),
         base=base,
     )
+
+
+def _frictions(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The robot's geoms that decide a friction, the world's that have a say, and the friction of their contacts."""
+    fixed = model.body_weldid[model.geom_bodyid] == 0
+    world, robot = np.flatnonzero(fixed), np.flatnonzero(~fixed)
+    first = model.geom_contype[robot][:, None] & model.geom_conaffinity[world]
+    second = model.geom_conaffinity[robot][:, None] & model.geom_contype[world]
+    touch = (first | second) > 0
+    difference = model.geom_priority[robot][:, None] - model.geom_priority[world]
+    can_collide = (model.geom_contype[robot] | model.geom_conaffinity[robot]) > 0
+    # MuJoCo takes the friction of the geom of higher priority, and of equals the larger one.
+    decides = can_collide & ~(touch & (difference < 0)).any(axis=1)
+    shared = touch & (difference == 0)
+    theirs = np.where(shared[:, :, None], model.geom_friction[world], 0.0).max(axis=1, initial=0.0)
+    contact = np.maximum(model.geom_friction[robot], theirs)
+    return robot[decides], world[shared[decides].any(axis=0)], contact[decides]
+
+
+def _axes_of_motion(model: mujoco.MjModel) -> tuple[str, ...]:
+    """x, y and z, without the normal of the plane in which a planar robot moves."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    hinge, slide = model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE, model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE
+    along = np.abs(data.xaxis)
+    in_plane = np.where(hinge[:, None], along > 1 - 1e-9, along < 1e-9) & (hinge | slide)[:, None]
+    return tuple(axis for axis, planar in zip("xyz", in_plane.all(axis=0), strict=True) if not planar)
 
 
 # --- Writers: fields hold the nominal rows (n, ...) of the worlds being written; values are (n, elements). -------------
@@ -74,11 +107,14 @@ def write_payload(f: Fields, v: np.ndarray, at: Layout) -> None:
 
 
 def write_com(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["body_ipos"][:, at.base] += v
+    f["body_ipos"][:, at.base, ["xyz".index(axis) for axis in at.axes]] += v
 
 
 def write_friction(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["geom_friction"][:, at.geoms] *= v[:, :, None]
+    # A contact takes the larger of two equals' frictions: were the ground's left as it is, a slippery foot would grip.
+    rows = np.flatnonzero((v != 1).any(axis=1))
+    f["geom_friction"][rows[:, None], at.geoms] = at.contact_friction * v[rows][:, :, None]
+    f["geom_friction"][rows[:, None], at.ground] = 0.0
 
 
 def write_damping(f: Fields, v: np.ndarray, at: Layout) -> None:
@@ -163,7 +199,7 @@ def _geoms(at: Layout) -> tuple[str, ...]:
 
 
 def _axes(at: Layout) -> tuple[str, ...]:
-    return ("x", "y", "z")
+    return at.axes
 
 
 def _single(at: Layout) -> tuple[str, ...]:
@@ -183,7 +219,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("com", "m", "offset", 0, -0.5, 0.5, ("body_ipos",), write_com, _axes,
               "shift of the base's centre of mass"),
     Parameter("friction", "1", "scale", 1, 0.001, 10, ("geom_friction",), write_friction, _geoms,
-              "factor on a geom's friction (sliding, spinning, rolling)"),
+              "factor on the friction (sliding, spinning, rolling) of a geom's contacts"),
     Parameter("damping", "1", "scale", 1, 0, 100, ("dof_damping",), write_damping, _motors,
               "factor on a joint's viscous damping"),
     Parameter("armature", "1", "scale", 1, 0.01, 100, ("dof_armature",), write_armature, _motors,

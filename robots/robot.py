@@ -1,5 +1,6 @@
 """What a robot is: a frozen description from which everything else is derived."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -57,7 +58,7 @@ class Robot:
         from .errors import SurefootError
 
         try:
-            model = self.make_spec().compile()
+            model = compile_quietly(self.make_spec())
         except SurefootError:
             raise
         except ValueError as error:
@@ -80,3 +81,10 @@ class Robot:
     def home_qpos(self, model: mujoco.MjModel) -> np.ndarray:
         """The home pose, (nq,)."""
         return np.array(self.home) if self.home is not None else model.qpos0.copy()
+
+
+def compile_quietly(spec: mujoco.MjSpec) -> mujoco.MjModel:
+    """Compile without the notice that `settotalmass`, which Gymnasium's half_cheetah.xml uses, is deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="compiler attribute 'settotalmass'", category=UserWarning)
+        return spec.compile()

@@ -4,6 +4,7 @@ What makes it fast: statistics, optimiser state and exploration noise go on from
 relearnt, and small rollouts give many updates a second. The curve evaluates with exploration off.
 """
 
+import math
 import time
 
 import torch
@@ -12,14 +13,15 @@ from stable_baselines3.common.logger import configure
 
 from ...envs.variation import Task
 from ...robots import SurefootError
-from ..config import checked_config
+from ..config import TrainConfig, checked_config
 from ..controller import Controller
 from ..evaluation import evaluate
+from ..presets import PPOSettings
 from ..training import make_algorithm, make_env
 from .base import Adaptation, Budget, Point
 
 # On top of the hyperparameters that the controller was trained with.
-FINETUNE = {"num_envs": 512, "n_steps": 24, "batch_size": 3072, "learning_rate": 5e-4}
+FINETUNE = {"num_envs": 256, "n_steps": 24, "batch_size": 1536, "learning_rate": 1e-3}
 EXPLORATION = 0.35  # standard deviation of the actions to begin with, at least
 
 
@@ -29,30 +31,53 @@ def finetune(
     """Continue PPO on `task` until the budget is spent. Raises `SurefootError` for controllers of other algorithms."""
     if controller.config.algo != "ppo":
         raise SurefootError(f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}")
+    hyperparameters = settings_within(budget)
+    # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
+    settings = controller.settings
+    untie = isinstance(settings, PPOSettings) and settings.mirror
+    network = {"mirror": False, "net": [2 * width for width in settings.net]} if untie else {}
     fields = controller.config.model_dump()
-    fields |= {"vary": {}, "parameters": dict(task.parameters), "seed": seed}
-    fields |= {"hyperparameters": {**fields["hyperparameters"], **FINETUNE}, "steps": budget.steps or 10**12, "seconds": None}
+    fields["hyperparameters"] |= network
+    adapted_config = checked_config(**fields)
+    fields |= {"vary": {}, "parameters": dict(task.parameters), "seed": seed, "seconds": None}
+    fields |= {"hyperparameters": {**fields["hyperparameters"], **hyperparameters}, "steps": budget.steps or 10**12}
     config = checked_config(**fields)
-    env = make_env(config, int(FINETUNE["num_envs"]))
+    env = make_env(config, int(hyperparameters["num_envs"]))
     env.set_tasks(task)  # goals as well as parameters
     model = make_algorithm(config, env)
-    controller.give_to(model, optimizer=False)
+    if untie:
+        controller.give_statistics(model)
+        controller.policy.untie(model.policy)
+    else:
+        controller.give_to(model, optimizer=False)
     with torch.no_grad():
-        model.policy.log_std.clamp_(min=float(torch.tensor(EXPLORATION).log()))
+        model.policy.log_std.clamp_(min=math.log(EXPLORATION))
     model.set_logger(configure(None, []))
-    curve = Curve(controller, task, budget, episodes, points, 1000 + seed)
-    model.learn(config.steps, callback=curve)
-    adapted = Controller.from_algorithm(controller.config, model)
+    curve = Curve(adapted_config, task, budget, episodes, points, 1000 + seed)
+    rollout = model.n_envs * model.n_steps
+    model.learn(config.steps // rollout * rollout, callback=curve)  # SB3 would round up to whole rollouts
+    if not curve.over and curve.points[-1].steps < model.num_timesteps:
+        curve.measure(model.num_timesteps)
+    adapted = Controller.from_algorithm(adapted_config, model)
     adapted.policy.set_training_mode(False)
     return Adaptation("finetune", task, adapted, tuple(curve.points))
+
+
+def settings_within(budget: Budget) -> dict[str, float]:
+    """`FINETUNE`, with fewer worlds where the budget of steps would not last for four rollouts."""
+    if budget.steps is None:
+        return FINETUNE
+    n_steps = int(FINETUNE["n_steps"])
+    worlds = int(min(FINETUNE["num_envs"], max(1, budget.steps // (4 * n_steps))))
+    return {**FINETUNE, "num_envs": worlds, "batch_size": min(FINETUNE["batch_size"], max(2, worlds * n_steps // 4))}
 
 
 class Curve(BaseCallback):
     """Evaluates at even shares of the budget, on a clock that stands still meanwhile, and ends when it is spent."""
 
-    def __init__(self, controller: Controller, task: Task, budget: Budget, episodes: int, points: int, seed: int):
+    def __init__(self, config: TrainConfig, task: Task, budget: Budget, episodes: int, points: int, seed: int):
         super().__init__()
-        self.source, self.task, self.budget = controller, task, budget
+        self.config, self.task, self.budget = config, task, budget
         self.episodes, self.count, self.seed = episodes, points, seed
         self.points: list[Point] = []
         self.spent, self.ended = 0.0, 0
@@ -83,7 +108,7 @@ class Curve(BaseCallback):
         """Stop the clock, evaluate, go on."""
         if self.points:
             self.spent += time.perf_counter() - self._resumed
-        current = Controller(self.source.config, self.model.policy)
+        current = Controller(self.config, self.model.policy)
         self.model.policy.set_training_mode(False)
         result = evaluate(current, task=self.task, episodes=self.episodes, seed=self.seed)
         dt = self.training_env.core.robot.control_dt

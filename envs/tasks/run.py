@@ -79,7 +79,7 @@ class Run:
             self._xipos, self._cinert, self._cvel, self._motor = (
                 sim.batch.bind(f) for f in ("xipos", "cinert", "cvel", "qfrc_actuator")
             )
-        self._x_before = np.zeros(n)
+        self._x_before, self._effort = np.zeros(n), np.zeros(n)
         self.observation_size = self.observe(slice(0, 1)).shape[1]
 
     @staticmethod
@@ -105,6 +105,9 @@ class Run:
     def act(self, actions: np.ndarray) -> None:
         """Write actions (N, nu) to the motors and remember where the robots were."""
         self.sim.ctrl[:] = actions
+        # In the actions' own precision, as Gymnasium does (but for the humanoid, whose cost is that of the controls).
+        paid = self.sim.ctrl if self.name == "humanoid" else np.asarray(actions)
+        self._effort = np.square(paid).sum(axis=1)
         self._x_before[:] = self._x()
 
     def _x(self) -> np.ndarray:
@@ -123,7 +126,7 @@ class Run:
         """After a step: write reward terms (N, terms) and terminated (N,); return the reward (N,), their sum."""
         c, sim = self.config, self.sim
         terms[:, 0] = c.forward * ((self._x() - self._x_before) / self.dt)
-        terms[:, 1] = -c.control * np.square(sim.ctrl).sum(axis=1)
+        terms[:, 1] = -c.control * self._effort
         if c.healthy:
             healthy = self._healthy()
             np.logical_not(healthy, out=terminated)
@@ -133,7 +136,8 @@ class Run:
         if c.contact:
             force = np.clip(sim.cfrc_ext, -1, 1) if self.name == "ant" else sim.cfrc_ext
             terms[:, 3] = -np.minimum(c.contact * np.square(force).sum(axis=(1, 2)), c.max_contact_cost)
-        return terms.sum(axis=1)
+            return (terms[:, 0] + terms[:, 2]) + (terms[:, 1] + terms[:, 3])  # in Gymnasium's order
+        return terms[:, 0] + terms[:, 2] + terms[:, 1] if c.healthy else terms[:, 0] + terms[:, 1]
 
     def _healthy(self) -> np.ndarray:
         c, qpos, qvel = self.config, self.sim.qpos, self.sim.qvel

@@ -7,6 +7,7 @@ reward term is a function of `rewards.py`, weighted and logged by name.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import mujoco
 import numpy as np
 
 from ...robots import SurefootError, unknown
@@ -14,6 +15,7 @@ from .. import rewards
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
 
+LIFT = 0.25  # rad, of the reference gait's thighs: raises a foot by about 9 cm
 COMMANDS = ("vx", "vy", "yaw")
 NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "joint": 0.03, "joint_velocity": 1.5}
 
@@ -44,8 +46,8 @@ class VelocityConfig:
         mean_hold: commands are held for an exponential time of this mean, s.
         weights: of the reward terms.
         gait_frequency: of the trot clock, Hz.
-        trot: amplitude in rad with which the servo targets trot in place by themselves, the actions being added (policies
-            modulating trajectory generators, Iscen et al., 2018); 0 leaves all of the gait to the controller.
+        reference_gait: factor on an open-loop trot to which the actions are added (residual learning on a trajectory
+            generator, Iscen et al., 2018); 0 leaves all of the gait to the controller.
         push_interval, push_speed: mean seconds between pushes (0: none) and their largest horizontal speed, m/s.
         noise: factor on Playground's observation noise (0: none).
         min_height, min_up: the episode ends when the base is lower (m) or tilted further (z of its up axis).
@@ -58,7 +60,7 @@ class VelocityConfig:
     mean_hold: float = 5.0
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     gait_frequency: float = 2.0
-    trot: float = 0.25
+    reference_gait: float = 1.0
     swing_height: float = 0.08
     push_interval: float = 0.0
     push_speed: float = 1.0
@@ -99,6 +101,7 @@ class Velocity:
         per_joint = np.ones(nu, np.float32)
         per_joint[2::3] = 0.1  # the calf may move freely: Playground's 1, 1, .1
         self._pose_weights = per_joint
+        self._legs = _leg_geometry(sim)
         self._limits = np.array([c.vx, c.vy, c.yaw], dtype=np.float32)
         self._fixed = np.full((n, 3), np.nan, dtype=np.float32)
         self._command = np.zeros((n, 3), np.float32)
@@ -120,11 +123,12 @@ class Velocity:
         return "none"
 
     def set_goal(self, ids: np.ndarray, task: Task) -> None:
-        """Hold the command components that `task.goal` names; the others are drawn as usual."""
+        """Hold the command components that `task.goal` names, from now on; the others are drawn as usual."""
+        self._fixed[ids] = np.nan
         for key, value in task.goal.items():
             if key not in COMMANDS:
                 raise unknown("goal of task 'velocity'", key, COMMANDS)
-            self._fixed[ids, COMMANDS.index(key)] = value
+            self._fixed[ids, COMMANDS.index(key)] = self._command[ids, COMMANDS.index(key)] = value
 
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the home pose with a random heading, a small velocity and a new command."""
@@ -153,8 +157,8 @@ class Velocity:
         self._action[:] = actions
         np.multiply(self._action, self._scale, out=self.sim.ctrl)
         self.sim.ctrl += self._home[7:]
-        if self.config.trot:
-            self._add_trot()
+        if self.config.reference_gait:
+            self._add_reference()
         c = self.config
         if c.push_interval:
             hit = np.flatnonzero(self.rng.random(self.sim.num_worlds) < self.dt / c.push_interval)
@@ -163,23 +167,36 @@ class Velocity:
             self.sim.qvel[hit, 0] += speed * np.cos(angle)
             self.sim.qvel[hit, 1] += speed * np.sin(angle)
 
-    def _add_trot(self) -> None:
-        """Lift the legs whose swing it is: thigh + a, calf - 2 a moves a foot straight up below its hip."""
-        lift = np.sin(self._phase) * (self.config.trot * self._moving())
-        for legs, swing in (((0, 3), np.maximum(-lift, 0)), ((1, 2), np.maximum(lift, 0))):
-            for leg in legs:
-                self.sim.ctrl[:, 3 * leg + 1] += swing
-                self.sim.ctrl[:, 3 * leg + 2] -= 2 * swing
+    def _add_reference(self) -> None:
+        """Open-loop trot: swing feet are lifted, stance feet sweep back at the speed that the command asks of their place.
+
+        A foot at r moves with -(v + yaw x r) relative to the base, and half a period of it is stance (Raibert, 1986). On
+        legs of length L below the hip a shift dx is the thigh angle -dx/L, dy the hip angle dy/L, and lifting by thigh +a,
+        calf -2a keeps the foot below the hip.
+        """
+        scale = np.float32(self.config.reference_gait) * self._moving()
+        wave = np.arcsin(np.cos(self._phase)) * np.float32(2 / np.pi)  # triangle: 1 to -1 while the first pair stands
+        stride = wave * scale * np.float32(0.25 / self.config.gait_frequency)
+        lift = np.sin(self._phase) * scale * np.float32(LIFT)
+        vx, vy, yaw = self._command.T
+        for leg, (rx, ry, length) in enumerate(self._legs):
+            side = 1.0 if leg in (0, 3) else -1.0
+            swing = np.maximum(-side * lift, 0.0)
+            target = self.sim.ctrl[:, 3 * leg : 3 * leg + 3]
+            target[:, 0] += stride * (vy + yaw * rx) * (side / length)
+            target[:, 1] += swing - stride * (vx - yaw * ry) * (side / length)
+            target[:, 2] -= 2 * swing
 
     def _moving(self) -> np.ndarray:
         """Which worlds are asked to move, (N,) bool; the others should stand."""
-        return np.abs(self._command).max(axis=1) > 0.05
+        vx, vy, yaw = np.abs(self._command.T) > 0.05
+        return vx | vy | yaw
 
     def _read_state(self, ids: np.ndarray | slice) -> None:
         """Base velocity and gravity in the base's frame, from the current state of worlds `ids`."""
         self._q[ids], self._v[ids] = self.sim.qpos[ids], self.sim.qvel[ids]
-        w, x, y, z = self._q[ids, 3:7].T
-        vx, vy, vz = self._v[ids, :3].T
+        w, x, y, z = np.ascontiguousarray(self._q[ids, 3:7].T)
+        vx, vy, vz = np.ascontiguousarray(self._v[ids, :3].T)
         wx, wy, wz, xx, yy, zz, xy, xz, yz = w * x, w * y, w * z, x * x, y * y, z * z, x * y, x * z, y * z
         rows = (
             (1 - 2 * (yy + zz), 2 * (xy + wz), 2 * (xz - wy)),  # the base's x axis in the world, then y and z
@@ -211,14 +228,14 @@ class Velocity:
             "tracking_lin_vel": lambda: rewards.tracking(rewards.squared(linear[:, :2] - command[:, :2])),
             "lin_vel_error": lambda: np.sqrt(rewards.squared(linear[:, :2] - command[:, :2])),
             "tracking_ang_vel": lambda: rewards.tracking(np.square(angular[:, 2] - command[:, 2])),
-            "gait": lambda: np.where(moving, rewards.trot_clock(contact, self._phase), contact.mean(axis=1)),
+            "gait": lambda: np.where(moving, rewards.trot_clock(contact, self._phase), rewards.share(contact)),
             "pose": lambda: rewards.pose(q - self._home[7:], self._pose_weights),
             "orientation": lambda: rewards.squared(gravity[:, :2]),
             "lin_vel_z": lambda: np.square(linear[:, 2]),
             "ang_vel_xy": lambda: rewards.squared(angular[:, :2]),
             "dof_pos_limits": lambda: rewards.outside_limits(q, self._soft_low, self._soft_high),
             "action_rate": lambda: rewards.squared(self._action - self._last_action),
-            "energy": lambda: rewards.power(self._torque, joint_velocity),
+            "energy": lambda: rewards.power(self._torque.astype(np.float32), joint_velocity),
             "feet_slip": lambda: rewards.foot_slip(foot_velocity, contact),
             "feet_clearance": lambda: rewards.foot_clearance(
                 foot_z - sim.robot.foot_radius, foot_velocity, c.swing_height
@@ -228,7 +245,7 @@ class Velocity:
             terms[:, i] = raw[name]()
         terms *= self._weights
         np.logical_or(gravity[:, 2] > -c.min_up, self._q[:, 2] < c.min_height, out=terminated)
-        reward = np.maximum(terms.sum(axis=1) * self.dt, 0.0)
+        reward = np.maximum(np.einsum("nt->n", terms) * self.dt, 0.0)
         hold = np.flatnonzero(self.rng.random(n) < self.dt / c.mean_hold)
         if len(hold):
             self._draw_commands(hold)
@@ -274,3 +291,14 @@ class Velocity:
     def contacts(self) -> np.ndarray:
         """Which feet touch the ground, (N, 4) bool."""
         return self._sensors[:, 24:28] > 0
+
+
+def _leg_geometry(sim: Simulation) -> list[tuple[float, float, float]]:
+    """For each foot in the home pose: its place in the base's frame (x, y) and how far it is below the hip, m."""
+    data = mujoco.MjData(sim.model)
+    data.qpos[:] = sim.robot.home_qpos(sim.model)
+    mujoco.mj_forward(sim.model, data)
+    base = data.xpos[sim.model.body(sim.robot.base).id]
+    feet = np.array([data.geom(name).xpos for name in sim.robot.feet]) - base
+    hips = data.xanchor[sim.model.actuator_trnid[::3, 0]] - base
+    return [(float(f[0]), float(f[1]), float(h[2] - f[2])) for f, h in zip(feet, hips, strict=True)]

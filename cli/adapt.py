@@ -1,0 +1,60 @@
+"""`surefoot adapt`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File, Flag, Seconds, Values, parameters
+
+
+@dataclass
+class Arguments:
+    """Adapt a controller to one robot that it was not trained on, and show before, after and the curve between."""
+
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
+    """Run folder or controller file (*.safetensors)."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """What is different about the robot, such as payload=6 (kg) or motor_strength.front_left=0.4 (factor); repeatable.
+    Keys and units: `surefoot list parameters ROBOT`."""
+    method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "finetune"
+    """Adaptation method: `surefoot list methods`."""
+    seconds: Seconds = None
+    """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where --steps is given."""
+    steps: Count = None
+    """Budget of environment steps, all worlds together; none: no limit."""
+    episodes: Count = 50
+    """Episodes of each evaluation on the curve."""
+    seed: Count = 0
+    """Seed of robots, exploration and evaluation."""
+    out: File = None
+    """Save the adapted controller in this file (*.safetensors)."""
+    html: File = None
+    """Write a page with before and after side by side, the table and the curve."""
+    quiet: Flag = False
+    """Print the table alone, without the curve."""
+
+
+def run(given: Arguments) -> None:
+    """Adapt and print the table and the curve."""
+    from .. import api
+    from .tables import console, show, show_summary
+
+    adaptation = api.adapt(
+        given.source,
+        parameters("--set", given.parameters),
+        method=given.method,
+        seconds=60.0 if given.seconds is None and given.steps is None else given.seconds,
+        steps=given.steps,
+        episodes=50 if given.episodes is None else given.episodes,
+        seed=given.seed or 0,
+        out=given.out,
+        html=given.html,
+    )
+    show_summary(api.summary_table(adaptation))
+    if not given.quiet:
+        show(*api.curve_table(adaptation))
+    for path in (given.out, given.html):
+        if path is not None:
+            console().print(f"wrote {path}", soft_wrap=True)

@@ -1,0 +1,110 @@
+"""`surefoot VERB …`: finds the verb, imports its module only then, and turns bad input into one line and exit code 2."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+
+# Verb: (module, what it does, an example).
+VERBS = {
+    "list": (
+        "listing",
+        "robots, tasks, algorithms, methods, parameters and presets",
+        "surefoot list parameters quadruped",
+    ),
+    "train": (
+        "train",
+        "train a controller on randomised robots",
+        "surefoot train quadruped velocity --vary motor_strength=0.8:1.2 --vary payload=0:3 --out runs/walk",
+    ),
+    "adapt": (
+        "adapt",
+        "adapt a controller to a robot that it has never met",
+        "surefoot adapt runs/walk --set payload=6 --set motor_strength.front_left=0.4 --seconds 60",
+    ),
+    "evaluate": (
+        "evaluate",
+        "how good is a controller on a robot, or on many?",
+        "surefoot evaluate runs/walk --set payload=6 --episodes 50",
+    ),
+    "replay": (
+        "replay",
+        "show a controller or a recording as a page or a video",
+        "surefoot replay runs/walk --html out.html",
+    ),
+    "demo": ("demo", "the main job in ten minutes: train, break, adapt, replay", "surefoot demo --out demo"),
+}
+
+
+def main() -> None:
+    """The command `surefoot`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if verb in ("-V", "--version"):
+        print(f"surefoot {__version__}")
+        return 0
+    try:
+        return _run_verb(verb, arguments[1:])
+    except KeyboardInterrupt:  # while something was still being imported
+        return _fail("interrupted", 130)
+
+
+def _run_verb(verb: str, arguments: Sequence[str]) -> int:
+    if verb not in VERBS:
+        from ..robots.errors import unknown
+
+        return _fail(str(unknown("verb", verb, VERBS)))
+    import tyro
+
+    module = importlib.import_module(f".{VERBS[verb][0]}", __package__)
+    description = f"{module.Arguments.__doc__}\n\nExample: {VERBS[verb][2]}"
+    given = tyro.cli(module.Arguments, prog=f"surefoot {verb}", description=description, args=list(arguments))
+
+    from ..robots.errors import SurefootError
+
+    try:
+        module.run(given)
+    except SurefootError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        what_is_there = getattr(module, "interrupted", lambda _: "")(given)
+        return _fail("; ".join(["interrupted", *([what_is_there] if what_is_there else [])]), 130)
+    except BrokenPipeError:  # surefoot list | head
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print(f"surefoot: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def overview() -> str:
+    """What `surefoot --help` prints."""
+    width = max(map(len, VERBS))
+    lines = [
+        "usage: surefoot VERB [options]",
+        "",
+        "Train locomotion controllers on randomised MuJoCo robots, adapt them to a robot they have never met, replay both.",
+        "",
+        *(f"  {verb:<{width}}  {what}" for verb, (_, what, _) in VERBS.items()),
+        "",
+        "examples:",
+        *(f"  {example}" for _, _, example in VERBS.values()),
+        "",
+        "surefoot VERB --help explains every option; surefoot --version prints the version.",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

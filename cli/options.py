@@ -1,0 +1,94 @@
+"""Options that several verbs share, and the one parser of KEY=VALUE."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ..robots.errors import SurefootError
+
+Values = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=VALUE")]
+Ranges = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=RANGE")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+def _count(text: Sequence[str]) -> int:
+    number = float(text[0])
+    if not math.isfinite(number) or number != int(number) or number < 0:
+        raise ValueError(f"expected a whole number such as 20000 or 5e6, not {text[0]!r}")
+    return int(number)
+
+
+def _seconds(text: Sequence[str]) -> float:
+    number = float(text[0])
+    if not math.isfinite(number) or number <= 0:
+        raise ValueError(f"expected a number of seconds above 0, not {text[0]!r}")
+    return number
+
+
+def _shown(value: Any) -> list[str]:
+    return ["none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)]
+
+
+def _spec(metavar: str, parse: Any, kind: type) -> Any:
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=parse,
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=_shown,
+    )
+
+
+Count = Annotated[int | None, _spec("N", _count, int)]
+Seconds = Annotated[float | None, _spec("SECONDS", _seconds, float)]
+File = Annotated[Path | None, _spec("FILE", lambda text: Path(text[0]), Path)]
+Folder = Annotated[Path | None, _spec("FOLDER", lambda text: Path(text[0]), Path)]
+
+
+def pairs(flag: str, items: Sequence[str]) -> dict[str, str]:
+    """{key: text} from the repeated KEY=VALUE of one flag. Raises `SurefootError` for anything else."""
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not (key and equals and value):
+            raise SurefootError(f"{flag} {item}: expected KEY=VALUE")
+        if key in found:
+            raise SurefootError(f"{flag} {item}: {key!r} was already given as {found[key]!r}")
+        found[key] = value
+    return found
+
+
+def parameters(flag: str, items: Sequence[str]) -> dict[str, float | str]:
+    """Fixed parameters: numbers, or names for flags such as dead_actuator."""
+    return {key: _number_or_text(text) for key, text in pairs(flag, items).items()}
+
+
+def values(flag: str, items: Sequence[str]) -> dict[str, Any]:
+    """Settings of any type: numbers, true, false, none, lists as 64,64, anything else as text."""
+    return {key: _value(text) for key, text in pairs(flag, items).items()}
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if text[0] in "[{":
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    if "," in text:
+        return [_value(part.strip()) for part in text.split(",") if part.strip()]
+    number = _number_or_text(text)
+    return int(number) if isinstance(number, float) and number.is_integer() else number

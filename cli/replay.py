@@ -1,0 +1,54 @@
+"""`surefoot replay`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File, Folder, Seconds, Values, parameters
+
+
+@dataclass
+class Arguments:
+    """Roll a controller out, or open recordings, and show them as a page or a video."""
+
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN|RECORDING")]]
+    """Run folder, controller file (*.safetensors), recording (*.recording.npz) or folder of recordings."""
+    html: File = None
+    """Write a page that opens in any browser, from disk."""
+    video: File = None
+    """Write a video (*.mp4)."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """What is different about the robot, such as payload=6 (kg); repeatable. Not for recordings."""
+    adapted: File = None
+    """A second controller that does the same on the same robot, shown as "after" beside "before". Not for recordings."""
+    seconds: Seconds = 20.0
+    """Length of the roll-out in seconds of robot time. Not for recordings."""
+    seed: Count = 0
+    """Seed of the roll-out's start."""
+    save: Folder = None
+    """Keep the recordings in this folder."""
+
+
+def run(given: Arguments) -> None:
+    """Show it, and say what was written."""
+    from .. import api
+    from .tables import console, show_summary
+
+    recordings = api.replay(
+        given.source,
+        html=given.html,
+        video=given.video,
+        parameters=parameters("--set", given.parameters) or None,
+        adapted=given.adapted,
+        seconds=20.0 if given.seconds is None else given.seconds,
+        seed=given.seed or 0,
+        save=given.save,
+    )
+    show_summary(api.recording_table(recordings))
+    written = [path for path in (given.html, given.video, given.save) if path is not None]
+    for path in written:
+        console().print(f"wrote {path}", soft_wrap=True)
+    if not written:
+        console().print("nothing was written: --html FILE, --video FILE and --save FOLDER keep it", soft_wrap=True)

@@ -1,0 +1,110 @@
+"""`surefoot train`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, Flag, Folder, Ranges, Seconds, Values, pairs, parameters, values
+
+Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+
+
+@dataclass
+class Arguments:
+    """Train a controller on a robot and a task, under randomised physics if you like."""
+
+    robot: Positional[Annotated[str | None, tyro.conf.arg(metavar="ROBOT")]] = None
+    """Name of the robot: `surefoot list robots`."""
+    task: Positional[Annotated[str | None, tyro.conf.arg(metavar="TASK")]] = None
+    """Name of the task: velocity (quadrupeds), run (the others)."""
+    algo: Annotated[str, tyro.conf.arg(metavar="NAME")] = "ppo"
+    """Algorithm: ppo or sac."""
+    steps: Count = None
+    """Environment steps of all worlds together, such as 5e6; none: the preset's (`surefoot list presets`)."""
+    seconds: Seconds = None
+    """Limit of wall-clock time in seconds, whichever comes first; none: no limit."""
+    vary: Ranges = field(default_factory=list)
+    """Draw a parameter anew for each episode: KEY=low:high (uniform), KEY=log:low:high, KEY=a|b|c (choice); KEY.*=… draws
+    each element by itself. Keys and units: `surefoot list parameters ROBOT`."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """Fix a parameter instead, such as payload=6."""
+    option: Values = field(default_factory=list)
+    """Option of the task, such as vx=1.0 (largest forward command, m/s) or push_interval=5 (s)."""
+    hyper: Values = field(default_factory=list)
+    """Hyperparameter instead of the preset's, such as learning_rate=3e-4 or net=256,256."""
+    seed: Count = 0
+    """Seed of robots, networks and exploration."""
+    out: Folder = None
+    """Run folder: configuration, checkpoints, TensorBoard log, controller; none: runs/ROBOT-TASK-ALGO-SEED."""
+    resume: Flag = False
+    """Continue the run in --out, up to --steps in total; ROBOT and TASK may be left out."""
+    quiet: Flag = False
+    """No progress."""
+
+
+def run(given: Arguments) -> None:
+    """Train, or go on with a run, and say where the result is."""
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import console
+
+    if given.resume:
+        controller = _resume(given)
+    else:
+        if given.robot is None or given.task is None:
+            raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
+        controller = api.train(
+            given.robot,
+            given.task,
+            algo=given.algo,
+            steps=given.steps,
+            seconds=given.seconds,
+            seed=given.seed or 0,
+            vary=pairs("--vary", given.vary),
+            parameters=parameters("--set", given.parameters),
+            options=values("--option", given.option),
+            hyperparameters=values("--hyper", given.hyper),
+            out=folder(given),
+            progress=not given.quiet,
+        )
+    where = folder(given)
+    out = console()
+    out.print(f"trained for {controller.timesteps:,} steps: {where}/controller.safetensors", soft_wrap=True)
+    out.print(f"next: surefoot evaluate {where}   or   surefoot replay {where} --html walk.html", soft_wrap=True)
+
+
+def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, which is imported late
+    from .. import api
+    from ..robots import SurefootError
+
+    if given.out is None:
+        raise SurefootError("--resume needs the run folder: --out FOLDER")
+    fresh = Arguments()
+    for flag, name in (("--vary", "vary"), ("--set", "parameters"), ("--option", "option"), ("--hyper", "hyper")):
+        if getattr(given, name) != getattr(fresh, name):
+            raise SurefootError(f"{flag} cannot change with --resume: the run's own configuration is continued")
+    config = api.load(given.out).config
+    for name in ("robot", "task"):
+        said = getattr(given, name)
+        if said is not None and said != getattr(config, name):
+            raise SurefootError(f"the run in {str(given.out)!r} has {name} {getattr(config, name)!r}, not {said!r}")
+    return api.resume(given.out, steps=given.steps, seconds=given.seconds, progress=not given.quiet)
+
+
+def folder(given: Arguments) -> str:
+    """The run folder."""
+    return str(given.out) if given.out else f"runs/{given.robot}-{given.task}-{given.algo}-{given.seed}"
+
+
+def interrupted(given: Arguments) -> str:
+    """What is left after Ctrl-C."""
+    from ..controllers.controller import controller_file
+    from ..robots import SurefootError
+
+    try:
+        file = controller_file(folder(given))
+    except SurefootError:
+        return "nothing had been learnt yet"
+    return f"{str(file)!r} is there: go on with surefoot train --resume --out {folder(given)}"

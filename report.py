@@ -1,0 +1,161 @@
+"""What happened, as columns, rows and curves: what the command line prints and what the pages show."""
+
+import csv
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .controllers.adaptation import METHODS, Adaptation
+from .controllers.evaluation import Evaluation
+from .controllers.presets import ALGORITHMS, PRESETS
+from .envs.tasks import TASKS
+from .replay.recording import TERMINATED, Recording
+from .robots import ROBOTS, get_robot, unknown
+from .robots.parameters import ParameterTable
+
+Columns = Sequence[str]
+Rows = list[list[Any]]
+BATCH_COLUMNS = ["return", "95 % interval", "tracking", "falls"]
+
+
+def evaluation_cells(result: Evaluation) -> list[str]:
+    """One evaluation under `BATCH_COLUMNS`."""
+    low, high = result.interval()
+    tracking = "-" if np.isnan(result.tracking) else f"{result.tracking:.2f}"
+    return [f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", tracking, f"{100 * result.fell.mean():.0f} %"]
+
+
+def evaluation_table(result: Evaluation) -> dict[str, Any]:
+    """One evaluation as columns and rows of text."""
+    row = [len(result.returns), *evaluation_cells(result), duration(result.robot_seconds)]
+    return {"columns": ["episodes", *BATCH_COLUMNS, "robot time"], "rows": [row]}
+
+
+def summary_table(adaptation: Adaptation) -> dict[str, Any]:
+    """Before and after: how good, and at what cost."""
+    rows = []
+    for name, point in (("before", adaptation.before), ("after", adaptation.after)):
+        cost = [f"{point.episodes:,}", f"{point.steps:,}", duration(point.robot_seconds), duration(point.seconds)]
+        rows.append([name, *evaluation_cells(point.evaluation), *cost])
+    columns = ["", *BATCH_COLUMNS, "episodes", "environment steps", "robot time", "wall-clock"]
+    return {"columns": columns, "rows": rows, "note": f"{adaptation.method} on {adaptation.task}"}
+
+
+def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
+    """The adaptation curve, with a bar a point."""
+    means = [point.evaluation.mean for point in adaptation.curve]
+    low, span = min(0.0, *means), max(0.0, *means) - min(0.0, *means) or 1.0
+    rows: Rows = []
+    for point, mean in zip(adaptation.curve, means, strict=True):
+        cells = evaluation_cells(point.evaluation)
+        rows.append([duration(point.seconds), f"{point.steps:,}", *cells, "█" * round(30 * (mean - low) / span)])
+    return ["adapted for", "environment steps", *BATCH_COLUMNS, ""], rows
+
+
+def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
+    """The adaptation curve as `write_page` takes it."""
+    points, seconds = adaptation.curve, "seconds of adaptation (wall-clock)"
+    label = f"adaptation ({adaptation.method})"
+    x = [point.seconds for point in points]
+    curves = [{"label": label, "x": x, "y": [p.evaluation.mean for p in points], "xlabel": seconds, "ylabel": "return"}]
+    tracking = [p.evaluation.tracking for p in points]
+    if np.isfinite(tracking).all():
+        curves.append(
+            {
+                "label": f"{label}: tracking",
+                "x": x,
+                "y": tracking,
+                "xlabel": seconds,
+                "ylabel": "tracking (1 is perfect)",
+            }
+        )
+    return curves
+
+
+def training_curve(run: str | Path) -> list[dict[str, Any]]:
+    """Return of training episodes over steps, from the logs of a run folder; [] where no episode ended."""
+    x: list[float] = []
+    y: list[float] = []
+    for log in sorted(Path(run).glob("log_*/progress.csv"), key=lambda path: int(path.parent.name[4:])):
+        with log.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row.get("rollout/ep_rew_mean") and row.get("time/total_timesteps"):
+                    x.append(float(row["time/total_timesteps"]) / 1e6)
+                    y.append(float(row["rollout/ep_rew_mean"]))
+    if not x:
+        return []
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), 400)).round().astype(int))
+    found = {"label": "training", "x": [x[i] for i in keep], "y": [y[i] for i in keep]}
+    return [{**found, "xlabel": "million environment steps", "ylabel": "return in training"}]
+
+
+def recording_table(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """One row a recording."""
+    rows = []
+    for r in recordings:
+        settings = ", ".join(f"{k}={v:g}" for k, v in r.parameters.items()) or "nominal"
+        falls = int((r.done == TERMINATED).sum())
+        rows.append([r.label, r.robot, r.task, f"{len(r) * r.dt:.1f} s", f"{r.reward.sum():.1f}", falls, settings])
+    return {"columns": ["label", "robot", "task", "length", "reward", "falls", "parameters"], "rows": rows}
+
+
+def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
+    """Columns and rows of what there is by name: robots, tasks, algorithms, methods, parameters (of `robot`), presets."""
+    kinds = {
+        "robots": _robots,
+        "tasks": lambda: (["task", "what is asked"], [[name, _first_line(kind)] for name, kind in TASKS.items()]),
+        "algorithms": lambda: (["algorithm", "settings"], [[n, _first_line(k)] for n, k in ALGORITHMS.items()]),
+        "methods": lambda: (["method", "how"], [[name, _first_line(method)] for name, method in METHODS.items()]),
+        "parameters": lambda: _parameters(robot),
+        "presets": _presets,
+    }
+    if what not in kinds:
+        raise unknown("catalogue", what, kinds)
+    return kinds[what]()
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().split("\n\n")[0].split(". ")[0].split(".\n")[0].removesuffix(".")
+
+
+def _robots() -> tuple[Columns, Rows]:
+    rows = []
+    for name, robot in ROBOTS.items():
+        tasks = [task for r, task, algo in PRESETS if r == name and algo == "ppo"]
+        rows.append([name, robot.control, f"{1 / robot.control_dt:.0f} Hz", ", ".join(tasks)])
+    return ["robot", "actions", "control rate", "tasks"], rows
+
+
+def _parameters(name: str) -> tuple[Columns, Rows]:
+    robot = get_robot(name)
+    table = ParameterTable(robot, robot.compile())
+    rows: Rows = []
+    for p in table.parameters:
+        columns = table.columns(p.name)
+        elements = [table.names[k].partition(".")[2] for k in columns]
+        low, high = table.low[columns[0]], table.high[columns[0]]
+        shown = "" if elements == [""] else f"{len(elements)}: {', '.join(elements[:2])}{', …' * (len(elements) > 2)}"
+        rows.append([p.name, p.unit, f"{table.nominal[columns[0]]:g}", f"{low:g} to {high:g}", shown, p.doc])
+    if robot.groups:
+        rows.append(["", "", "", "", "motor groups", f"motor_strength.GROUP and the like: {', '.join(robot.groups)}"])
+    return ["parameter", "unit", "nominal", "legal", "elements", "meaning"], rows
+
+
+def _presets() -> tuple[Columns, Rows]:
+    rows: Rows = []
+    for (robot, task, algo), settings in PRESETS.items():
+        values = dataclasses.asdict(settings)
+        steps = f"{values.pop('steps'):,}"
+        rows.append([robot, task, algo, steps, ", ".join(f"{k}={v}" for k, v in values.items())])
+    return ["robot", "task", "algorithm", "steps", "hyperparameters (--hyper NAME=VALUE)"], rows
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3.4 min, 1.2 h."""
+    for limit, unit, scale in ((120, "s", 1), (7200, "min", 60)):
+        if seconds < limit:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 3600:.3g} h"

@@ -1,0 +1,289 @@
+"""Bad input: one clear line, exit code 2, no traceback, nothing half-written, an existing file intact."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+import surefoot as package
+from surefoot.cli.main import run
+from surefoot.robots import Robot, SurefootError
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train quadroped velocity", "unknown robot 'quadroped': did you mean quadruped?"),
+        ("train quadruped velocty", "unknown task 'velocty': did you mean velocity?"),
+        ("train quadruped velocity --algo pop", "unknown algorithm 'pop': did you mean ppo?"),
+        ("train quadruped velocity --vary payloat=0:3", "unknown parameter 'payloat': did you mean payload?"),
+        ("train quadruped velocity --vary motor_strength.frontleft=0:1", "front_left"),
+        ("train quadruped velocity --vary payload=3:0", "expected low <= high"),
+        (
+            "train quadruped velocity --vary payload=-1:3",
+            "illegal value -1 for parameter 'payload': expected 0 to 200 kg",
+        ),
+        ("train quadruped velocity --vary payload=0:nan", "payload"),
+        ("train quadruped velocity --vary payload=log:0:3", "above 0"),
+        ("train quadruped velocity --vary payload=a:b", "expected low:high"),
+        ("train quadruped velocity --vary payload", "--vary payload: expected KEY=VALUE"),
+        ("train quadruped velocity --set payload=heavy", "takes a number"),
+        ("train quadruped velocity --set payload=inf", "illegal value inf"),
+        ("train quadruped velocity --set payload=1 --vary friction=0.5:1", "not both"),
+        ("train quadruped velocity --hyper learning_rat=1", "did you mean learning_rate"),
+        ("train quadruped velocity --hyper num_envs=many", "num_envs='many'"),
+        ("train quadruped velocity --hyper learning_rate=-1", "learning_rate=-1"),
+        ("train quadruped velocity --hyper batch_size=1e9", "size of a rollout"),
+        ("train quadruped velocity --option vz=1", "unknown option of task 'velocity' 'vz'"),
+        ("train quadruped velocity --option vx=fast", "vx='fast'"),
+        ("train hopper run --option vx=1", "no options"),
+        ("train hopper velocity", "needs a position-controlled quadruped"),
+        ("train quadruped run", "try 'velocity'"),
+        ("train hopper run --vary kp=0.8:1.2", "torque motors"),
+        ("train hopper run --hyper mirror=true", "symmetry"),
+        ("train quadruped velocity --steps 0", "steps=0"),
+        ("train quadruped", "needs ROBOT and TASK"),
+        ("train --resume", "--out"),
+        ("train --resume --out nowhere", "no run folder"),
+        ("evaluate nowhere", "no run folder or controller file at 'nowhere'"),
+        ("replay nowhere --html x.html", "nothing at 'nowhere'"),
+        ("list parameters quadrupet", "did you mean quadruped"),
+        ("trian quadruped velocity", "unknown verb 'trian': did you mean train?"),
+    ],
+)
+def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(*line.split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("adapt RUN --set payload=6 --method finetun", "unknown adaptation method 'finetun': did you mean finetune?"),
+        ("adapt RUN --set payloat=6", "did you mean payload"),
+        ("adapt RUN --set payload=999", "expected 0 to 200 kg"),
+        ("adapt RUN --set payload", "--set payload: expected KEY=VALUE"),
+        ("adapt RUN --set payload=6 --steps 0", "steps=0"),
+        ("adapt RUN --set payload=6 --episodes 0", "episodes 0"),
+        ("adapt RUN --set payload=6 --out adapted.zip", "ends in .safetensors"),
+        ("adapt RUN --set payload=6 --html page.pdf", "ends in .html"),
+        ("evaluate RUN --episodes 0", "number of episodes 0"),
+        ("evaluate RUN --set payload=1 --vary payload=0:1", "not both"),
+        ("replay RUN --video film.avi", "ends in .mp4"),
+        ("replay RUN --html page.pdf", "ends in .html"),
+        ("train --resume --out RUN --vary payload=0:1", "--vary cannot change"),
+        ("train go1 velocity --resume --out RUN", "has robot 'quadruped', not 'go1'"),
+        ("train quadruped velocity --out RUN", "already holds a run"),
+    ],
+)
+def test_on_a_run(line: str, said: str, walk: Path, refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(*[str(walk) if word == "RUN" else word for word in line.split()])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train quadruped velocity --stps 5", "--steps"),
+        ("train quadruped velocity --steps many", "many"),
+        ("train quadruped velocity --steps 1.5", "whole number"),
+        ("train quadruped velocity --seconds -3", ""),
+        ("list robot", "robots"),
+        ("adapt", "RUN"),
+    ],
+)
+def test_usage(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(line.split())
+    assert stop.value.code == 2
+    text = capsys.readouterr().err
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_no_traceback_in_a_real_process(surefoot) -> None:
+    done = surefoot("train", "quadroped", "velocity")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "surefoot: unknown robot 'quadroped': did you mean quadruped?\n"
+
+
+def test_a_model_that_does_not_compile() -> None:
+    def broken() -> mujoco.MjSpec:
+        spec = mujoco.MjSpec()
+        spec.worldbody.add_body(name="base").add_freejoint()  # moves, but weighs nothing
+        return spec
+
+    robot = Robot(name="broken", make_spec=broken, base="base", control="torque", control_dt=0.02)
+    with pytest.raises(SurefootError, match="robot 'broken': the model does not compile") as error:
+        package.make_vec(robot, "run", num_envs=2)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def damaged(walk: Path, tmp_path: Path) -> Path:
+    """A copy of the run to spoil."""
+    shutil.copytree(walk, tmp_path / "damaged")
+    return tmp_path / "damaged"
+
+
+def test_run_folder_without_a_checkpoint(damaged: Path, refused) -> None:
+    (damaged / "controller.safetensors").unlink()
+    for verb in ("evaluate", "adapt", "replay"):
+        assert "has no checkpoint" in refused(verb, damaged)
+    assert "has no checkpoint" in refused("train", "--resume", "--out", damaged)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, 5000, -1])
+def test_truncated_controller(damaged: Path, keep: int, refused) -> None:
+    file = damaged / "controller.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    assert "truncated or damaged" in refused("evaluate", damaged)
+
+
+def test_foreign_controller(tmp_path: Path, refused) -> None:
+    save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
+    assert "is not a Surefoot controller" in refused("evaluate", tmp_path / "other.safetensors")
+
+
+def rewrite(file: Path, tensors: dict[str, torch.Tensor] | None = None, **header: object) -> None:
+    """Change some tensors or header fields of a controller file."""
+    with safe_open(file, "pt") as opened:
+        text = json.loads(opened.metadata()["surefoot"])
+        content = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - not a dict
+    save_file(content | (tensors or {}), file, metadata={"surefoot": json.dumps(text | header)})
+
+
+def test_nan_weights(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", {"policy.action_net.bias": torch.full((12,), torch.nan)})
+    assert "contains NaN or infinity in 'policy.action_net.bias'" in refused("evaluate", damaged)
+
+
+def test_weights_of_another_size(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", {"policy.action_net.bias": torch.zeros(5)})
+    assert "weights do not fit" in refused("evaluate", damaged)
+
+
+def test_controller_of_another_format(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", format=99)
+    assert "format 99" in refused("evaluate", damaged)
+
+
+@pytest.fixture(scope="module")
+def recording(walk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recordings")
+    package.replay(walk, seconds=0.5, save=folder)
+    return folder / "controller.recording.npz"
+
+
+@pytest.mark.parametrize("keep", [0, 10, 2000, -40])
+def test_truncated_recording(recording: Path, keep: int, tmp_path: Path, refused) -> None:
+    file = tmp_path / "cut.recording.npz"
+    file.write_bytes(recording.read_bytes()[:keep])
+    said = refused("replay", file, "--html", tmp_path / "out.html")
+    assert ("is empty" if keep == 0 else "damaged") in said
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_a_recording_takes_no_parameters(recording: Path, refused) -> None:
+    assert "need a controller" in refused("replay", recording, "--set", "payload=1")
+
+
+def test_folder_of_recordings_with_a_label_from_elsewhere(recording: Path, tmp_path: Path) -> None:
+    loaded = package.replay(recording)[0]
+    object.__setattr__(loaded, "label", "../../evil")
+    package.replay([loaded, loaded], save=tmp_path / "kept")
+    assert {p.name for p in (tmp_path / "kept").iterdir()} == {"_evil.recording.npz", "_evil_1.recording.npz"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a small disk here (needs root)")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk(walk: Path, small_disk: Path, refused) -> None:
+    old = small_disk / "adapted.safetensors"
+    old.write_bytes(b"an earlier file")
+    (small_disk / "filler").write_bytes(bytes(40_000))
+    said = refused("adapt", walk, "--set", "payload=6", "--method", "zero-shot", "--episodes", "1", "--out", old)
+    assert "No space left on device" in said
+    assert old.read_bytes() == b"an earlier file"
+    page = small_disk / "page.html"
+    assert "No space left on device" in refused("replay", walk, "--seconds", "1", "--html", page)
+    assert "No space left on device" in refused("replay", walk, "--seconds", "4", "--save", small_disk)
+    assert {p.name for p in small_disk.iterdir()} == {"adapted.safetensors", "filler"}
+
+
+def test_full_disk_while_training(small_disk: Path, surefoot) -> None:
+    (small_disk / "filler").write_bytes(bytes(50_000))
+    small = [
+        "--hyper",
+        "num_envs=16",
+        "--hyper",
+        "batch_size=128",
+        "--hyper",
+        "net=16,16",
+        "--seconds",
+        "20",
+        "--quiet",
+    ]
+    done = surefoot("train", "quadruped", "velocity", "--out", small_disk / "walk", *small)
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()  # TensorBoard's thread does not add a traceback
+    assert said.startswith("surefoot: cannot write")
+    assert "No space left on device" in said
+    assert not list((small_disk / "walk").glob("*.safetensors"))
+    assert not [p for p in (small_disk / "walk").rglob("*") if p.name.startswith(".")]
+
+
+def test_files_that_may_not_grow(walk: Path, tmp_path: Path) -> None:
+    """The same without root: a limit on the size of files."""
+    old = tmp_path / "adapted.safetensors"
+    old.write_bytes(b"an earlier file")
+    line = ["adapt", walk, "--set", "payload=6", "--method", "zero-shot", "--episodes", "1", "--out", old]
+    done = subprocess.run(
+        [sys.executable, "-m", "surefoot.cli.main", *map(str, line)],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"surefoot: cannot write {str(old)!r}")
+    assert old.read_bytes() == b"an earlier file"
+    assert [p.name for p in tmp_path.iterdir()] == ["adapted.safetensors"]
+
+
+def test_a_folder_that_cannot_be_made(walk: Path, tmp_path: Path, refused) -> None:
+    (tmp_path / "file").write_text("in the way")
+    out = tmp_path / "file" / "walk"
+    assert "cannot write" in refused("train", "quadruped", "velocity", "--out", out, "--seconds", "1")
+    assert "cannot write" in refused("replay", walk, "--seconds", "0.2", "--html", out / "page.html")
+    assert "cannot write" in refused("demo", "--out", out)
+
+
+def test_nan_in_a_recording(recording: Path, tmp_path: Path, refused) -> None:
+    with np.load(recording, allow_pickle=False) as file:
+        content = {name: file[name] for name in file.files}
+    content["qpos"][3, 2] = np.nan
+    np.savez(tmp_path / "nan.recording.npz", **content)
+    assert "qpos is not finite at step 3" in refused("replay", tmp_path / "nan.recording.npz")

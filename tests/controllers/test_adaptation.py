@@ -1,0 +1,156 @@
+"""Adaptation and evaluation: the original stays, the budget holds, both sides get the same questions."""
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot.controllers.adaptation import METHODS, Adaptation, Budget, finetune
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+HEAVY = Task({"payload": 6.0, "motor_strength.front_left": 0.4})
+DT = 0.02
+
+
+def snapshot(controller: Controller) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in (controller.policy.state_dict() | controller.training).items()}
+
+
+def unchanged(controller: Controller, before: dict[str, torch.Tensor]) -> bool:
+    now = snapshot(controller)
+    return (
+        now.keys() == before.keys()
+        and all(now[k].shape == before[k].shape for k in now)
+        and all(torch.equal(now[k], before[k]) for k in now)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_method_changes_the_controller_it_is_given(method: str, controller: Controller) -> None:
+    before, config = snapshot(controller), controller.config.model_copy(deep=True)
+    adaptation = METHODS[method](controller, HEAVY, Budget(None, 500), episodes=2, points=1)
+    assert unchanged(controller, before)
+    assert controller.config == config
+    assert adaptation.controller.config.vary == config.vary  # what it was trained on
+    assert unchanged(adaptation.controller, before) == (method == "zero-shot")
+    assert (adaptation.method, adaptation.task) == (method, HEAVY)
+
+
+def test_zero_shot_costs_nothing(controller: Controller) -> None:
+    adaptation = METHODS["zero-shot"](controller, HEAVY, Budget(), episodes=2)
+    (point,) = adaptation.curve
+    assert (point.steps, point.episodes, point.robot_seconds, point.seconds) == (0, 0, 0.0, 0.0)
+    seen = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
+    assert np.array_equal(adaptation.controller.act(seen), controller.act(seen))
+
+
+def check_curve(adaptation: Adaptation) -> None:
+    first, *others = adaptation.curve
+    assert (first.steps, first.seconds) == (0, 0.0)
+    assert others
+    for earlier, later in zip(adaptation.curve, others, strict=False):
+        assert later.steps > earlier.steps
+        assert later.seconds > earlier.seconds
+        assert later.episodes >= earlier.episodes
+        assert later.robot_seconds == pytest.approx(later.steps * DT)
+
+
+def test_finetune_keeps_to_a_budget_of_steps(controller: Controller) -> None:
+    for steps in (500, 3000):
+        adaptation = finetune(controller, HEAVY, Budget(None, steps), episodes=2, points=2)
+        check_curve(adaptation)
+        assert 0.7 * steps <= adaptation.after.steps <= steps
+        assert adaptation.after.steps == adaptation.controller.timesteps
+
+
+def test_finetune_keeps_to_a_budget_of_seconds(controller: Controller) -> None:
+    adaptation = finetune(controller, HEAVY, Budget(1.0, None), episodes=2, points=2)
+    check_curve(adaptation)
+    assert adaptation.after.seconds >= 1.0
+    assert adaptation.curve[-2].seconds < adaptation.after.seconds
+
+
+def test_finetune_is_reproducible(controller: Controller) -> None:
+    runs = [finetune(controller, HEAVY, Budget(None, 500), seed=s, episodes=2, points=1) for s in (1, 1, 2)]
+    states = [run.controller.policy.state_dict() for run in runs]
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    assert not all(torch.equal(states[0][k], states[2][k]) for k in states[0])
+    assert np.array_equal(runs[0].after.evaluation.returns, runs[1].after.evaluation.returns)
+
+
+def test_the_curve_starts_at_the_zero_shot_evaluation(controller: Controller) -> None:
+    tuned = finetune(controller, HEAVY, Budget(None, 500), episodes=3, points=1)
+    plain = METHODS["zero-shot"](controller, HEAVY, Budget(), episodes=3)
+    # A mirrored policy is continued without its tie: the same function, up to rounding, which a fall amplifies.
+    assert tuned.before.evaluation.mean == pytest.approx(plain.before.evaluation.mean, rel=0.3)
+
+
+@pytest.mark.parametrize("wrong", [(0.0, None), (None, 0), (-1.0, None), (None, None)])
+def test_budgets_that_make_no_sense(wrong: tuple[float | None, int | None]) -> None:
+    with pytest.raises(SurefootError, match="adaptation budget"):
+        Budget(*wrong)
+
+
+def test_finetune_refuses_other_algorithms(controller: Controller) -> None:
+    other = Controller(controller.config.model_copy(update={"algo": "sac"}), controller.policy)
+    with pytest.raises(SurefootError, match="continues ppo controllers"):
+        finetune(other, HEAVY, Budget())
+
+
+class Commands:
+    """Wraps a controller and notes the commands that it is given."""
+
+    def __init__(self, action: float):
+        self.action, self.seen = action, []
+
+    def act(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        self.seen.append(observation[:, 45:48].copy())
+        return np.full((len(observation), 12), self.action, np.float32)
+
+
+def test_both_sides_get_the_same_commands_even_where_one_falls() -> None:
+    tapes, falls = [], []
+    for action in (0.0, 3.0):
+        env = BatchEnv("quadruped", "velocity", 6, seed=5, autoreset=False)
+        env.episode_steps = 200
+        watched = Commands(action)
+        falls.append(run_episodes(env, watched).fell.sum())  # type: ignore[arg-type]
+        tapes.append(np.array(watched.seen))
+    shorter = min(map(len, tapes))
+    assert falls[0] != falls[1]
+    assert np.array_equal(tapes[0][:shorter], tapes[1][:shorter])
+    assert len(np.unique(tapes[0][:, 0, 0])) > 1
+
+
+def test_evaluation_is_reproducible_and_counts_whole_episodes(controller: Controller) -> None:
+    first, again = (evaluate(controller, task=HEAVY, episodes=3, seed=7) for _ in range(2))
+    assert np.array_equal(first.returns, again.returns)
+    assert len(first.returns) == 3
+    assert ((first.lengths == 1000) | first.fell).all()
+    assert first.robot_seconds == pytest.approx(first.lengths.sum() * DT)
+    assert 0 <= first.tracking <= 1
+    assert not np.array_equal(first.returns, evaluate(controller, task=HEAVY, episodes=3, seed=8).returns)
+
+
+def test_tracking_counts_nothing_after_a_fall() -> None:
+    env = BatchEnv("quadruped", "velocity", 4, seed=0, autoreset=False)
+    env.episode_steps = 400
+    result = run_episodes(env, Commands(3.0))  # type: ignore[arg-type]
+    assert result.fell.all()
+    assert result.tracking <= result.lengths.sum() / (4 * 400)
+
+
+def test_interval_holds_the_mean_and_shrinks() -> None:
+    rng = np.random.default_rng(0)
+    few, many = (Evaluation(rng.normal(10, 2, n), np.zeros(n), np.zeros(n, bool)) for n in (20, 2000))
+    for evaluation in (few, many):
+        low, high = evaluation.interval()
+        assert low < evaluation.mean < high
+        standard_error = evaluation.returns.std() / np.sqrt(len(evaluation.returns))
+        assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.15)
+        assert evaluation.interval() == (low, high)
+    same = Evaluation(np.full(5, 3.0), np.zeros(5), np.zeros(5, bool))
+    assert same.interval() == (3.0, 3.0)

@@ -30,8 +30,9 @@ from .report import (
 from .robots import ROBOTS, SurefootError, unknown
 
 __all__ = [
-    "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load", "make", "make_vec", "record",
-    "recording_table", "replay", "resume", "summary_table", "train", "training_curve", "write_adaptation_page",
+    "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load", "make",
+    "make_vec", "record", "recording_table", "replay", "resume", "summary_table", "train", "training_curve",
+    "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]

@@ -9,15 +9,15 @@ it. Recovered = (finetune - zero-shot) / (scratch - zero-shot) of the mean retur
 
 import argparse
 
-import surefoot  # noqa: F401 - sets the threads before torch is loaded
+import numpy as np
 from common import write_result
+
+import surefoot  # noqa: F401 - sets the threads before torch is loaded
 from surefoot.controllers.adaptation import Budget, finetune
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.training import train
 from surefoot.demo import BROKEN, VARY
 from surefoot.envs.variation import Task
-
-import numpy as np
 
 
 def main() -> None:
@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--base-steps", type=float, default=1.5e6, help="steps of the base training")
     parser.add_argument("--steps", type=float, default=3e6, help="steps of the scratch training")
-    parser.add_argument("--scratch-mirror", action="store_true", help="train scratch with the symmetric network after all")
+    parser.add_argument(
+        "--scratch-mirror", action="store_true", help="train scratch with the symmetric network after all"
+    )
     parser.add_argument("--finetune-steps", type=float, default=3e5, help="steps of fine-tuning")
     parser.add_argument("--episodes", type=int, default=200, help="evaluation episodes")
     parser.add_argument("--out", default="adaptation.json", help="result file")

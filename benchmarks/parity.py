@@ -1,6 +1,6 @@
 """Largest difference between `run` and Gymnasium's v5 environments, free-running from one seed: writes results/parity.json.
 
-    python benchmarks/parity.py [--steps 1000] [--seed 0]
+python benchmarks/parity.py [--steps 1000] [--seed 0]
 """
 
 import argparse
@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+
 import surefoot  # noqa: F401 (registers)
 from surefoot.envs.registration import RUN
 

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import surefoot  # noqa: F401
 from common import write_result
+
+import surefoot  # noqa: F401
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.variation import Variation
 
 # Share of the action range that the tape covers: robots under `velocity` shall stand and trot on the whole, as they do in most
 # of a training, rather than fall within a second; the result says how many worlds were reset in a step.
-SCALE = {"run": 1.0, "velocity": 0.1}
+SCALE = {"run": 1.0, "velocity": 0.05}
 CASES = {"half_cheetah": "run", "quadruped": "velocity", "go1": "velocity"}
 VARIATION = {
     "mass.*": "0.8:1.2",
@@ -105,7 +106,9 @@ def against_physics(robot: str, envs: int, threads: int, seed: int, steps: int, 
     return result
 
 
-def against_envpool(robot: str, name: str, envs: int, threads: int, seed: int, steps: int, rounds: int) -> dict[str, Any]:
+def against_envpool(
+    robot: str, name: str, envs: int, threads: int, seed: int, steps: int, rounds: int
+) -> dict[str, Any]:
     """Against an environment of EnvPool: synchronous, the same number of environments and threads, the same tape."""
     import envpool
 
@@ -158,7 +161,11 @@ def main() -> None:
     options = parser.parse_args()
     envs, threads, seed = (64 if options.quick else options.envs), options.threads, options.seed
     steps, rounds = (10, 4) if options.quick else (25, 20)
-    figures: dict[str, Any] = {"num_envs": envs, "threads": threads or len(os.sched_getaffinity(0)), "variation": VARIATION}
+    figures: dict[str, Any] = {
+        "num_envs": envs,
+        "threads": threads or len(os.sched_getaffinity(0)),
+        "variation": VARIATION,
+    }
 
     def report(name: str, found: dict[str, Any]) -> None:
         figures[name] = found
@@ -168,10 +175,15 @@ def main() -> None:
     for robot in CASES if options.only in ("", "physics") else ():
         report(f"{robot} over its physics", against_physics(robot, envs, threads, seed, steps, rounds))
     if options.only in ("", "envpool"):
-        report("half_cheetah over EnvPool", against_envpool("half_cheetah", "HalfCheetah-v5", envs, threads, seed, steps, rounds))
+        report(
+            "half_cheetah over EnvPool",
+            against_envpool("half_cheetah", "HalfCheetah-v5", envs, threads, seed, steps, rounds),
+        )
         for n in (64, envs) if envs != 64 else (64,):
             name, turns = f"go1 over EnvPool at {n}", steps * max(1, envs // n // 4)
-            report(name, against_envpool("go1", "Go1JoystickFlatTerrain-v1", n, threads, seed, turns, max(2, rounds // 2)))
+            report(
+                name, against_envpool("go1", "Go1JoystickFlatTerrain-v1", n, threads, seed, turns, max(2, rounds // 2))
+            )
     if options.only in ("", "subproc"):
         for processes in (2,) if options.quick else (2, 8):
             report(f"half_cheetah over SubprocVecEnv {processes}",

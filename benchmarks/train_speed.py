@@ -10,17 +10,17 @@ with the zoo's tuned hyperparameters on 8 Gymnasium environments; its steps/s, e
 import argparse
 import time
 
-import surefoot  # noqa: F401 - sets the threads before torch is loaded
-from common import write_result
-from surefoot.controllers.training import train
-
 import gymnasium
 import numpy as np
 import stable_baselines3
 import torch
+from common import write_result
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
+
+import surefoot  # noqa: F401 - sets the threads before torch is loaded
+from surefoot.controllers.training import train
 
 GOAL = 5819.0
 ZOO_STEPS = 1_000_000

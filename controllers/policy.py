@@ -7,6 +7,8 @@ import torch
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from .normalization import NormalizedExtractor
+
 Mirror = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -18,6 +20,14 @@ class Policy(ActorCriticPolicy):
     mean(s) = (f(s) + M_a f(M_s s)) / 2, value(s) = (v(s) + v(M_s s)) / 2, with statistics that are symmetric too. Twice
     the arithmetic, but what is learnt on the left also holds on the right.
     """
+
+    features_extractor: NormalizedExtractor
+    action_net: torch.nn.Linear
+    value_net: torch.nn.Linear
+    mirror_observation: torch.Tensor
+    mirror_observation_sign: torch.Tensor
+    mirror_action: torch.Tensor
+    mirror_action_sign: torch.Tensor
 
     def __init__(self, *args: Any, mirror: Mirror | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -42,11 +52,17 @@ class Policy(ActorCriticPolicy):
         return 0.5 * (mean + reflected[:, self.mirror_action] * self.mirror_action_sign), value
 
     def distribution(self, mean: torch.Tensor) -> Distribution:
-        std = self.log_std
+        std: torch.Tensor = self.log_std
         if self.mirrored:  # the mirror image of a joint explores as much as the joint
             std = 0.5 * (std + std[self.mirror_action])
         assert isinstance(self.action_dist, DiagGaussianDistribution)
         return self.action_dist.proba_distribution(mean, std)
+
+    def entropy(self, distribution: Distribution) -> torch.Tensor:
+        """Mean entropy of Gaussian actions, a scalar."""
+        each = distribution.entropy()
+        assert each is not None  # SB3 allows distributions without a closed form; the Gaussian has one
+        return each.mean()
 
     def update_statistics(self, raw: torch.Tensor) -> None:
         """Merge raw observations (n, O) into the statistics."""
@@ -59,7 +75,8 @@ class Policy(ActorCriticPolicy):
 
         Its first half is this network, its second half this network on the mirror image; the heads average the two.
         """
-        assert self.mirrored and not twin.mirrored
+        assert self.mirrored
+        assert not twin.mirrored
         reflect = torch.zeros(len(self.mirror_observation), len(self.mirror_observation))
         reflect[torch.arange(len(reflect)), self.mirror_observation] = self.mirror_observation_sign
         with torch.no_grad():
@@ -70,7 +87,9 @@ class Policy(ActorCriticPolicy):
                     if not isinstance(a, torch.nn.Linear):
                         continue
                     b.bias.copy_(a.bias.repeat(2))
-                    b.weight.copy_(torch.cat([a.weight, a.weight @ reflect]) if first else torch.block_diag(a.weight, a.weight))
+                    b.weight.copy_(
+                        torch.cat([a.weight, a.weight @ reflect]) if first else torch.block_diag(a.weight, a.weight)
+                    )
                     first = False
             w, bias = self.action_net.weight, self.action_net.bias
             sign, index = self.mirror_action_sign, self.mirror_action
@@ -89,14 +108,14 @@ class Policy(ActorCriticPolicy):
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, value[:, None], distribution.log_prob(actions)
 
-    def get_distribution(self, obs: torch.Tensor) -> Distribution:
+    def get_distribution(self, obs: Any) -> Distribution:
         return self.distribution(self.heads(self.features_extractor(obs))[0])
 
-    def predict_values(self, obs: torch.Tensor) -> torch.Tensor:
+    def predict_values(self, obs: Any) -> torch.Tensor:
         return self.heads(self.features_extractor(obs))[1][:, None]
 
     def evaluate_actions(
-        self, obs: torch.Tensor, actions: torch.Tensor
+        self, obs: Any, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         mean, value = self.heads(self.features_extractor(obs))
         distribution = self.distribution(mean)

@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 import stable_baselines3
 import torch
+from gymnasium.spaces import Box
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
+from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
 from .normalization import RunningNorm
+from .policy import Policy
 
 
 @dataclass
@@ -62,12 +66,21 @@ class NoBuffer(BaseBuffer):
         raise RuntimeError("the rollout is in PPO.rollout")
 
 
+def core_of(model: BaseAlgorithm) -> BatchEnv:
+    """The worlds that `model` learns in."""
+    assert isinstance(model.env, SB3VecEnv)
+    return model.env.core
+
+
 class PPO(stable_baselines3.PPO):
     """SB3's PPO with batched rollouts, and one option more.
 
     `adaptive_kl`: multiply or divide the learning rate by 1.5 to hold the policy change near this KL (as rsl_rl does).
     Batched rollouts need `policy.Policy`.
     """
+
+    policy: Policy
+    rollout: Rollout | None
 
     def __init__(
         self,
@@ -81,7 +94,7 @@ class PPO(stable_baselines3.PPO):
         self.update_threads = update_threads
         self._rate: float | None = None
         self.return_norm = RunningNorm(1)
-        self.rollout: Rollout | None = None
+        self.rollout = None
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -90,9 +103,8 @@ class PPO(stable_baselines3.PPO):
             self.rollout_buffer_class = NoBuffer  # type: ignore[assignment]
         super()._setup_model()
         if batched:
-            self.rollout = Rollout.empty(
-                self.n_steps, self.n_envs, self.env.core.task.observation_size, self.env.core.num_actions
-            )
+            core = core_of(self)
+            self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.task.observation_size, core.num_actions)
             self._discounted = torch.zeros(self.n_envs)
 
     def collect_rollouts(
@@ -101,8 +113,9 @@ class PPO(stable_baselines3.PPO):
         if not isinstance(env, SB3VecEnv):
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
         core, policy, data = env.core, self.policy, self.rollout
-        assert data is not None and len(data.rewards) == n_rollout_steps
-        norm: RunningNorm = policy.features_extractor.norm
+        assert data is not None
+        assert isinstance(self.action_space, Box)
+        norm = policy.features_extractor.norm
         low, high = self.action_space.low, self.action_space.high
         terms = np.zeros(len(core.task.terms))
         policy.set_training_mode(False)
@@ -119,9 +132,9 @@ class PPO(stable_baselines3.PPO):
                 data.actions[t], data.log_probs[t] = actions, distribution.log_prob(actions)
                 core.step(np.clip(actions.numpy(), low, high))
                 terms += core.terms.mean(axis=0)
-                self._store_reward(t)
+                self._store_reward(data, t)
                 self.num_timesteps += env.num_envs
-                if len(core.ended):
+                if len(core.ended) and self.ep_info_buffer is not None:
                     self.ep_info_buffer.extend(
                         {"r": r, "l": n, "t": 0.0} for r, n in zip(core.ended_return, core.ended_length, strict=True)
                     )
@@ -136,8 +149,8 @@ class PPO(stable_baselines3.PPO):
         callback.on_rollout_end()
         return True
 
-    def _store_reward(self, t: int) -> None:
-        core, data = self.env.core, self.rollout
+    def _store_reward(self, data: Rollout, t: int) -> None:
+        core = core_of(self)
         reward = torch.as_tensor(core.reward).float()
         done = torch.as_tensor(core.terminated | core.truncated).float()
         self._discounted = self._discounted * self.gamma + reward
@@ -164,10 +177,12 @@ class PPO(stable_baselines3.PPO):
 
     def train(self) -> None:
         if self.rollout is None:
-            return super().train()
+            super().train()
+            return
         torch.set_num_threads(self.update_threads)
         policy, data = self.policy, self.rollout
         policy.set_training_mode(True)
+        assert callable(self.clip_range)
         clip = self.clip_range(self._current_progress_remaining)
         self._set_rate()
         features, actions = data.features.flatten(0, 1), data.actions.flatten(0, 1)
@@ -187,7 +202,7 @@ class PPO(stable_baselines3.PPO):
                 ratio = log_ratio.exp()
                 policy_loss = -torch.min(advantage * ratio, advantage * ratio.clamp(1 - clip, 1 + clip)).mean()
                 value_loss = F.mse_loss(target, value)
-                entropy = distribution.entropy().mean()
+                entropy = policy.entropy(distribution)
                 loss = policy_loss + self.vf_coef * value_loss - self.ent_coef * entropy
                 policy.optimizer.zero_grad(set_to_none=True)
                 loss.backward()

@@ -25,7 +25,8 @@ class SAC(stable_baselines3.SAC):
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        norm: RunningNorm = self.policy.actor.features_extractor.norm
+        norm = self.policy.actor.features_extractor.norm
+        assert isinstance(norm, RunningNorm)
         if self.num_timesteps < 10 * max(self.learning_starts, 1000):
             norm.update(torch.as_tensor(new_obs))
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)

@@ -24,7 +24,7 @@ from . import threads
 from .config import TrainConfig, checked_config, typed
 from .controller import POLICIES, Controller, controller_file, policy_kwargs
 from .policy import Mirror
-from .ppo import PPO
+from .ppo import PPO, core_of
 from .presets import ALGORITHMS, PPOSettings, Settings, settings_for
 from .sac import SAC
 
@@ -80,12 +80,6 @@ def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
         )
     own = ("buffer_size", "learning_starts", "gradient_steps", "tau")
     return SAC(**common, **{name: getattr(settings, name) for name in own}, train_freq=1)
-
-
-def core_of(model: BaseAlgorithm) -> BatchEnv:
-    """The worlds that `model` of `make_algorithm` learns in."""
-    assert isinstance(model.env, SB3VecEnv)
-    return model.env.core
 
 
 def mirror_map(env: BatchEnv) -> Mirror:

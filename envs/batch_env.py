@@ -69,7 +69,7 @@ class BatchEnv:
         dtype = self.task.observation_dtype
         self.observation = np.zeros((num_envs, self.task.observation_size), dtype)
         self.final_observation = np.zeros_like(self.observation)
-        self.reward = np.zeros(num_envs, dtype)
+        self.reward: np.ndarray = np.zeros(num_envs, dtype)
         self.terms = np.zeros((num_envs, len(self.task.terms)), dtype)
         self.terminated, self.truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
         self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)

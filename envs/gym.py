@@ -162,7 +162,7 @@ class SingleEnv(gymnasium.Env):
         info["diverged"] = bool(core.simulation.diverged[0])
         return observation[0].copy(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """A picture of the robot, (480, 640, 3) uint8, where `render_mode` is "rgb_array"."""
         if self.render_mode is None:
             gymnasium.logger.warn('render() shows nothing: pass render_mode="rgb_array" to make()')
@@ -266,7 +266,7 @@ def as_tasks(tasks: Task | Settings | Sequence[Task | Settings], task_name: str)
             parameters={k: v for k, v in tasks.items() if k not in goals},
             goal={k: float(v) for k, v in tasks.items() if k in goals},
         )
-    if isinstance(tasks, str):
+    if not isinstance(tasks, list | tuple):
         raise SurefootError(f'task {tasks!r}: expected a surefoot Task or a dict such as {{"payload": 3.0}}')
     one = [as_tasks(t, task_name) for t in tasks]
     return [t for t in one if isinstance(t, Task)]

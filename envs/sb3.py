@@ -64,4 +64,4 @@ class SB3VecEnv(VecEnv):
         return [None] * self.num_envs
 
     def _count(self, indices: VecEnvIndices) -> int:
-        return self.num_envs if indices is None else len(np.atleast_1d(indices))
+        return self.num_envs if indices is None else np.size(np.asarray(indices))

@@ -22,7 +22,6 @@ def _load_libmujoco() -> tuple[Any, Any]:
     for path in Path(mujoco.__file__).parent.glob("libmujoco*"):
         lib = ctypes.CDLL(str(path))
         if hasattr(lib, "mju_setLogHandler"):
-            lib.mju_setLogHandler.restype = lib.mju_setLogHandler.argtypes = None
             lib.mju_setLogHandler.argtypes, lib.mju_setLogHandler.restype = [ctypes.c_void_p], ctypes.c_void_p
             return lib, ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)
     return None, None
@@ -82,6 +81,7 @@ class Simulation:
         self.max_delay = max_delay
         self.substeps = robot.substeps(self.model)
         self.table = ParameterTable(robot, self.model)
+        self._delays = self.table.columns("delay")
         self.values = np.repeat(self.table.nominal[None], num_worlds, axis=0)
         self._exact_forces = contact_forces == "exact"
         self.batch = Batch(self.model, nsim=num_worlds, nthread=threads, persistent=self._exact_forces)
@@ -94,6 +94,7 @@ class Simulation:
         self.diverged = np.zeros(num_worlds, dtype=bool)
         self.divergences = 0
         self._expanded: dict[str, np.ndarray] = {}
+        self._constants = False  # whether MuJoCo derives constants from a field that differs between worlds
         bad = (
             mujoco.mjtWarning.mjWARN_BADQPOS,
             mujoco.mjtWarning.mjWARN_BADQVEL,
@@ -112,19 +113,18 @@ class Simulation:
         self._check_delay(values)
         for name in fields.keys() - self._expanded.keys():
             self._expanded[name] = self.batch.expand(name)
-        constants = False
+            self._constants |= name in mujoco.MjModel._setconst_inputs or name.startswith("opt.")
         for name, array in self._expanded.items():
             array[ids] = fields[name] if name in fields else self.table.nominal_field(name)
-            constants |= name in mujoco.MjModel._setconst_inputs or name.startswith("opt.")
         self.values[ids] = values
-        if constants:
+        if self._constants:
             self.batch.set_const(ids)
 
     def _check_delay(self, values: np.ndarray) -> None:
-        columns = self.table.columns("delay")
-        if values[:, columns].max(initial=0.0) > self.max_delay:
+        longest = values[:, self._delays].max(initial=0.0)
+        if longest > self.max_delay:
             raise SurefootError(
-                f"delay {values[:, columns].max():g} s is longer than the {self.max_delay:g} s that this simulation was "
+                f"delay {longest:g} s is longer than the {self.max_delay:g} s that this simulation was "
                 "made for: pass max_delay, or name delay in its variation or task"
             )
 

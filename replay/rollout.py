@@ -17,7 +17,9 @@ Script = Sequence[tuple[float, float, float, float]]  # (from second, vx m/s, vy
 TOUR: Script = ((0, 0.6, 0, 0), (4, 1.0, 0, 0), (8, 0.6, 0, 0.8), (12, 0.4, 0.3, 0), (16, 0, 0, 0))
 
 
-def record(act: Act, env: BatchEnv, *, label: str, seconds: float, seed: int = 0, script: Script | None = None) -> Recording:
+def record(
+    act: Act, env: BatchEnv, *, label: str, seconds: float, seed: int = 0, script: Script | None = None
+) -> Recording:
     """Run `act` (observations (1, O) to actions (1, nu)) for `seconds` and keep everything.
 
     `env` must have one world and `autoreset=False`; ended episodes are restarted here, after their last state is kept.

@@ -1,9 +1,9 @@
 """Gymnasium's v5 locomotion robots, from the model files of the installed package, unchanged.
 
-Control periods are Gymnasium's frame_skip times the model's time step. One thing is added to every actuator: a history
-buffer (`nsample`), so that `actuator_delay` can differ between worlds; with the nominal delay of 0 s it is never read.
+Control periods are Gymnasium's frame_skip times the model's time step.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
@@ -14,7 +14,7 @@ from .robot import Robot, Symmetry
 ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 
-def spec_from(file: str):
+def spec_from(file: str) -> Callable[[], mujoco.MjSpec]:
     """A function that loads `file` of Gymnasium's assets as a fresh spec."""
 
     def make_spec() -> mujoco.MjSpec:

@@ -39,7 +39,9 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
     """Collect names and indices. Raises `SurefootError` for a base body or a motor that cannot be resolved."""
     base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, robot.base)
     if base < 0:
-        raise unknown(f"base body of robot {robot.name!r}", robot.base, [model.body(i).name for i in range(model.nbody)])
+        raise unknown(
+            f"base body of robot {robot.name!r}", robot.base, [model.body(i).name for i in range(model.nbody)]
+        )
     if not np.isin(model.actuator_trntype, (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)).all():
         raise SurefootError(f"robot {robot.name!r}: every actuator must drive a joint")
     joints = model.actuator_trnid[:, 0]
@@ -277,7 +279,9 @@ class ParameterTable:
             if p.name == name:
                 return p
         if any(p.name == name for p in PARAMETERS):
-            raise SurefootError(f"parameter {name!r} needs position-controlled motors; {self.robot.name} has torque motors")
+            raise SurefootError(
+                f"parameter {name!r} needs position-controlled motors; {self.robot.name} has torque motors"
+            )
         raise unknown("parameter", name, self._slices)
 
     def columns(self, key: str) -> np.ndarray:
@@ -348,7 +352,9 @@ class ParameterTable:
         Raises `SurefootError` for illegal values.
         """
         self.check(values)
-        used = [p for p in self.parameters if (values[:, self._slices[p.name]] != self.nominal[self._slices[p.name]]).any()]
+        used = [
+            p for p in self.parameters if (values[:, self._slices[p.name]] != self.nominal[self._slices[p.name]]).any()
+        ]
         names = {f for p in used for f in p.fields}
         out = {f: np.repeat(self._nominal_fields[f][None], len(values), axis=0) for f in names}
         for p in used:

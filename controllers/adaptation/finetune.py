@@ -16,6 +16,8 @@ from ...robots import SurefootError
 from ..config import TrainConfig, checked_config
 from ..controller import Controller
 from ..evaluation import evaluate
+from ..policy import Policy
+from ..ppo import PPO, core_of
 from ..presets import PPOSettings
 from ..training import make_algorithm, make_env
 from .base import Adaptation, Budget, Point
@@ -45,8 +47,11 @@ def finetune(
     env = make_env(config, int(hyperparameters["num_envs"]))
     env.set_tasks(task)  # goals as well as parameters
     model = make_algorithm(config, env)
+    assert isinstance(model, PPO)
     if untie:
         controller.give_statistics(model)
+        assert isinstance(controller.policy, Policy)
+        assert isinstance(model.policy, Policy)
         controller.policy.untie(model.policy)
     else:
         controller.give_to(model, optimizer=False)
@@ -88,7 +93,7 @@ class Curve(BaseCallback):
         self.measure(0)
 
     def _on_step(self) -> bool:
-        self.ended += len(self.training_env.core.ended)
+        self.ended += len(core_of(self.model).ended)
         return not self.over
 
     def _on_rollout_start(self) -> None:
@@ -111,6 +116,6 @@ class Curve(BaseCallback):
         current = Controller(self.config, self.model.policy)
         self.model.policy.set_training_mode(False)
         result = evaluate(current, task=self.task, episodes=self.episodes, seed=self.seed)
-        dt = self.training_env.core.robot.control_dt
+        dt = core_of(self.model).robot.control_dt
         self.points.append(Point(steps, self.ended, steps * dt, self.spent, result))
         self._resumed = time.perf_counter()

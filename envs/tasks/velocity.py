@@ -197,15 +197,15 @@ class Velocity:
         self._q[ids], self._v[ids] = self.sim.qpos[ids], self.sim.qvel[ids]
         w, x, y, z = np.ascontiguousarray(self._q[ids, 3:7].T)
         vx, vy, vz = np.ascontiguousarray(self._v[ids, :3].T)
-        wx, wy, wz, xx, yy, zz, xy, xz, yz = w * x, w * y, w * z, x * x, y * y, z * z, x * y, x * z, y * z
-        rows = (
-            (1 - 2 * (yy + zz), 2 * (xy + wz), 2 * (xz - wy)),  # the base's x axis in the world, then y and z
-            (2 * (xy - wz), 1 - 2 * (xx + zz), 2 * (yz + wx)),
-            (2 * (xz + wy), 2 * (yz - wx), 1 - 2 * (xx + yy)),
-        )
-        for axis, (rx, ry, rz) in enumerate(rows):
-            self._linear[ids, axis] = rx * vx + ry * vy + rz * vz
-            self._gravity[ids, axis] = -rz
+        # Rotation by the inverse of the quaternion: v - w t + u x t with t = 2 u x v.
+        tx, ty, tz = 2 * (y * vz - z * vy), 2 * (z * vx - x * vz), 2 * (x * vy - y * vx)
+        self._linear[ids, 0] = vx - w * tx + (y * tz - z * ty)
+        self._linear[ids, 1] = vy - w * ty + (z * tx - x * tz)
+        self._linear[ids, 2] = vz - w * tz + (x * ty - y * tx)
+        # The same of (0, 0, -1).
+        self._gravity[ids, 0] = 2 * (w * y - x * z)
+        self._gravity[ids, 1] = -2 * (w * x + y * z)
+        self._gravity[ids, 2] = 2 * (x * x + y * y) - 1
 
     def evaluate(self, terms: np.ndarray, terminated: np.ndarray) -> np.ndarray:
         """After a step: write weighted terms (N, terms) and terminated (N,); return the reward (N,).
@@ -263,7 +263,7 @@ class Velocity:
         out[:, 9 + 3 * nu : 12 + 3 * nu] = self._command[ids]
         out[:, 12 + 3 * nu], out[:, 13 + 3 * nu] = np.sin(self._phase[ids]), np.cos(self._phase[ids])
         if self.config.noise:
-            out += self.rng.uniform(-1, 1, out.shape).astype(np.float32) * self._noise
+            out += (2 * self.rng.random(out.shape, np.float32) - 1) * self._noise
         return out
 
     def mirror(self) -> tuple[np.ndarray, np.ndarray]:

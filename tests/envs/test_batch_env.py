@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.gym import make
 from surefoot.envs.simulation import Simulation

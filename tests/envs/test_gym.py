@@ -8,9 +8,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-import surefoot
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+
+import surefoot
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.gym import BatchVectorEnv, SingleEnv, make, make_vec
 from surefoot.envs.registration import IDS

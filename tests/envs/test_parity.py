@@ -7,6 +7,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
+
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.registration import RUN
 from surefoot.envs.variation import Task

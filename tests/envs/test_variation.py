@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from surefoot.envs.gym import as_tasks
 from surefoot.envs.variation import Task, Term, Variation
 from surefoot.robots import SurefootError, get_robot

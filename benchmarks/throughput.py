@@ -22,7 +22,7 @@ from surefoot.envs.variation import Variation
 
 # Share of the action range that the tape covers: robots under `velocity` shall stand and trot on the whole, as they do in most
 # of a training, rather than fall within a second; the result says how many worlds were reset in a step.
-SCALE = {"run": 1.0, "velocity": 0.05}
+SCALE = {"run": 1.0, "velocity": 0.1}
 CASES = {"half_cheetah": "run", "quadruped": "velocity", "go1": "velocity"}
 VARIATION = {
     "mass.*": "0.8:1.2",

@@ -130,7 +130,7 @@ class BatchEnv:
             self.terminated |= sim.diverged
             self.reward[sim.diverged] = 0.0
             self.terms[sim.diverged] = 0.0
-        self.observation[:] = task.observe(slice(None))
+        task.observe(slice(None), self.observation)
         self.returns += self.reward
         self.lengths += 1
         np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)

@@ -61,9 +61,7 @@ class BatchVectorEnv(gymnasium.vector.VectorEnv):
         self._np_random_seed = self.core.seed
         return (observation.copy() if self.copy else observation), {}
 
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One control step of every world with actions (N, nu)."""
         core = self.core
         observation, reward, terminated, truncated = core.step(actions)
@@ -239,7 +237,9 @@ def make(robot: str | Robot, task: str, **options: Any) -> SingleEnv:
     return SingleEnv(robot, task, **options)
 
 
-def make_vec(robot: str | Robot, task: str, num_envs: int = 1024, *, copy: bool = True, **options: Any) -> BatchVectorEnv:
+def make_vec(
+    robot: str | Robot, task: str, num_envs: int = 1024, *, copy: bool = True, **options: Any
+) -> BatchVectorEnv:
     """`num_envs` worlds of `robot` on `task` as a `gymnasium.vector.VectorEnv`. Options are those of `make_core`.
 
     >>> envs = make_vec("quadruped", "velocity", num_envs=1024, variation={"payload": "0:3", "friction": "log:0.3:1.5"})

@@ -41,9 +41,7 @@ CONFIGS = {
     "half_cheetah": RunConfig(control=0.1, reset_noise=0.1, normal_velocity_noise=True),
     "hopper": RunConfig(control=1e-3, healthy=1.0, z=(0.7, np.inf), angle=(-0.2, 0.2)),
     "walker2d": RunConfig(control=1e-3, healthy=1.0, z=(0.8, 2.0), angle=(-1.0, 1.0)),
-    "ant": RunConfig(
-        control=0.5, contact=5e-4, healthy=1.0, z=(0.2, 1.0), reset_noise=0.1, normal_velocity_noise=True
-    ),
+    "ant": RunConfig(control=0.5, contact=5e-4, healthy=1.0, z=(0.2, 1.0), reset_noise=0.1, normal_velocity_noise=True),
     "humanoid": RunConfig(
         forward=1.25, control=0.1, contact=5e-7, healthy=5.0, z=(1.0, 2.0), reset_noise=1e-2, max_contact_cost=10.0
     ),
@@ -60,7 +58,9 @@ class Run:
         self.sim, self.rng = sim, rng
         self.name = sim.robot.name
         if self.name not in CONFIGS:
-            raise SurefootError(f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: try 'velocity'")
+            raise SurefootError(
+                f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: try 'velocity'"
+            )
         self.config = CONFIGS[self.name]
         self.episode_steps = self.config.episode_steps
         self.dt = sim.robot.control_dt
@@ -152,8 +152,8 @@ class Run:
             healthy &= (np.abs(qpos[:, 2:]) < 100).all(axis=1) & (np.abs(qvel) < 100).all(axis=1)
         return healthy
 
-    def observe(self, ids: np.ndarray | slice) -> np.ndarray:
-        """v5's observation of worlds `ids`, (n, observation_size)."""
+    def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
+        """v5's observation of worlds `ids`, (n, observation_size); written to `out` where that is given."""
         sim = self.sim
         n = len(sim.qpos[ids])
         velocity = sim.qvel[ids]
@@ -163,7 +163,7 @@ class Run:
         elif self.name == "humanoid":
             parts += [self._cinert[ids][:, 1:].reshape(n, -1), self._cvel[ids][:, 1:].reshape(n, -1)]
             parts += [self._motor[ids][:, 6:], sim.cfrc_ext[ids][:, 1:].reshape(n, -1)]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(parts, axis=1, out=out)
 
     def command(self) -> np.ndarray:
         """No commands, (N, 0)."""

@@ -107,6 +107,7 @@ class Velocity:
         self._command = np.zeros((n, 3), np.float32)
         self._phase = np.zeros(n, np.float32)
         self._action, self._last_action = np.zeros((n, nu), np.float32), np.zeros((n, nu), np.float32)
+        self._target = np.zeros((n, nu), np.float32)
         self._sensors = sim.batch.bind("sensordata")
         self._torque = sim.batch.bind("actuator_force")
         self._q, self._v = np.zeros((n, model.nq), np.float32), np.zeros((n, model.nv), np.float32)
@@ -155,10 +156,12 @@ class Velocity:
         """Turn actions (N, nu) into servo targets; perhaps push."""
         self._last_action[:] = self._action
         self._action[:] = actions
-        np.multiply(self._action, self._scale, out=self.sim.ctrl)
-        self.sim.ctrl += self._home[7:]
+        # Worked out in an array of our own: MuJoCo's rows are far apart, so each pass over them costs.
+        np.multiply(self._action, self._scale, out=self._target)
+        self._target += self._home[7:]
         if self.config.reference_gait:
             self._add_reference()
+        self.sim.ctrl[:] = self._target
         c = self.config
         if c.push_interval:
             hit = np.flatnonzero(self.rng.random(self.sim.num_worlds) < self.dt / c.push_interval)
@@ -178,14 +181,19 @@ class Velocity:
         wave = np.arcsin(np.cos(self._phase)) * np.float32(2 / np.pi)  # triangle: 1 to -1 while the first pair stands
         stride = wave * scale * np.float32(0.25 / self.config.gait_frequency)
         lift = np.sin(self._phase) * scale * np.float32(LIFT)
-        vx, vy, yaw = self._command.T
+        up, down = (
+            np.maximum(lift, np.float32(0)),
+            np.maximum(-lift, np.float32(0)),
+        )  # swing of the second and the first pair
+        vx, vy, yaw = np.ascontiguousarray(self._command.T)
         for leg, (rx, ry, length) in enumerate(self._legs):
-            side = 1.0 if leg in (0, 3) else -1.0
-            swing = np.maximum(-side * lift, 0.0)
-            target = self.sim.ctrl[:, 3 * leg : 3 * leg + 3]
-            target[:, 0] += stride * (vy + yaw * rx) * (side / length)
-            target[:, 1] += swing - stride * (vx - yaw * ry) * (side / length)
-            target[:, 2] -= 2 * swing
+            first = leg in (0, 3)
+            swing = down if first else up
+            hip, thigh, calf = self._target[:, 3 * leg : 3 * leg + 3].T
+            sweep = stride * np.float32((1.0 if first else -1.0) / length)
+            hip += sweep * (vy + yaw * np.float32(rx))
+            thigh += swing - sweep * (vx - yaw * np.float32(ry))
+            calf -= 2 * swing
 
     def _moving(self) -> np.ndarray:
         """Which worlds are asked to move, (N,) bool; the others should stand."""
@@ -251,11 +259,12 @@ class Velocity:
             self._draw_commands(hold)
         return reward
 
-    def observe(self, ids: np.ndarray | slice) -> np.ndarray:
-        """Observation of worlds `ids`, (n, observation_size) float32."""
+    def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
+        """Observation of worlds `ids`, (n, observation_size) float32; written to `out` where that is given."""
         nu = self.nu
         linear = self._linear[ids]
-        out = np.empty((len(linear), self.observation_size), np.float32)
+        if out is None:
+            out = np.empty((len(linear), self.observation_size), np.float32)
         out[:, 0:3], out[:, 3:6], out[:, 6:9] = linear, self._v[ids, 3:6], self._gravity[ids]
         np.subtract(self._q[ids, 7:], self._home[7:], out=out[:, 9 : 9 + nu])
         out[:, 9 + nu : 9 + 2 * nu] = self._v[ids, 6:]

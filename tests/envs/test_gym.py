@@ -123,7 +123,9 @@ def test_last_observation_is_the_end_and_not_a_new_start() -> None:
             action = theirs.action_space.sample()
             observation, _, done, _, _ = ours.step(action)
             assert np.array_equal(observation, theirs.step(action)[0])
-        assert np.array_equal(ours.core.simulation.qpos[0], theirs.unwrapped.data.qpos), "so a picture shows the end too"
+        assert np.array_equal(ours.core.simulation.qpos[0], theirs.unwrapped.data.qpos), (
+            "so a picture shows the end too"
+        )
         assert np.array_equal(ours.reset()[0], theirs.reset()[0])
 
 
@@ -270,7 +272,11 @@ def test_stock_sb3_learns_on_the_adapter(algorithm: str, robot: str, task: str) 
     import stable_baselines3
 
     env = SB3VecEnv(BatchEnv(robot, task, 4, variation=Variation.parse({"payload": "0:1"}), seed=0, episode_steps=9))
-    extra = {"n_steps": 16, "batch_size": 32, "n_epochs": 1} if algorithm == "PPO" else {"learning_starts": 40, "batch_size": 16}
+    extra = (
+        {"n_steps": 16, "batch_size": 32, "n_epochs": 1}
+        if algorithm == "PPO"
+        else {"learning_starts": 40, "batch_size": 16}
+    )
     model = getattr(stable_baselines3, algorithm)("MlpPolicy", env, seed=0, device="cpu", **extra)
     model.learn(128)
     assert model.num_timesteps >= 128

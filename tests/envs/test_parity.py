@@ -58,7 +58,14 @@ def test_contact_forces(name: str) -> None:
     model = theirs.model
     for world in (0, 1):
         if world:
-            for field in ("body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0", "geom_friction"):
+            for field in (
+                "body_mass",
+                "body_inertia",
+                "body_subtreemass",
+                "body_invweight0",
+                "dof_invweight0",
+                "geom_friction",
+            ):
                 getattr(model, field)[:] = getattr(changed, field)
             model.opt.gravity[:] = changed.opt.gravity
         mujoco.mj_resetData(model, theirs.data)

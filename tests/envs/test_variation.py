@@ -32,7 +32,9 @@ def column(values: np.ndarray, key: str) -> np.ndarray:
 
 
 def test_grammar() -> None:
-    parsed = Variation.parse({"payload": "0:3", "friction": "log:0.3:1.5", "kp": "0.5|1|2", "kd": "1.2", "mass.*": "0.9:1.1"})
+    parsed = Variation.parse(
+        {"payload": "0:3", "friction": "log:0.3:1.5", "kp": "0.5|1|2", "kd": "1.2", "mass.*": "0.9:1.1"}
+    )
     assert parsed.terms == (
         Term("payload", "uniform", 0.0, 3.0),
         Term("friction", "loguniform", 0.3, 1.5),

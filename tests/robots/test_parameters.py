@@ -102,7 +102,7 @@ def test_redraws_never_compound(robot: str) -> None:
     high[t.columns("delay")] = DELAY
     rows = rng.uniform(low, high, (3, len(t.names)))
     sim.set_parameters(np.arange(3), rows)
-    fields = [f for f in (*sim._expanded, "dof_invweight0", "body_subtreemass", "body_invweight0", "dof_M0")]
+    fields = [*sim._expanded, "dof_invweight0", "body_subtreemass", "body_invweight0", "dof_M0"]
     sim.batch.set_const()
     first = {f: e.copy() for f in fields if (e := sim.batch.expanded(f)) is not None}
     assert len(first) > len(sim._expanded), "derived constants are compared too"

@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .controllers import threads as _threads  # noqa: F401 - before anything loads torch
 from .envs.registration import register
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-import surefoot  # noqa: F401 - sets the threads before torch is loaded
 from surefoot.controllers.training import train
 
 GOAL = 5819.0

@@ -15,7 +15,6 @@ import numpy as np
 from common import write_result
 from stable_baselines3.common.callbacks import BaseCallback
 
-import surefoot  # noqa: F401 - sets the threads before torch is loaded
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.training import train

@@ -95,7 +95,7 @@ class Velocity:
         self.nu = nu = model.nu
         self._home = robot.home_qpos(model).astype(np.float32)
         self._scale = np.broadcast_to(np.asarray(robot.action_scale, dtype=np.float32), (nu,))
-        self.action_low, self.action_high = np.full(nu, -3.0, np.float32), np.full(nu, 3.0, np.float32)
+        self.action_low, self.action_high = np.full(nu, -1.0, np.float32), np.full(nu, 1.0, np.float32)
         middle, half = model.jnt_range[1:].mean(axis=1), 0.95 * np.ptp(model.jnt_range[1:], axis=1) / 2
         self._soft_low, self._soft_high = (middle - half).astype(np.float32), (middle + half).astype(np.float32)
         per_joint = np.ones(nu, np.float32)

@@ -9,6 +9,9 @@ it. Recovered = (finetune - zero-shot) / (scratch - zero-shot) of the mean retur
 
 import argparse
 
+import surefoot  # noqa: F401  # isort: skip
+# ^ before anything loads torch: it limits the spinning of torch's threads
+
 import numpy as np
 from common import write_result
 

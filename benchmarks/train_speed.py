@@ -10,6 +10,9 @@ with the zoo's tuned hyperparameters on 8 Gymnasium environments; its steps/s, e
 import argparse
 import time
 
+import surefoot  # noqa: F401  # isort: skip
+# ^ before anything loads torch: it limits the spinning of torch's threads
+
 import gymnasium
 import numpy as np
 import stable_baselines3

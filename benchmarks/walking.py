@@ -11,6 +11,9 @@ is measured beside them.
 import argparse
 import time
 
+import surefoot  # noqa: F401  # isort: skip
+# ^ before anything loads torch: it limits the spinning of torch's threads
+
 import numpy as np
 from common import write_result
 from stable_baselines3.common.callbacks import BaseCallback

@@ -25,13 +25,13 @@ from surefoot.envs.variation import Task
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    parser.add_argument("--base-steps", type=float, default=1e6, help="steps of the base training")
-    parser.add_argument("--steps", type=float, default=2.5e6, help="steps of the scratch training")
+    parser.add_argument("--base-steps", type=float, default=8e5, help="steps of the base training")
+    parser.add_argument("--steps", type=float, default=2e6, help="steps of the scratch training")
     parser.add_argument(
         "--scratch-mirror", action="store_true", help="train scratch with the symmetric network after all"
     )
-    parser.add_argument("--finetune-steps", type=float, default=2.5e5, help="steps of fine-tuning")
-    parser.add_argument("--episodes", type=int, default=150, help="evaluation episodes")
+    parser.add_argument("--finetune-steps", type=float, default=2e5, help="steps of fine-tuning")
+    parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes")
     parser.add_argument("--out", default="adaptation.json", help="result file")
     args = parser.parse_args()
     task = Task(BROKEN)

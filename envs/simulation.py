@@ -128,12 +128,16 @@ class Simulation:
                 "made for: pass max_delay, or name delay in its variation or task"
             )
 
-    def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """Put worlds `ids` into the given states, (n, nq) and (n, nv), everything else at its default."""
+    def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, *, forward: bool = True) -> None:
+        """Put worlds `ids` into the given states, (n, nq) and (n, nv), everything else at its default.
+
+        Without `forward`, forces, positions of bodies and sensors follow only with the next step, which is cheaper.
+        """
         with quiet():
             self.batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
             self.qpos[ids], self.qvel[ids] = qpos, qvel
-            self.batch.forward(ids)
+            if forward:
+                self.batch.forward(ids)
         self._warned[ids] = self._warning_counts()[ids]  # MuJoCo's counters start anew
         if self._exact_forces:
             self.cfrc_ext[ids] = 0.0  # as in Gymnasium, which computes them only after a step

@@ -140,7 +140,7 @@ class Velocity:
         qpos[:, 7:] += self.rng.uniform(-0.1, 0.1, (n, nu))
         qvel = np.zeros((n, self.sim.model.nv))
         qvel[:, :6] = self.rng.uniform(-0.3, 0.3, (n, 6))
-        self.sim.reset(ids, qpos, qvel)
+        self.sim.reset(ids, qpos, qvel, forward=False)  # what is observed comes from qpos and qvel
         self._action[ids] = self._last_action[ids] = 0.0
         self._phase[ids] = self.rng.uniform(0, 2 * np.pi, n)
         self._draw_commands(ids)

@@ -122,8 +122,8 @@ def test_truncation_bootstraps_and_termination_does_not() -> None:
     scales = []
     store = model._store_reward
 
-    def noting(t: int) -> None:
-        store(t)
+    def noting(data: Rollout, t: int) -> None:
+        store(data, t)
         scales.append(float(torch.sqrt(model.return_norm.var + 1e-8)))
 
     model._store_reward = noting

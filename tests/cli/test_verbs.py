@@ -172,13 +172,23 @@ def test_demo_quick(surefoot, tmp_path: Path) -> None:
 def test_interrupted_training_says_what_is_there(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "surefoot.cli.main", "train", "quadruped", "velocity", "--out", "walk"]
     small = ["--hyper", "num_envs=32", "--hyper", "batch_size=256", "--quiet"]
-    process = subprocess.Popen([*command, *small], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    # A shell's background job ignores Ctrl-C and hands that on: the person at the keyboard's process does not.
+    process = subprocess.Popen(
+        [*command, *small],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     log = tmp_path / "walk" / "log_0" / "progress.csv"
     give_up = time.monotonic() + 60
     while not (log.exists() and log.stat().st_size) and time.monotonic() < give_up:
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, said
     (line,) = said.splitlines()
     assert line.startswith("surefoot: interrupted; 'walk/checkpoints/step_")

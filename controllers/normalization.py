@@ -44,6 +44,10 @@ class RunningNorm(nn.Module):
         mean, scale = self._cache
         return ((x.float() - mean) * scale).clamp_(-self.clip, self.clip)
 
+    def inverse(self, x: torch.Tensor) -> torch.Tensor:
+        """What was normalised to `x` (n, size); where it was clipped, the clip."""
+        return x * torch.sqrt(self.var + 1e-8).float() + self.mean.float()
+
 
 class NormalizedExtractor(BaseFeaturesExtractor):
     """SB3 features extractor: the flattened observation, normalised by statistics that it may share with others."""

@@ -166,8 +166,7 @@ class PPO(stable_baselines3.PPO):
 
     def _update_statistics(self, norm: RunningNorm, data: Rollout) -> None:
         # After the rollout, so that all of it was seen with the same statistics.
-        mean, scale = norm.mean.float(), torch.sqrt(norm.var + 1e-8).float()
-        self.policy.update_statistics(data.features.flatten(0, 1) * scale + mean)
+        self.policy.update_statistics(norm.inverse(data.features.flatten(0, 1)))
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         prepared = super()._setup_learn(*args, **kwargs)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
 from .simulation import ContactForces, Simulation
-from .tasks import TASKS
+from .tasks import TASKS, VelocityConfig
 from .variation import Task, Variation
 
 
@@ -158,8 +158,6 @@ def _longest_delay(robot: Robot, variation: Variation | None, tasks: Task | list
 
 def configured(task: str, **options: Any) -> Any:
     """The task's configuration with some fields changed; unknown names raise `SurefootError` with the nearest."""
-    from .tasks import VelocityConfig
-
     if task != "velocity":
         if options:
             raise SurefootError(f"task {task!r} has no options, so {next(iter(options))!r} cannot be set")

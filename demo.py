@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from . import api
 from .controllers.adaptation import Adaptation
 from .controllers.controller import Controller
-from .controllers.ppo import core_of
+from .controllers.rollouts import core_of
 from .envs.tasks.velocity import WEIGHTS
 from .robots.files import replacing
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
+from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
-from .controllers.presets import ALGORITHMS, PRESETS
+from .controllers.presets import PRESETS
 from .envs.tasks import TASKS
 from .replay.recording import TERMINATED, Recording
 from .robots import ROBOTS, get_robot, unknown
@@ -107,7 +108,10 @@ def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
     kinds = {
         "robots": _robots,
         "tasks": lambda: (["task", "what is asked"], [[name, _first_line(kind)] for name, kind in TASKS.items()]),
-        "algorithms": lambda: (["algorithm", "settings"], [[n, _first_line(k)] for n, k in ALGORITHMS.items()]),
+        "algorithms": lambda: (
+            ["algorithm", "settings"],
+            [[n, _first_line(a.settings)] for n, a in ALGORITHMS.items()],
+        ),
         "methods": lambda: (["method", "how"], [[name, _first_line(method)] for name, method in METHODS.items()]),
         "parameters": lambda: _parameters(robot),
         "presets": _presets,

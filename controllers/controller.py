@@ -15,19 +15,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 
 from ..robots import SurefootError
 from ..robots.files import replacing
+from .algorithms import find_algorithm
 from .config import TrainConfig, first_problem
 from .normalization import NormalizedExtractor, RunningNorm
-from .policy import Mirror, Policy
-from .presets import PPOSettings, Settings, settings_for
+from .policy import Mirror
+from .presets import settings_for
+from .settings import OnPolicySettings, Settings
 
 FORMAT = 1
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
-POLICIES: dict[str, type[BasePolicy]] = {"ppo": Policy, "sac": SACPolicy}
 
 
 class Header(BaseModel):
@@ -51,7 +51,7 @@ def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | No
         "features_extractor_class": NormalizedExtractor,
         "features_extractor_kwargs": {"norm": RunningNorm(observation_size)},
     }
-    if isinstance(settings, PPOSettings):
+    if isinstance(settings, OnPolicySettings):
         kwargs |= {"log_std_init": settings.log_std_init, "mirror": mirror}
     return kwargs
 
@@ -235,8 +235,10 @@ def _empty_policy(header: Header) -> BasePolicy:
     observation = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
     action = Box(np.array(header.action_low, np.float32), np.array(header.action_high, np.float32), dtype=np.float32)
     mirror: Mirror | None = None
-    if isinstance(settings, PPOSettings) and settings.mirror:  # of the right sizes; the values come with the weights
+    if (
+        isinstance(settings, OnPolicySettings) and settings.mirror
+    ):  # of the right sizes; the values come with the weights
         o, a = header.observation_size, len(header.action_low)
         mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
     kwargs = policy_kwargs(settings, header.observation_size, mirror)
-    return POLICIES[config.algo](observation, action, lambda _: settings.learning_rate, **kwargs)
+    return find_algorithm(config.algo).policy(observation, action, lambda _: settings.learning_rate, **kwargs)

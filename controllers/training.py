@@ -1,5 +1,6 @@
 """Training: environment and algorithm from a configuration, a run folder with everything in it, resumable."""
 
+import dataclasses
 import sys
 import threading
 import time
@@ -20,13 +21,13 @@ from ..envs.sb3 import SB3VecEnv
 from ..envs.tasks import Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
-from . import threads
+from .algorithms import find_algorithm
 from .config import TrainConfig, checked_config, typed
-from .controller import POLICIES, Controller, controller_file, policy_kwargs
+from .controller import Controller, controller_file, policy_kwargs
 from .policy import Mirror
-from .ppo import PPO, core_of
-from .presets import ALGORITHMS, PPOSettings, Settings, settings_for
-from .sac import SAC
+from .presets import settings_for
+from .rollouts import BatchedRollouts, core_of
+from .settings import OURS, OnPolicySettings, Settings
 
 CHECKPOINT_SECONDS = 60.0
 TELL_SECONDS = 10.0  # between two lines of progress where there is no terminal for the bar
@@ -49,37 +50,19 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
 
 def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
     """The SB3 algorithm of `config` on `env`."""
+    algorithm = find_algorithm(config.algo)
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     torch.set_num_threads(1)
-    mirror = mirror_map(env) if isinstance(settings, PPOSettings) and settings.mirror else None
-    common: dict[str, Any] = {
-        "policy": POLICIES[config.algo],
-        "env": SB3VecEnv(env),
-        "learning_rate": _schedule(settings),
-        "batch_size": settings.batch_size,
-        "gamma": settings.gamma,
-        "policy_kwargs": policy_kwargs(settings, env.task.observation_size, mirror),
-        "seed": config.seed,
-        "device": "cpu",
-    }
-    if isinstance(settings, PPOSettings):
-        names = (
-            "n_steps",
-            "n_epochs",
-            "gae_lambda",
-            "clip_range",
-            "ent_coef",
-            "vf_coef",
-            "max_grad_norm",
-            "adaptive_kl",
-        )
-        return PPO(
-            **common,
-            **{name: getattr(settings, name) for name in names},
-            update_threads=threads.UPDATE_THREADS,
-        )
-    own = ("buffer_size", "learning_starts", "gradient_steps", "tau")
-    return SAC(**common, **{name: getattr(settings, name) for name in own}, train_freq=1)
+    mirror = mirror_map(env) if isinstance(settings, OnPolicySettings) and settings.mirror else None
+    return algorithm.model(
+        policy=algorithm.policy,
+        env=SB3VecEnv(env),
+        learning_rate=_schedule(settings),
+        policy_kwargs=policy_kwargs(settings, env.task.observation_size, mirror),
+        seed=config.seed,
+        device="cpu",
+        **{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.name not in OURS},
+    )
 
 
 def mirror_map(env: BatchEnv) -> Mirror:
@@ -91,7 +74,7 @@ def mirror_map(env: BatchEnv) -> Mirror:
 
 
 def _schedule(settings: Settings) -> float | Callable[[float], float]:
-    if isinstance(settings, PPOSettings) and settings.linear_decay:
+    if settings.linear_decay:
         return lambda remaining: settings.learning_rate * max(remaining, 0.02)
     return settings.learning_rate
 
@@ -117,7 +100,7 @@ class Monitor(BaseCallback):
         elif self.tell and time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
             print(f"{elapsed:5.0f} s  {self.num_timesteps:,} steps  {self._info(elapsed)}", file=sys.stderr, flush=True)
-        if not isinstance(self.model, PPO):  # which logs the means of whole rollouts by itself
+        if not isinstance(self.model, BatchedRollouts):  # which logs the means of whole rollouts by itself
             core = core_of(self.model)
             for name, value in zip(core.task.terms, core.terms.mean(axis=0), strict=True):
                 self.logger.record_mean(f"reward/{name}", float(value))
@@ -161,7 +144,7 @@ def train(
     `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name
     or value that is wrong, before anything is written.
     """
-    hyperparameters = typed("hyperparameter", hyperparameters or {}, ALGORITHMS.get(algo, PPOSettings))
+    hyperparameters = typed("hyperparameter", hyperparameters or {}, find_algorithm(algo).settings)
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     config = checked_config(

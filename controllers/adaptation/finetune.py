@@ -18,8 +18,9 @@ from ..config import TrainConfig, checked_config
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy
-from ..ppo import PPO, core_of
-from ..presets import PPOSettings
+from ..ppo import PPO
+from ..rollouts import core_of
+from ..settings import OnPolicySettings
 from ..training import make_algorithm, make_env
 from .base import Adaptation, Budget, Point
 
@@ -39,7 +40,7 @@ def finetune(
     hyperparameters = settings_within(budget)
     # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
     settings = controller.settings
-    untie = isinstance(settings, PPOSettings) and settings.mirror
+    untie = isinstance(settings, OnPolicySettings) and settings.mirror
     network = {"mirror": False, "net": [2 * width for width in settings.net]} if untie else {}
     fields = controller.config.model_dump()
     fields["hyperparameters"] |= network

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.normalization import NormalizedExtractor, RunningNorm
-from surefoot.controllers.ppo import PPO, Rollout
+from surefoot.controllers.ppo import PPO
+from surefoot.controllers.rollouts import Rollout
 from surefoot.controllers.training import make_algorithm, make_env
 
 SMALL = {"num_envs": 8, "n_steps": 12, "batch_size": 96, "n_epochs": 1, "net": (16, 16)}

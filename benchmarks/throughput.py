@@ -11,18 +11,20 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import write_result
 
-import surefoot  # noqa: F401
+import surefoot
+from surefoot.controllers.controller import Controller
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.variation import Variation
 
-# Share of the action range that the tape covers: robots under `velocity` shall stand and trot on the whole, as they do in most
-# of a training, rather than fall within a second; the result says how many worlds were reset in a step.
-SCALE = {"run": 1.0, "velocity": 0.1}
+CONTROLLERS = Path(surefoot.__file__).parent / "assets" / "controllers"
+EXPLORATION = 0.2  # standard deviation of the actions, about that of a training
+SCALE = {"run": 1.0, "velocity": 0.1}  # share of the action range that a random tape covers
 CASES = {"half_cheetah": "run", "quadruped": "velocity", "go1": "velocity"}
 VARIATION = {
     "mass.*": "0.8:1.2",
@@ -75,29 +77,48 @@ def make(robot: str, envs: int, threads: int, seed: int) -> BatchEnv:
     return core
 
 
-def against_physics(robot: str, envs: int, threads: int, seed: int, steps: int, rounds: int) -> dict[str, Any]:
+def walked(core: BatchEnv, controller: Controller, length: int, seed: int) -> np.ndarray:
+    """Actions (length, N, nu) with which the robots of `core` walk as in training: the controller's, and exploration."""
+    rng, actions = np.random.default_rng(seed), np.empty((length, core.num_envs, core.num_actions), np.float32)
+    for t in range(length):
+        noise = EXPLORATION * rng.standard_normal(actions[t].shape, np.float32)
+        actions[t] = np.clip(controller.act(core.observation) + noise, core.task.action_low, core.task.action_high)
+        core.step(actions[t])
+    return actions
+
+
+def against_physics(
+    robot: str, envs: int, threads: int, seed: int, steps: int, rounds: int, controller: Controller | None
+) -> dict[str, Any]:
     """The whole environment (observation, reward, resets) against `Batch.step` on the same model, parameters and actions.
 
-    Each block of physics starts from the environment's current states and goes on without resets.
+    With a controller the tape is what it does in an equal environment, which walks the same way, since it is deterministic.
+    Each block of physics repeats the controls of a stretch of that walk from the states and parameters of its beginning: both
+    simulate the same motion.
     """
-    core, bare = make(robot, envs, threads, seed), make(robot, envs, threads, seed)
-    tape = tape_of(core, steps, seed)
-    batch, ctrl = bare.simulation.batch, bare.simulation.ctrl
-    substeps = bare.simulation.substeps
-    home = 0.0 if bare.task_name == "run" else bare.robot.home_qpos(bare.simulation.model)[7:]
-    scale = 1.0 if bare.task_name == "run" else np.asarray(bare.robot.action_scale)
-    targets = home + scale * tape.astype(np.float64)
+    total = steps * rounds + max(2, steps // 4)
+    twin, core, bare = (make(robot, envs, threads, seed) for _ in range(3))
+    tape = tape_of(core, total, seed) if controller is None else walked(twin, controller, total, seed)
+    twin = make(robot, envs, threads, seed)
+    for t in range(total // 2):
+        twin.step(tape[t])
+    batch, ctrl, substeps = bare.simulation.batch, bare.simulation.ctrl, bare.simulation.substeps
+    bare.simulation.set_parameters(np.arange(envs), twin.values.copy())
+    start, controls = twin.simulation.batch.state.copy(), np.empty((steps, *ctrl.shape))
+    for t in range(steps):
+        twin.step(tape[total // 2 + t])
+        controls[t] = twin.simulation.ctrl
 
     def physics(t: int) -> None:
-        if t == 0:  # from states that the environment is in, so that both simulate the same kind of motion
-            batch.state[:] = core.simulation.batch.state
-        ctrl[:] = targets[t]
+        if t == 0:
+            batch.state[:] = start
+        ctrl[:] = controls[t]
         batch.step(nstep=substeps)
 
-    resets = []
+    resets: list[int] = []
 
     def environment(t: int) -> None:
-        core.step(tape[t])
+        core.step(tape[len(resets)])
         resets.append(len(core.ended))
 
     sides = {"surefoot": environment, "physics": physics}
@@ -157,6 +178,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="of the physics; 0: all CPUs")
     parser.add_argument("--envs", type=int, default=1024)
+    parser.add_argument("--controllers", type=Path, default=CONTROLLERS, help="folder with ROBOT-velocity.safetensors")
     parser.add_argument("--only", default="", help="physics, envpool or subproc")
     options = parser.parse_args()
     envs, threads, seed = (64 if options.quick else options.envs), options.threads, options.seed
@@ -172,8 +194,12 @@ def main() -> None:
         ratios = {k: v["median"] for k, v in found.items() if k.startswith("surefoot/")}
         print(f"{name:36} {found['steps_per_s']}  {ratios}", flush=True)
 
-    for robot in CASES if options.only in ("", "physics") else ():
-        report(f"{robot} over its physics", against_physics(robot, envs, threads, seed, steps, rounds))
+    for robot, task in CASES.items() if options.only in ("", "physics") else ():
+        controller = (
+            Controller.load(options.controllers / f"{robot}-{task}.safetensors") if task == "velocity" else None
+        )
+        found = against_physics(robot, envs, threads, seed, steps, rounds, controller)
+        report(f"{robot} over its physics", found)
     if options.only in ("", "envpool"):
         report(
             "half_cheetah over EnvPool",

@@ -70,7 +70,7 @@ class BatchEnv:
         self.observation = np.zeros((num_envs, self.task.observation_size), dtype)
         self.final_observation = np.zeros_like(self.observation)
         self.reward: np.ndarray = np.zeros(num_envs, dtype)
-        self.terms = np.zeros((num_envs, len(self.task.terms)), dtype)
+        self.terms = np.zeros((len(self.task.terms), num_envs), dtype).T  # each term of all worlds in one piece
         self.terminated, self.truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
         self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self.ended, self.ended_return, self.ended_length = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)

@@ -352,9 +352,8 @@ class ParameterTable:
         Raises `SurefootError` for illegal values.
         """
         self.check(values)
-        used = [
-            p for p in self.parameters if (values[:, self._slices[p.name]] != self.nominal[self._slices[p.name]]).any()
-        ]
+        differs = (values != self.nominal).any(axis=0)
+        used = [p for p in self.parameters if differs[self._slices[p.name]].any()]
         names = {f for p in used for f in p.fields}
         out = {f: np.repeat(self._nominal_fields[f][None], len(values), axis=0) for f in names}
         for p in used:

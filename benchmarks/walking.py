@@ -4,7 +4,8 @@
 
 Reported for each seed: mean of exp(-e^2/.25) of the horizontal velocity over whole 20 s episodes (standing starts,
 command changes and standing still included), the share of episodes with a fall, and when the same term, averaged over
-training steps with exploration on, first passed .8 and .9. The untrained controller (the open-loop reference gait alone)
+training steps with exploration on, first passed .8 and .9; of the gait, left-right symmetry and trot at 1 m/s, standing still
+at command 0, and what is reached of a command in each direction. The untrained controller (the open-loop reference gait alone)
 is measured beside them.
 """
 
@@ -20,6 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.gait import measure_gait
 from surefoot.controllers.training import train
 
 
@@ -45,9 +47,20 @@ class Watch(BaseCallback):
         return round(self.curve[int(over[0]) + 9][0], 1) if len(over) else None
 
 
-def judge(controller: Controller, episodes: int) -> dict[str, float]:
+def judge(controller: Controller, episodes: int) -> dict[str, object]:
     result = evaluate(controller, episodes=episodes, seed=12345)
-    return {"tracking": round(result.tracking, 4), "falls": float(result.fell.mean()), "return": round(result.mean, 2)}
+    straight, still = measure_gait(controller, (1.0, 0.0, 0.0)), measure_gait(controller, (0.0, 0.0, 0.0))
+    reached = {
+        f"{axis} {sign * size:+}": round(float(measure_gait(controller, sign * size * np.eye(3)[i]).speed[i]), 2)
+        for i, (axis, size) in enumerate((("vx", 1.0), ("vy", 0.5), ("yaw", 1.0)))
+        for sign in (1, -1)
+    }
+    return {
+        "tracking": round(result.tracking, 4), "falls": float(result.fell.mean()), "return": round(result.mean, 2),
+        "symmetry_index": round(straight.symmetry, 4), "trot_share": round(straight.trot, 3),
+        "standing_speed": round(float(np.abs(still.speed).max()), 4), "standing_duty": round(float(still.duty.min()), 3),
+        "speed_reached": reached,
+    }  # fmt: skip
 
 
 def main() -> None:

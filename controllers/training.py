@@ -169,7 +169,12 @@ def train(
 
 
 def resume(
-    out: str | Path, *, steps: int | None = None, seconds: float | None = None, progress: bool = True
+    out: str | Path,
+    *,
+    steps: int | None = None,
+    seconds: float | None = None,
+    progress: bool = True,
+    callback: BaseCallback | None = None,
 ) -> Controller:
     """Continue the run in folder `out` from its newest controller, up to `steps` in total.
 
@@ -187,7 +192,7 @@ def resume(
     model = make_algorithm(config, env)
     controller.give_to(model)
     config.save(folder / "config.json")
-    return _learn(config, model, folder, progress, None)
+    return _learn(config, model, folder, progress, callback)
 
 
 def _learn(

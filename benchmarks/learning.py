@@ -1,0 +1,135 @@
+"""What the presets reach: train, judge by 100 deterministic episodes, and put it beside published returns.
+
+    python benchmarks/learning.py half_cheetah-ppo --seeds 3     # one row of the table; hopper-ppo, ant-sac, ...
+    python benchmarks/learning.py --table                        # the table of all rows that there are, as Markdown
+
+A row is ROBOT-ALGORITHM on the unmodified v5 task. Seeds that are done are kept, an interrupted one goes on from its last
+checkpoint, and its seconds are those of all its sessions. Results: results/learning/ROW.json.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import surefoot  # noqa: F401  # isort: skip
+# ^ before anything loads torch: it limits the spinning of torch's threads
+
+import numpy as np
+from common import RESULTS, write_result
+from stable_baselines3.common.callbacks import BaseCallback
+
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.presets import settings_for
+from surefoot.controllers.training import resume, train
+from surefoot.robots import SurefootError
+
+# facts/locomotion.md: rl-baselines3-zoo (1 M steps, Humanoid 2 M), mjlab (PPO, 128-628 M steps), and the best published entry.
+ZOO = {
+    "ppo": {"half_cheetah": 5819, "ant": 1327, "hopper": 2410, "walker2d": 3479},
+    "sac": {"half_cheetah": 9535, "ant": 4616, "hopper": 2326, "walker2d": 3863, "humanoid": 6232},
+    "td3": {"half_cheetah": 9656, "ant": 5813, "hopper": 3606, "walker2d": 4718, "humanoid": 5567},
+    "tqc": {"half_cheetah": 12090, "ant": 3339, "hopper": 3754, "walker2d": 4381, "humanoid": 7239},
+    "trpo": {"half_cheetah": 1785, "ant": 4982, "hopper": 3618, "walker2d": 4933},
+}
+MJLAB = {"half_cheetah": 6490, "ant": 6294, "hopper": 3100, "walker2d": 7046, "humanoid": 12049}
+GOAL = {"half_cheetah": 12090, "ant": 6294, "hopper": 4098, "walker2d": 7046, "humanoid": 8127}
+FOLDER = RESULTS / "learning"
+
+
+class Clock(BaseCallback):
+    """Seconds of training, over all sessions of a run, kept in a file beside it."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.file = file
+        self.before = float(file.read_text()) if file.exists() else 0.0
+        self.started = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.file.write_text(f"{self.seconds():.1f}")
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.started
+
+
+def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, episodes: int) -> dict[str, float]:
+    """Train (or go on) and judge one seed."""
+    out = runs / f"{robot}-{algo}" / f"seed_{seed}"
+    clock = Clock(out.with_suffix(".seconds"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        controller = Controller.load(out)
+    except SurefootError:
+        controller = train(robot, "run", algo=algo, seed=seed, steps=steps, out=out, callback=clock)
+    if controller.timesteps < controller.config.steps:
+        controller = resume(out, callback=clock)
+    result = evaluate(controller, episodes=episodes, seed=12345)
+    low, high = result.interval()
+    return {
+        "seed": seed, "steps": controller.timesteps, "seconds": round(clock.seconds(), 1), "return": round(result.mean, 1),
+        "interval": [round(low, 1), round(high, 1)], "falls": float(result.fell.mean()),
+    }  # fmt: skip
+
+
+def one_row(name: str, seeds: list[int], steps: int | None, runs: Path, episodes: int) -> None:
+    robot, _, algo = name.rpartition("-")
+    settings_for(robot, "run", algo)  # a wrong name ends here
+    file = FOLDER / f"{name}.json"
+    rows = json.loads(file.read_text())["figures"]["seeds"] if file.exists() else []
+    for seed in seeds:
+        if any(row["seed"] == seed for row in rows):
+            continue
+        rows.append(one_seed(robot, algo, seed, steps, runs, episodes))
+        print(name, rows[-1], flush=True)
+        means = np.array([row["return"] for row in rows])
+        draws = np.random.default_rng(0).choice(means, (10_000, len(means))).mean(axis=1)
+        figures = {
+            "robot": robot, "algo": algo, "episodes": episodes, "mean": round(float(means.mean()), 1),
+            "interval_over_seeds": np.percentile(draws, [2.5, 97.5]).round(1).tolist(), "seeds": rows,
+        }  # fmt: skip
+        write_result(file, figures, seed)
+
+
+def table() -> str:
+    """All rows as Markdown."""
+    lines = ["| robot | algorithm | return (95 % interval over seeds) | seeds | steps | minutes | zoo | mjlab | goal |"]
+    lines.append("|" + "---|" * 9)
+    for file in sorted(FOLDER.glob("*.json")):
+        f = json.loads(file.read_text())["figures"]
+        low, high = f["interval_over_seeds"]
+        minutes = np.mean([row["seconds"] for row in f["seeds"]]) / 60
+        steps = max(row["steps"] for row in f["seeds"]) / 1e6
+        zoo = ZOO.get(f["algo"], {}).get(f["robot"], "–")
+        lines.append(
+            f"| {f['robot']} | {f['algo']} | {f['mean']:,.0f} ({low:,.0f}–{high:,.0f}) | {len(f['seeds'])} | {steps:.1f} M "
+            f"| {minutes:.1f} | {zoo} | {MJLAB[f['robot']]} | {GOAL[f['robot']]} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", help="ROBOT-ALGORITHM, such as half_cheetah-ppo")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--steps", type=int, help="instead of the preset's")
+    parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes of a seed")
+    parser.add_argument("--runs", type=Path, default=Path("runs/learning"), help="folder of the runs")
+    parser.add_argument("--table", action="store_true", help="print the table of all results")
+    args = parser.parse_args()
+    for name in args.rows:
+        try:
+            one_row(name, list(range(args.seeds)), args.steps, args.runs, args.episodes)
+        except SurefootError as error:
+            sys.exit(str(error))
+    if args.table:
+        print(table())
+
+
+if __name__ == "__main__":
+    main()

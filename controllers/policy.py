@@ -7,6 +7,7 @@ import torch
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+from .gaussian import Gaussian
 from .normalization import NormalizedExtractor
 
 Mirror = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -31,6 +32,8 @@ class Policy(ActorCriticPolicy):
 
     def __init__(self, *args: Any, mirror: Mirror | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if isinstance(self.action_dist, DiagGaussianDistribution):
+            self.action_dist = Gaussian(self.action_dist.action_dim)
         self.mirrored = mirror is not None
         if mirror is None:
             return

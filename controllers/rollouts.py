@@ -30,15 +30,16 @@ class Rollout:
     actions: torch.Tensor  # (T, N, nu)
     log_probs: torch.Tensor  # (T, N)
     values: torch.Tensor  # (T, N)
-    rewards: torch.Tensor  # (T, N), scaled
+    rewards: torch.Tensor  # (T, N), scaled once the rollout is complete
     dones: torch.Tensor  # (T, N), 1 where the step ended the episode
+    cut_values: torch.Tensor  # (T, N), value of the last state where a time limit cut the episode, else 0
     advantages: torch.Tensor  # (T, N)
 
     @classmethod
     def empty(cls, steps: int, worlds: int, observation: int, actions: int) -> "Rollout":
         tn = (steps, worlds)
         return cls(
-            torch.zeros(*tn, observation), torch.zeros(*tn, actions), *(torch.zeros(tn) for _ in range(5))
+            torch.zeros(*tn, observation), torch.zeros(*tn, actions), *(torch.zeros(tn) for _ in range(6))
         )  # fmt: skip
 
     def compute_advantages(self, last_values: torch.Tensor, gamma: float, gae_lambda: float) -> None:
@@ -47,7 +48,8 @@ class Rollout:
         following = last_values
         for t in reversed(range(len(self.rewards))):
             alive = 1.0 - self.dones[t]
-            delta = self.rewards[t] + gamma * following * alive - self.values[t]
+            # A time limit is not an end: there the return goes on with the value of the state that was cut.
+            delta = self.rewards[t] + gamma * (following * alive + self.cut_values[t]) - self.values[t]
             advantage = delta + gamma * gae_lambda * alive * advantage
             self.advantages[t] = advantage
             following = self.values[t]
@@ -118,7 +120,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
                 data.actions[t], data.log_probs[t] = actions, distribution.log_prob(actions)
                 core.step(np.clip(actions.numpy(), low, high))
                 terms += core.terms.mean(axis=0)
-                self._store_reward(data, t)
+                self._store_outcome(data, t)
                 self.num_timesteps += env.num_envs
                 if len(core.ended) and self.ep_info_buffer is not None:
                     self.ep_info_buffer.extend(
@@ -126,6 +128,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
                     )
                 if not callback.on_step():
                     return False
+            self._scale_rewards(data)
             last = policy.heads(norm(torch.as_tensor(core.observation)))[1]
             data.compute_advantages(last, self.gamma, self.gae_lambda)
             self._update_statistics(norm, data)
@@ -135,20 +138,24 @@ class BatchedRollouts(OnPolicyAlgorithm):
         callback.on_rollout_end()
         return True
 
-    def _store_reward(self, data: Rollout, t: int) -> None:
+    def _store_outcome(self, data: Rollout, t: int) -> None:
         core = core_of(self)
-        reward = torch.as_tensor(core.reward).float()
-        done = torch.as_tensor(core.terminated | core.truncated).float()
-        self._discounted = self._discounted * self.gamma + reward
-        self.return_norm.update(self._discounted[:, None])
-        # Divided by the standard deviation of discounted returns, as by SB3's VecNormalize.
-        data.rewards[t] = (reward / torch.sqrt(self.return_norm.var + 1e-8).float()).clamp_(-10, 10)
-        data.dones[t] = done
-        self._discounted *= 1.0 - done
+        data.rewards[t] = torch.from_numpy(core.reward)
+        data.dones[t] = torch.from_numpy(core.terminated | core.truncated)
+        data.cut_values[t] = 0.0
         cut = np.flatnonzero(core.truncated)
-        if len(cut):  # a time limit is not an end: bootstrap from the state in which the episode was cut
+        if len(cut):
             final = torch.as_tensor(core.final_observation[cut])
-            data.rewards[t, cut] += self.gamma * self.policy.heads(self.policy.features_extractor(final))[1]
+            data.cut_values[t, cut] = self.policy.heads(self.policy.features_extractor(final))[1]
+
+    def _scale_rewards(self, data: Rollout) -> None:
+        """Divide by the standard deviation of discounted returns, as SB3's VecNormalize does, but once a rollout."""
+        returns = torch.empty_like(data.rewards)
+        for t in range(len(returns)):
+            self._discounted = returns[t] = self._discounted * self.gamma + data.rewards[t]
+            self._discounted = self._discounted * (1.0 - data.dones[t])
+        self.return_norm.update(returns.view(-1, 1))
+        data.rewards.div_(torch.sqrt(self.return_norm.var + 1e-8).float()).clamp_(-10, 10)
 
     def _update_statistics(self, norm: RunningNorm, data: Rollout) -> None:
         # After the rollout, so that all of it was seen with the same statistics.

@@ -32,14 +32,16 @@ def test_advantages_equal_the_sum_of_their_definition(steps: int, gamma: float, 
     data = Rollout.empty(steps, worlds, 2, 1)
     rewards, values = rng.normal(size=(steps, worlds)), rng.normal(size=(steps + 1, worlds))
     dones = rng.random((steps, worlds)) < 0.3
+    beyond = np.where(dones & (rng.random((steps, worlds)) < 0.5), rng.normal(size=(steps, worlds)), 0.0)  # time limits
     data.rewards[:], data.values[:] = torch.tensor(rewards), torch.tensor(values[:-1])
-    data.dones[:] = torch.tensor(dones)
+    data.dones[:], data.cut_values[:] = torch.tensor(dones), torch.tensor(beyond)
     data.compute_advantages(torch.tensor(values[-1]).float(), gamma, gae_lambda)
     for w in range(worlds):
         for t in range(steps):
             total, weight = 0.0, 1.0
             for k in range(t, steps):
-                delta = rewards[k, w] + gamma * values[k + 1, w] * (not dones[k, w]) - values[k, w]
+                following = beyond[k, w] if dones[k, w] else values[k + 1, w]
+                delta = rewards[k, w] + gamma * following - values[k, w]
                 total += weight * delta
                 weight *= gamma * gae_lambda
                 if dones[k, w]:
@@ -120,31 +122,24 @@ def test_truncation_bootstraps_and_termination_does_not() -> None:
 
     callback = CallbackList([])
     callback.init_callback(model)
-    scales = []
-    store = model._store_reward
-
-    def noting(data: Rollout, t: int) -> None:
-        store(data, t)
-        scales.append(float(torch.sqrt(model.return_norm.var + 1e-8)))
-
-    model._store_reward = noting
     model.policy.update_statistics(torch.as_tensor(env.observation))
     norm_at_rollout = {k: v.clone() for k, v in model.policy.state_dict().items()}
     assert model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
     data = model.rollout
     assert data is not None
     model.policy.load_state_dict(norm_at_rollout)
-    ended = 0
+    ended, scale = 0, float(torch.sqrt(model.return_norm.var + 1e-8))
     for t, (reward, terminated, truncated, final) in enumerate(seen):
-        bonus = np.zeros(8)
+        beyond = np.zeros(8)
         if truncated.any():
             with torch.no_grad():
                 features = model.policy.features_extractor(torch.as_tensor(final[truncated]))
-                bonus[truncated] = model.gamma * model.policy.heads(features)[1].numpy()
-        np.testing.assert_allclose(data.rewards[t].numpy(), reward / scales[t] + bonus, atol=1e-3, rtol=1e-3)
+                beyond[truncated] = model.policy.heads(features)[1].numpy()
+        np.testing.assert_allclose(data.rewards[t].numpy(), reward / scale, atol=1e-3, rtol=1e-3)
+        np.testing.assert_allclose(data.cut_values[t].numpy(), beyond, atol=1e-5)
         np.testing.assert_array_equal(data.dones[t].numpy() > 0, terminated | truncated)
         ended += int(truncated.sum())
-        assert np.abs(bonus[truncated]).min(initial=1) > 2e-3  # large enough to be seen
+        assert np.abs(beyond[truncated]).min(initial=1) > 2e-3  # large enough to be seen
     assert ended
     assert any(terminated[3] for _, terminated, _, _ in seen)
 
@@ -186,10 +181,10 @@ def test_mirrored_robots_get_mirrored_actions() -> None:
         features, reflected = (policy.features_extractor(torch.as_tensor(s)) for s in (states, mirrored))
         mean, value = policy.heads(features)
         mean_of_mirror, value_of_mirror = policy.heads(reflected)
-        std = policy.distribution(mean).distribution.stddev
+        std = policy.distribution(mean).log_std.exp()
     torch.testing.assert_close(mean_of_mirror, mean[:, action] * torch.as_tensor(flip, dtype=torch.float32))
     torch.testing.assert_close(value_of_mirror, value)
-    torch.testing.assert_close(std[:, action], std)
+    torch.testing.assert_close(std[action], std)
     assert (mean_of_mirror - mean).abs().max() > 0.01
 
 

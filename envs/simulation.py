@@ -150,7 +150,7 @@ class Simulation:
         if self._warnings.any():
             self.diverged |= self._warnings.any(axis=1)
             self._warnings[:] = 0
-        self.divergences += np.count_nonzero(self.diverged)
+        self.divergences += int(np.count_nonzero(self.diverged))
         if self._exact_forces:
             self._compute_contact_forces()
 

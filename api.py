@@ -127,6 +127,7 @@ def record(
         seed=seed,
         config=configured(config.task, **config.options),
         autoreset=False,
+        history=controller.settings.history,
     )
     return _record(controller.act, env, label=label, seconds=seconds, seed=seed, script=script)
 

@@ -4,39 +4,42 @@ The file is safetensors: weights as plain arrays, everything else as JSON in the
 """
 
 import json
+import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from torch import nn
 
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .algorithms import find_algorithm
 from .config import TrainConfig, first_problem
-from .normalization import NormalizedExtractor, RunningNorm
+from .networks import EncodedExtractor, hidden, make_encoder
+from .normalization import NormalizedExtractor, PixelNorm, RunningNorm
+from .optimizers import make_optimizer
 from .policy import Mirror
 from .presets import settings_for
 from .settings import OnPolicySettings, Settings
 
 FORMAT = 1
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU}
 
 
 class Header(BaseModel):
-    """The JSON in the file's header."""
+    """The JSON in the file's header; `image` is the shape (channels, height, width) where observations are images."""
 
     model_config = ConfigDict(extra="forbid")
     format: int
     config: TrainConfig
     observation_size: int
+    image: tuple[int, int, int] | None = None
     action_low: list[float]
     action_high: list[float]
     timesteps: int = 0
@@ -44,15 +47,30 @@ class Header(BaseModel):
 
 
 def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | None = None) -> dict[str, Any]:
-    """SB3's policy_kwargs; actor and critics share one set of observation statistics."""
+    """SB3's policy_kwargs; actor and critics share one set of observation statistics, those of one control step."""
+    images = settings.network == "cnn"
     kwargs: dict[str, Any] = {
         "net_arch": list(settings.net),
-        "activation_fn": ACTIVATIONS[settings.activation],
+        "activation_fn": hidden(settings.activation, settings.norm_layer),
         "features_extractor_class": NormalizedExtractor,
-        "features_extractor_kwargs": {"norm": RunningNorm(observation_size)},
+        "features_extractor_kwargs": {
+            "norm": PixelNorm() if images else RunningNorm(observation_size // settings.history)
+        },
+        "normalize_images": False,  # PixelNorm does
+        "optimizer_class": partial(make_optimizer, name=settings.optimizer, weight_decay=settings.weight_decay),
     }
+    encoder = None
+    if settings.network != "mlp":
+        encoder = partial(
+            make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
+            activation=settings.activation, norm_layer=settings.norm_layer,
+        )  # fmt: skip
     if isinstance(settings, OnPolicySettings):
-        kwargs |= {"log_std_init": settings.log_std_init, "mirror": mirror}
+        kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}
+        kwargs |= {"mirror": mirror, "untied": settings.untied, "encoder": encoder}
+    elif encoder:
+        kwargs["features_extractor_class"] = EncodedExtractor
+        kwargs["features_extractor_kwargs"]["encoder"] = encoder
     return kwargs
 
 
@@ -117,20 +135,24 @@ class Controller:
                 {k.removeprefix("return_norm."): v for k, v in self.training.items() if k.startswith("return_norm.")}
             )
 
-    def save(self, path: str | Path) -> None:
-        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there."""
-        space, low_high = self.policy.observation_space, self.policy.action_space
+    def _header(self) -> Header:
+        space, limits = self.policy.observation_space, self.policy.action_space
         assert isinstance(space, Box)
-        assert isinstance(low_high, Box)
-        header = Header(
+        assert isinstance(limits, Box)
+        return Header(
             format=FORMAT,
             config=self.config,
-            observation_size=space.shape[0],
-            action_low=low_high.low.tolist(),
-            action_high=low_high.high.tolist(),
+            observation_size=math.prod(space.shape),
+            image=space.shape if len(space.shape) == 3 else None,
+            action_low=limits.low.tolist(),
+            action_high=limits.high.tolist(),
             timesteps=self.timesteps,
             learning_rate=self.learning_rate,
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there."""
+        header = self._header()
         tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
         tensors |= {f"training.{k}": v for k, v in self.training.items()}
         # Clones, because the shared statistics appear under several names.
@@ -177,14 +199,7 @@ class Controller:
 
     def copy(self) -> "Controller":
         """An independent controller with the same weights."""
-        space, limits = self.policy.observation_space, self.policy.action_space
-        assert isinstance(space, Box)
-        assert isinstance(limits, Box)
-        low, high = limits.low.tolist(), limits.high.tolist()
-        header = Header(
-            format=FORMAT, config=self.config, observation_size=space.shape[0], action_low=low, action_high=high
-        )
-        twin = Controller(self.config, _empty_policy(header), self.timesteps)
+        twin = Controller(self.config, _empty_policy(self._header()), self.timesteps)
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
@@ -232,13 +247,15 @@ def _timesteps(file: Path) -> int:
 def _empty_policy(header: Header) -> BasePolicy:
     config = header.config
     settings = settings_for(config.robot, config.task, config.algo, json.loads(json.dumps(config.hyperparameters)))
-    observation = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
+    observation: Space[Any] = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
+    if header.image:
+        observation = Box(0, 255, header.image, np.uint8)
     action = Box(np.array(header.action_low, np.float32), np.array(header.action_high, np.float32), dtype=np.float32)
     mirror: Mirror | None = None
     if (
         isinstance(settings, OnPolicySettings) and settings.mirror
     ):  # of the right sizes; the values come with the weights
-        o, a = header.observation_size, len(header.action_low)
+        o, a = header.observation_size // settings.history, len(header.action_low)
         mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
     kwargs = policy_kwargs(settings, header.observation_size, mirror)
     return find_algorithm(config.algo).policy(observation, action, lambda _: settings.learning_rate, **kwargs)

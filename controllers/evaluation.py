@@ -72,6 +72,7 @@ def evaluate(
         seed=seed,
         config=configured(config.task, **{**config.options, **(options or {})}),
         autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
+        history=controller.settings.history,
     )
     return run_episodes(env, controller, deterministic=deterministic)
 

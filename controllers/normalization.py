@@ -8,7 +8,10 @@ from torch import nn
 
 
 class RunningNorm(nn.Module):
-    """Mean and variance of everything seen, merged batch by batch (Chan et al., 1979)."""
+    """Mean and variance of everything seen, merged batch by batch (Chan et al., 1979).
+
+    Rows (n, k*size) are normalised in k parts of `size` numbers, each with the same statistics: a history of observations.
+    """
 
     mean: torch.Tensor
     var: torch.Tensor
@@ -23,8 +26,8 @@ class RunningNorm(nn.Module):
         self._cache: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def update(self, batch: torch.Tensor) -> None:
-        """Merge a batch (n, size)."""
-        batch = batch.double()
+        """Merge a batch (n, k*size): the last `size` numbers, because in a history each step is once the newest."""
+        batch = batch[:, -len(self.mean) :].double()
         n = len(batch)
         mean, var = batch.mean(0), batch.var(0, unbiased=False)
         total = self.count + n
@@ -42,11 +45,25 @@ class RunningNorm(nn.Module):
         if self._cache is None:
             self._cache = self.mean.float(), (1.0 / torch.sqrt(self.var + 1e-8)).float()
         mean, scale = self._cache
-        return ((x.float() - mean) * scale).clamp_(-self.clip, self.clip)
+        steps = x.float().reshape(-1, len(mean))
+        return ((steps - mean) * scale).clamp_(-self.clip, self.clip).view(x.shape)
 
     def inverse(self, x: torch.Tensor) -> torch.Tensor:
         """What was normalised to `x` (n, size); where it was clipped, the clip."""
         return x * torch.sqrt(self.var + 1e-8).float() + self.mean.float()
+
+
+class PixelNorm(RunningNorm):
+    """Pixels 0 to 255 to -1 to 1, whatever was seen: a pixel that never changed must not count for much when it does."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.mean.fill_(127.5)
+        self.var.fill_(127.5**2)
+        self.count.fill_(1.0)
+
+    def update(self, batch: torch.Tensor) -> None:
+        """Nothing to learn."""
 
 
 class NormalizedExtractor(BaseFeaturesExtractor):

@@ -1,25 +1,32 @@
 """SB3's actor-critic policy with an optional exact left-right symmetry."""
 
+import copy
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.distributions import DiagGaussianDistribution, Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
 
 from .gaussian import Gaussian
+from .networks import EncodedMlp, EncoderMaker, orthogonal
 from .normalization import NormalizedExtractor
 
 Mirror = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+PARTS = ("mlp_extractor", "action_net", "value_net")
 
 
 class Policy(ActorCriticPolicy):
-    """SB3's Gaussian MLP policy, computed from normalised features in one place (`heads`).
+    """SB3's actor-critic policy, computed from normalised features in one place (`heads`).
+
+    `encoder` makes what reads them before the hidden layers (`networks`); without it these do.
 
     With `mirror`, (observation index, observation sign, action index, action sign) such that mirrored = sign *
     original[index], it acts on a mirror image as the mirror image of what it does on the original, by construction:
     mean(s) = (f(s) + M_a f(M_s s)) / 2, value(s) = (v(s) + v(M_s s)) / 2, with statistics that are symmetric too. Twice
-    the arithmetic, but what is learnt on the left also holds on the right.
+    the arithmetic, but what is learnt on the left also holds on the right. With `untied` as well, f and v of the mirror
+    image are networks of their own, the statistics those of the original: a symmetric start that may lose its symmetry.
     """
 
     features_extractor: NormalizedExtractor
@@ -30,11 +37,18 @@ class Policy(ActorCriticPolicy):
     mirror_action: torch.Tensor
     mirror_action_sign: torch.Tensor
 
-    def __init__(self, *args: Any, mirror: Mirror | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        mirror: Mirror | None = None,
+        untied: bool = False,
+        encoder: EncoderMaker | None = None,
+        **kwargs: Any,
+    ):
+        self.mirrored, self.untied, self.make_encoder = mirror is not None, mirror is not None and untied, encoder
         super().__init__(*args, **kwargs)
         if isinstance(self.action_dist, DiagGaussianDistribution):
             self.action_dist = Gaussian(self.action_dist.action_dim)
-        self.mirrored = mirror is not None
         if mirror is None:
             return
         o, so, a, sa = mirror
@@ -43,22 +57,48 @@ class Policy(ActorCriticPolicy):
         self.register_buffer("mirror_action", torch.as_tensor(np.asarray(a, np.int64)))
         self.register_buffer("mirror_action_sign", torch.as_tensor(np.asarray(sa, np.float32)))
 
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        if self.untied:
+            self.image = torch.nn.ModuleDict({name: copy.deepcopy(getattr(self, name)) for name in PARTS})
+            self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def _build_mlp_extractor(self) -> None:
+        if self.make_encoder is None:
+            super()._build_mlp_extractor()
+            return
+        encoder = self.make_encoder(self.observation_space)
+        self.mlp_extractor = EncodedMlp(encoder, self.net_arch, self.activation_fn, self.device)
+
+    @staticmethod
+    def init_weights(module: torch.nn.Module, gain: float = 1) -> None:
+        """SB3's orthogonal start, which leaves out the layers that encoders have."""
+        orthogonal(module, gain)
+
+    def reflected(self, x: torch.Tensor) -> torch.Tensor:
+        """Mirror image of observations or features (n, O) or of histories of them (n, H*O)."""
+        steps = x.reshape(-1, len(self.mirror_observation))
+        return (steps[:, self.mirror_observation] * self.mirror_observation_sign).view(x.shape)
+
     def heads(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Action means (n, nu) and values (n,) of normalised features (n, O)."""
+        """Action means (n, nu) and values (n,) of normalised features (n, O), or (n, H*O) of a history."""
         if not self.mirrored:
-            latent_pi, latent_vf = self.mlp_extractor(features)
-            return self.action_net(latent_pi), self.value_net(latent_vf).flatten()
-        both = torch.cat([features, features[:, self.mirror_observation] * self.mirror_observation_sign])
-        latent_pi, latent_vf = self.mlp_extractor(both)
-        mean, reflected = self.action_net(latent_pi).chunk(2)
-        value = self.value_net(latent_vf).flatten().view(2, -1).mean(0)
-        return 0.5 * (mean + reflected[:, self.mirror_action] * self.mirror_action_sign), value
+            return _outputs(self, features)
+        reflected = self.reflected(features)
+        if self.untied:
+            (mean, value), (image, image_value) = _outputs(self, features), _outputs(self.image, reflected)
+        else:
+            means, values = _outputs(self, torch.cat([features, reflected]))
+            (mean, image), (value, image_value) = means.chunk(2), values.chunk(2)
+        return 0.5 * (mean + image[:, self.mirror_action] * self.mirror_action_sign), 0.5 * (value + image_value)
 
     def distribution(self, mean: torch.Tensor) -> Distribution:
+        """Of actions: Gaussian around `mean` (n, nu), or with these logits where the environment's are discrete."""
+        if not isinstance(self.action_dist, DiagGaussianDistribution):
+            return self.action_dist.proba_distribution(mean)
         std: torch.Tensor = self.log_std
-        if self.mirrored:  # the mirror image of a joint explores as much as the joint
+        if self.mirrored and not self.untied:  # the mirror image of a joint explores as much as the joint
             std = 0.5 * (std + std[self.mirror_action])
-        assert isinstance(self.action_dist, DiagGaussianDistribution)
         return self.action_dist.proba_distribution(mean, std)
 
     def entropy(self, distribution: Distribution) -> torch.Tensor:
@@ -68,40 +108,20 @@ class Policy(ActorCriticPolicy):
         return each.mean()
 
     def update_statistics(self, raw: torch.Tensor) -> None:
-        """Merge raw observations (n, O) into the statistics."""
-        if self.mirrored:
-            raw = torch.cat([raw, raw[:, self.mirror_observation] * self.mirror_observation_sign])
+        """Merge raw observations (n, O) into the statistics; of histories (n, H*O), the newest."""
+        if self.mirrored and not self.untied:
+            raw = raw[:, -len(self.mirror_observation) :]
+            raw = torch.cat([raw, self.reflected(raw)])
         self.features_extractor.norm.update(raw)
 
     def untie(self, twin: "Policy") -> None:
-        """Make `twin`, of twice this network's width and without the mirror, the same function, now free to lose its symmetry.
-
-        Its first half is this network, its second half this network on the mirror image; the heads average the two.
-        """
+        """Make the untied `twin`, of the same networks, the same function."""
         assert self.mirrored
-        assert not twin.mirrored
-        reflect = torch.zeros(len(self.mirror_observation), len(self.mirror_observation))
-        reflect[torch.arange(len(reflect)), self.mirror_observation] = self.mirror_observation_sign
+        assert twin.untied
+        state = self.state_dict()
+        twin.load_state_dict(state | {f"image.{k}": v for k, v in state.items() if k.split(".")[0] in PARTS})
         with torch.no_grad():
-            for name in ("policy_net", "value_net"):
-                ours, theirs = getattr(self.mlp_extractor, name), getattr(twin.mlp_extractor, name)
-                first = True
-                for a, b in zip(ours, theirs, strict=True):
-                    if not isinstance(a, torch.nn.Linear):
-                        continue
-                    b.bias.copy_(a.bias.repeat(2))
-                    b.weight.copy_(
-                        torch.cat([a.weight, a.weight @ reflect]) if first else torch.block_diag(a.weight, a.weight)
-                    )
-                    first = False
-            w, bias = self.action_net.weight, self.action_net.bias
-            sign, index = self.mirror_action_sign, self.mirror_action
-            twin.action_net.weight.copy_(0.5 * torch.cat([w, w[index] * sign[:, None]], dim=1))
-            twin.action_net.bias.copy_(0.5 * (bias + bias[index] * sign))
-            twin.value_net.weight.copy_(0.5 * self.value_net.weight.repeat(1, 2))
-            twin.value_net.bias.copy_(self.value_net.bias)
-            twin.log_std.copy_(0.5 * (self.log_std + self.log_std[index]))
-            twin.features_extractor.load_state_dict(self.features_extractor.state_dict())
+            twin.log_std.copy_(0.5 * (self.log_std + self.log_std[self.mirror_action]))
 
     def forward(
         self, obs: torch.Tensor, deterministic: bool = False
@@ -123,3 +143,9 @@ class Policy(ActorCriticPolicy):
         mean, value = self.heads(self.features_extractor(obs))
         distribution = self.distribution(mean)
         return value[:, None], distribution.log_prob(actions), distribution.entropy()
+
+
+def _outputs(parts: Any, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Action means and values of one network, `Policy` itself or its `image`."""
+    latent_pi, latent_vf = parts.mlp_extractor(features)
+    return parts.action_net(latent_pi), parts.value_net(latent_vf).flatten()

@@ -26,7 +26,7 @@ from .policy import Policy
 class Rollout:
     """T steps of N worlds as torch tensors; `features` are observations normalised as the policy saw them."""
 
-    features: torch.Tensor  # (T, N, O)
+    features: torch.Tensor  # (T, N, observation_size)
     actions: torch.Tensor  # (T, N, nu)
     log_probs: torch.Tensor  # (T, N)
     values: torch.Tensor  # (T, N)
@@ -92,7 +92,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
         super()._setup_model()
         if batched:
             core = core_of(self)
-            self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.task.observation_size, core.num_actions)
+            self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.observation_size, core.num_actions)
             self._discounted = torch.zeros(self.n_envs)
 
     def collect_rollouts(
@@ -159,7 +159,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
 
     def _update_statistics(self, norm: RunningNorm, data: Rollout) -> None:
         # After the rollout, so that all of it was seen with the same statistics.
-        self.policy.update_statistics(norm.inverse(data.features.flatten(0, 1)))
+        newest = data.features[..., -len(norm.mean) :]
+        self.policy.update_statistics(norm.inverse(newest.flatten(0, 1)))
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         prepared = super()._setup_learn(*args, **kwargs)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ..robots import SurefootError, unknown
-
-ACTIVATIONS = ("tanh", "relu", "elu")
+from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
+from .optimizers import OPTIMIZERS
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,11 @@ class Settings:
         steps: environment steps of a whole training, all worlds together.
         linear_decay: let the learning rate fall to nearly zero over the training.
         net: widths of the hidden layers.
-        activation: between them, by name.
+        activation, norm_layer: after each of them, by name; "none" of the latter leaves it out.
+        network: what reads the observation before the hidden layers, by name; "mlp": nothing.
+        history: how many control steps an observation holds; 1: the current one.
+        encoder_width: channels, hidden state or model dimension of `network`.
+        optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
     """
 
     num_envs: int = 16
@@ -26,6 +30,12 @@ class Settings:
     gamma: float = 0.99
     net: tuple[int, ...] = (256, 256)
     activation: str = "relu"
+    norm_layer: str = "none"
+    network: str = "mlp"
+    history: int = 1
+    encoder_width: int = 64
+    optimizer: str = "adam"
+    weight_decay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,9 @@ class OnPolicySettings(Settings):
 
     Attributes:
         log_std_init: logarithm of the actions' first standard deviation.
+        ortho_init: first weights are orthogonal, with SB3's gains; otherwise torch's defaults.
         mirror: a network that is left-right symmetric by construction; needs a robot with a symmetry map.
+        untied: such a network whose two sides learn apart (`adaptation.finetune`).
     """
 
     num_envs: int = 512
@@ -48,7 +60,9 @@ class OnPolicySettings(Settings):
     net: tuple[int, ...] = (128, 128)
     activation: str = "elu"
     log_std_init: float = -1.2
+    ortho_init: bool = True
     mirror: bool = False
+    untied: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,7 @@ class SACSettings(OffPolicySettings):
 
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {"num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror"}
+OURS |= {"norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied"}
 
 
 def check(settings: Settings) -> None:
@@ -92,10 +107,27 @@ def check(settings: Settings) -> None:
         raise SurefootError(f"hyperparameter gamma={settings.gamma}: expected 0 < gamma <= 1")
     if not 0 < settings.learning_rate < 1:
         raise SurefootError(f"hyperparameter learning_rate={settings.learning_rate}: expected between 0 and 1")
-    if settings.activation not in ACTIVATIONS:
-        raise unknown("activation", settings.activation, ACTIVATIONS)
+    _check_network(settings)
     if isinstance(settings, PPOSettings) and settings.batch_size > settings.num_envs * settings.n_steps:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected at most num_envs x n_steps = "
             f"{settings.num_envs * settings.n_steps}, the size of a rollout"
         )
+
+
+def _check_network(settings: Settings) -> None:
+    choices = {
+        "network": NETWORKS, "activation": ACTIVATIONS, "norm_layer": NORM_LAYERS, "optimizer": OPTIMIZERS
+    }  # fmt: skip
+    for name, known in choices.items():
+        if getattr(settings, name) not in known:
+            raise unknown(name.replace("_", " "), getattr(settings, name), known)
+    for name in ("history", "encoder_width"):
+        if getattr(settings, name) < 1:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
+    if settings.weight_decay is not None and not settings.weight_decay >= 0:
+        raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
+    if settings.network in HISTORY_NETWORKS and settings.history == 1:
+        raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
+    if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
+        raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")

@@ -45,6 +45,7 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
         tasks=Task(config.parameters) if config.parameters else None,
         seed=config.seed if seed is None else seed,
         config=configured(config.task, **config.options),
+        history=settings_for(config.robot, config.task, config.algo, config.hyperparameters).history,
     )
 
 
@@ -58,7 +59,7 @@ def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
         policy=algorithm.policy,
         env=SB3VecEnv(env),
         learning_rate=_schedule(settings),
-        policy_kwargs=policy_kwargs(settings, env.task.observation_size, mirror),
+        policy_kwargs=policy_kwargs(settings, env.observation_size, mirror),
         seed=config.seed,
         device="cpu",
         **{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.name not in OURS},

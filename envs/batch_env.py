@@ -16,10 +16,13 @@ class BatchEnv:
 
     All arrays belong to the environment and are overwritten by the next step.
 
+    With `history` H > 1 an observation is the task's last H, oldest first, in a row of H*O numbers; an episode's first
+    observation stands for those before it.
+
     Attributes:
-        observation: (N, O). reward: (N,). terminated, truncated: (N,) bool.
+        observation: (N, observation_size), which is H*O. reward: (N,). terminated, truncated: (N,) bool.
         terms: (N, T) reward terms by name, `task.terms`.
-        final_observation: (N, O), valid for the worlds in `ended`.
+        final_observation: (N, observation_size), valid for the worlds in `ended`.
         ended: ids of the worlds that ended in the last step, with `ended_return` and `ended_length`.
         values: (N, K) parameter values (`table.names`).
         diverged: number of worlds that blew up since the start.
@@ -39,17 +42,21 @@ class BatchEnv:
         contact_forces: ContactForces | None = None,
         episode_steps: int | None = None,
         autoreset: bool = True,
+        history: int = 1,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
 
         `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
-        contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`.
+        contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`. `history` is
+        the number of control steps in an observation.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
         if task not in TASKS:
             raise unknown("task", task, TASKS)
         if variation is not None and tasks is not None:
             raise SurefootError("give either a variation or tasks, not both")
+        if history < 1:
+            raise SurefootError(f"history={history}: expected 1 (the current observation) or more control steps")
         kind = TASKS[task]
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
@@ -67,7 +74,10 @@ class BatchEnv:
         self.episode_steps = episode_steps or self.task.episode_steps
         self.num_actions = self.simulation.model.nu
         dtype = self.task.observation_dtype
-        self.observation = np.zeros((num_envs, self.task.observation_size), dtype)
+        self.history = history
+        self.observation_size = history * self.task.observation_size
+        self.observation = np.zeros((num_envs, self.observation_size), dtype)
+        self._newest = self.observation[:, -self.task.observation_size :]
         self.final_observation = np.zeros_like(self.observation)
         self.reward: np.ndarray = np.zeros(num_envs, dtype)
         self.terms = np.zeros((len(self.task.terms), num_envs), dtype).T  # each term of all worlds in one piece
@@ -98,7 +108,7 @@ class BatchEnv:
             self.task.set_goal(everyone[i : i + 1], task)
 
     def reset(self, seed: int | None = None, ids: np.ndarray | None = None) -> np.ndarray:
-        """Start every world (or those in `ids`) anew; with `seed`, reproducibly. Returns the observation (N, O)."""
+        """Start every world (or those in `ids`) anew; with `seed`, reproducibly. Returns `observation`."""
         if seed is not None:
             self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
             self.seed = seed
@@ -115,7 +125,18 @@ class BatchEnv:
         self.task.reset(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0
-        self.observation[ids] = self.task.observe(ids)
+        self.observation[ids] = np.tile(self.task.observe(ids), self.history)
+
+    def observe(self) -> np.ndarray:
+        """Look again, after a goal has changed between two steps. Returns `observation`, only its newest step anew."""
+        self.task.observe(slice(None), self._newest)
+        return self.observation
+
+    def _shift(self) -> None:
+        """Make room for the newest observation; the oldest is forgotten."""
+        # One move of everything by one step. What comes from the next world's row is where the newest will be.
+        flat, step = self.observation.reshape(-1), self.task.observation_size
+        flat[:-step] = flat[step:]
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One control step with actions (N, nu): observation, reward, terminated, truncated.
@@ -130,7 +151,9 @@ class BatchEnv:
             self.terminated |= sim.diverged
             self.reward[sim.diverged] = 0.0
             self.terms[sim.diverged] = 0.0
-        task.observe(slice(None), self.observation)
+        if self.history > 1:
+            self._shift()
+        self.observe()
         self.returns += self.reward
         self.lengths += 1
         np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)

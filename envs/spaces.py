@@ -7,8 +7,8 @@ from .batch_env import BatchEnv
 
 
 def observation_space(core: BatchEnv) -> Box:
-    """Of one world: (O,), unbounded."""
-    return Box(-np.inf, np.inf, (core.task.observation_size,), core.observation.dtype.type)
+    """Of one world: (H*O,), unbounded."""
+    return Box(-np.inf, np.inf, (core.observation_size,), core.observation.dtype.type)
 
 
 def action_space(core: BatchEnv) -> Box:

@@ -40,7 +40,7 @@ def record(
     for t in range(steps):
         if script and isinstance(task, Velocity):
             task.set_command(next(row for row in reversed(script) if t * dt >= row[0])[1:])
-            observation = task.observe(slice(None))
+            observation = env.observe()
         action = act(observation)
         observation, r, terminated, truncated = env.step(action)
         reward[t], done[t] = r[0], 1 if terminated[0] else 2 if truncated[0] else 0

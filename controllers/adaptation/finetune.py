@@ -40,8 +40,8 @@ def finetune(
     hyperparameters = settings_within(budget)
     # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
     settings = controller.settings
-    untie = isinstance(settings, OnPolicySettings) and settings.mirror
-    network = {"mirror": False, "net": [2 * width for width in settings.net]} if untie else {}
+    untie = isinstance(settings, OnPolicySettings) and settings.mirror and not settings.untied
+    network = {"untied": True} if untie else {}
     fields = controller.config.model_dump()
     fields["hyperparameters"] |= network
     adapted_config = checked_config(**fields)

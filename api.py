@@ -129,7 +129,7 @@ def record(
         autoreset=False,
         history=controller.settings.history,
     )
-    return _record(controller.act, env, label=label, seconds=seconds, seed=seed, script=script)
+    return _record(controller.act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
 
 
 def replay(

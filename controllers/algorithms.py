@@ -7,10 +7,21 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
 
 from ..robots import unknown
+from .ars import ARS, ARSPolicy
 from .policy import Policy
 from .ppo import PPO
+from .recurrent import RecurrentPolicy, RecurrentPPO
 from .sac import SAC
-from .settings import PPOSettings, SACSettings, Settings
+from .settings import (
+    A2CSettings,
+    ARSSettings,
+    PPOSettings,
+    RecurrentPPOSettings,
+    SACSettings,
+    Settings,
+    TRPOSettings,
+)
+from .stock_updates import A2C, TRPO
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,10 @@ class Algorithm:
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": Algorithm(PPOSettings, PPO, Policy),
+    "a2c": Algorithm(A2CSettings, A2C, Policy),
+    "trpo": Algorithm(TRPOSettings, TRPO, Policy),
+    "recurrent_ppo": Algorithm(RecurrentPPOSettings, RecurrentPPO, RecurrentPolicy),
+    "ars": Algorithm(ARSSettings, ARS, ARSPolicy),
     "sac": Algorithm(SACSettings, SAC, SACPolicy),
 }
 

@@ -27,7 +27,7 @@ from .normalization import NormalizedExtractor, PixelNorm, RunningNorm
 from .optimizers import make_optimizer
 from .policy import Mirror
 from .presets import settings_for
-from .settings import OnPolicySettings, Settings
+from .settings import OnPolicySettings, RecurrentPPOSettings, Settings
 
 FORMAT = 1
 
@@ -71,6 +71,8 @@ def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | No
     elif encoder:
         kwargs["features_extractor_class"] = EncodedExtractor
         kwargs["features_extractor_kwargs"]["encoder"] = encoder
+    if isinstance(settings, RecurrentPPOSettings):
+        kwargs |= {"cell": settings.cell, "hidden": settings.hidden, "layers": settings.layers}
     return kwargs
 
 
@@ -82,14 +84,26 @@ class Controller:
         # What training needs to continue where it stopped: optimiser state and the return scale.
         self.training: dict[str, torch.Tensor] = {}
         self.learning_rate: float | None = None
+        self.memory: tuple[np.ndarray, ...] | None = None  # of a recurrent policy, since the last `reset`
 
     @property
     def settings(self) -> Settings:
         return settings_for(self.config.robot, self.config.task, self.config.algo, self.config.hyperparameters)
 
     def act(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
-        """Actions (N, nu) for observations (N, O), within the action limits."""
-        return self.policy.predict(observation, deterministic=deterministic)[0]
+        """Actions (N, nu) for observations (N, O), within the action limits.
+
+        A recurrent controller remembers its earlier calls, world by world: call `reset` where an episode begins.
+        """
+        actions, self.memory = self.policy.predict(observation, self.memory, deterministic=deterministic)
+        return actions
+
+    def reset(self, ids: np.ndarray | None = None) -> None:
+        """Forget what was seen, or what was seen in the worlds `ids`; nothing to forget unless the policy is recurrent."""
+        if ids is None:
+            self.memory = None
+        for part in self.memory or ():
+            part[:, ids] = 0.0
 
     @classmethod
     def from_algorithm(cls, config: TrainConfig, model: Any) -> "Controller":
@@ -104,7 +118,7 @@ class Controller:
         if hasattr(model, "return_norm"):
             for key, value in model.return_norm.state_dict().items():
                 controller.training[f"return_norm.{key}"] = value
-            controller.learning_rate = model._rate
+            controller.learning_rate = getattr(model, "_rate", None)
         return controller
 
     def give_to(self, model: Any, *, optimizer: bool = True) -> None:

@@ -85,6 +85,7 @@ def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool =
     terms = np.zeros(env.terms.shape[1])
     steps = 0
     observation = env.reset()
+    controller.reset()
     while running.any():
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
         returns += reward * running

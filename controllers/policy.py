@@ -36,6 +36,7 @@ class Policy(ActorCriticPolicy):
     mirror_observation_sign: torch.Tensor
     mirror_action: torch.Tensor
     mirror_action_sign: torch.Tensor
+    sees_features = False  # while SB3's own updates give normalised features for observations (`rollouts.RolloutView`)
 
     def __init__(
         self,
@@ -92,6 +93,17 @@ class Policy(ActorCriticPolicy):
             (mean, image), (value, image_value) = means.chunk(2), values.chunk(2)
         return 0.5 * (mean + image[:, self.mirror_action] * self.mirror_action_sign), 0.5 * (value + image_value)
 
+    def initial_memory(self, worlds: int) -> torch.Tensor:
+        """What a policy knows when an episode begins, (rows, worlds, width); nothing here, see `recurrent`."""
+        return torch.zeros(0, worlds, 0)
+
+    def remember(self, features: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the heads see (n, ...) of features (n, O) and of memory (rows, n, width), and the memory afterwards."""
+        return features, memory
+
+    def _features(self, obs: torch.Tensor) -> torch.Tensor:
+        return obs if self.sees_features else self.features_extractor(obs)
+
     def distribution(self, mean: torch.Tensor) -> Distribution:
         """Of actions: Gaussian around `mean` (n, nu), or with these logits where the environment's are discrete."""
         if not isinstance(self.action_dist, DiagGaussianDistribution):
@@ -126,21 +138,21 @@ class Policy(ActorCriticPolicy):
     def forward(
         self, obs: torch.Tensor, deterministic: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        mean, value = self.heads(self.features_extractor(obs))
+        mean, value = self.heads(self._features(obs))
         distribution = self.distribution(mean)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, value[:, None], distribution.log_prob(actions)
 
     def get_distribution(self, obs: Any) -> Distribution:
-        return self.distribution(self.heads(self.features_extractor(obs))[0])
+        return self.distribution(self.heads(self._features(obs))[0])
 
     def predict_values(self, obs: Any) -> torch.Tensor:
-        return self.heads(self.features_extractor(obs))[1][:, None]
+        return self.heads(self._features(obs))[1][:, None]
 
     def evaluate_actions(
         self, obs: Any, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        mean, value = self.heads(self.features_extractor(obs))
+        mean, value = self.heads(self._features(obs))
         distribution = self.distribution(mean)
         return value[:, None], distribution.log_prob(actions), distribution.entropy()
 

@@ -1,5 +1,6 @@
 """SB3's PPO over thousands of batched worlds: same class, policy, hyperparameters and `learn()`."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from stable_baselines3.common.utils import explained_variance
 from torch.nn import functional as F
 
 from . import threads
-from .rollouts import BatchedRollouts
+from .rollouts import BatchedRollouts, Rollout
 
 
 class PPO(BatchedRollouts, stable_baselines3.PPO):
@@ -33,18 +34,17 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         assert callable(self.clip_range)
         clip = self.clip_range(self._current_progress_remaining)
         self._set_rate()
-        features, actions = data.features.flatten(0, 1), data.actions.flatten(0, 1)
+        actions = data.actions.flatten(0, 1)
         log_probs, values = data.log_probs.flatten(), data.values.flatten()
         advantages = data.advantages.flatten()
         returns = advantages + values
         losses = []
         for _ in range(self.n_epochs):
-            order = torch.randperm(len(features))
-            for pick in order.split(self.batch_size):
+            for pick in self.minibatches(data):
                 advantage = advantages[pick]
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-                x, a, old, target = features[pick], actions[pick], log_probs[pick], returns[pick]
-                mean, value = policy.heads(x)
+                a, old, target = actions[pick], log_probs[pick], returns[pick]
+                mean, value = policy.heads(self.latents(data, pick))
                 distribution = policy.distribution(mean)
                 log_ratio = distribution.log_prob(a) - old
                 ratio = log_ratio.exp()
@@ -69,6 +69,14 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         self.logger.record("train/explained_variance", explained_variance(values.numpy(), returns.numpy()))
         self.logger.record("train/learning_rate", policy.optimizer.param_groups[0]["lr"])
         self.logger.record("train/std", policy.log_std.exp().mean().item())
+
+    def minibatches(self, data: Rollout) -> Iterable[torch.Tensor]:
+        """One epoch: indices into the rollout, flattened step by step."""
+        return torch.randperm(data.rewards.numel()).split(self.batch_size)
+
+    def latents(self, data: Rollout, pick: torch.Tensor) -> torch.Tensor:
+        """What the heads see (n, ...) at the indices `pick` (n,)."""
+        return data.features.flatten(0, 1)[pick]
 
     def _set_rate(self) -> None:
         if self.adaptive_kl is None:

@@ -4,7 +4,8 @@ What is replaced is the loop whose per-world Python would cost more than the phy
 and stay where they are for the update. On any other environment SB3's own loop runs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
@@ -34,6 +36,7 @@ class Rollout:
     dones: torch.Tensor  # (T, N), 1 where the step ended the episode
     cut_values: torch.Tensor  # (T, N), value of the last state where a time limit cut the episode, else 0
     advantages: torch.Tensor  # (T, N)
+    memory: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0))  # the policy's, before the first step
 
     @classmethod
     def empty(cls, steps: int, worlds: int, observation: int, actions: int) -> "Rollout":
@@ -55,14 +58,42 @@ class Rollout:
             following = self.values[t]
 
 
-class NoBuffer(BaseBuffer):
-    """Stands in for SB3's rollout buffer, which would hold every rollout a second time."""
+class RolloutView(BaseBuffer):
+    """A `Rollout` as SB3's own updates read it; SB3's buffer would hold everything a second time.
+
+    What it calls observations are features: the statistics have moved on since the rollout, whose log-probabilities
+    belong to the old ones. So an update that reads it sets `policy.sees_features`.
+    """
+
+    rollout: Rollout
 
     def __init__(self, *args: Any, **kwargs: Any):
         self.full = True
 
+    @property
+    def values(self) -> np.ndarray:
+        return self.rollout.values.numpy()
+
+    @property
+    def returns(self) -> np.ndarray:
+        return (self.rollout.advantages + self.rollout.values).numpy()
+
+    def get(self, batch_size: int | None = None) -> Iterator[RolloutBufferSamples]:
+        """The whole rollout in minibatches drawn at random, or at once."""
+        data = self.rollout
+        values, advantages = data.values.flatten(), data.advantages.flatten()
+        whole = RolloutBufferSamples(
+            data.features.flatten(0, 1), data.actions.flatten(0, 1), values, data.log_probs.flatten(), advantages,
+            advantages + values,
+        )  # fmt: skip
+        if batch_size is None:
+            yield whole
+            return
+        for pick in torch.randperm(len(values)).split(batch_size):
+            yield RolloutBufferSamples(*(column[pick] for column in whole))
+
     def _get_samples(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("the rollout is in PPO.rollout")
+        raise RuntimeError("the rollout is read by get()")
 
 
 def core_of(model: BaseAlgorithm) -> BatchEnv:
@@ -79,6 +110,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
 
     policy: Policy
     rollout: Rollout | None
+    _memory: torch.Tensor  # the policy's, before the next step
 
     def __init__(self, *args: Any, **kwargs: Any):
         self.return_norm = RunningNorm(1)
@@ -88,12 +120,14 @@ class BatchedRollouts(OnPolicyAlgorithm):
     def _setup_model(self) -> None:
         batched = isinstance(self.env, SB3VecEnv)
         if batched:
-            self.rollout_buffer_class = NoBuffer  # type: ignore[assignment]
+            self.rollout_buffer_class = RolloutView  # type: ignore[assignment]
         super()._setup_model()
         if batched:
             core = core_of(self)
             self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.observation_size, core.num_actions)
             self._discounted = torch.zeros(self.n_envs)
+            assert isinstance(self.rollout_buffer, RolloutView)
+            self.rollout_buffer.rollout = self.rollout
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
@@ -112,9 +146,11 @@ class BatchedRollouts(OnPolicyAlgorithm):
         with torch.no_grad():
             if norm.count == 0:
                 policy.update_statistics(torch.as_tensor(core.observation))
+            data.memory = self._memory
             for t in range(n_rollout_steps):
                 features = data.features[t] = norm(torch.as_tensor(core.observation))
-                mean, data.values[t] = policy.heads(features)
+                latent, self._memory = policy.remember(features, self._memory)
+                mean, data.values[t] = policy.heads(latent)
                 distribution = policy.distribution(mean)
                 actions = distribution.get_actions()
                 data.actions[t], data.log_probs[t] = actions, distribution.log_prob(actions)
@@ -129,7 +165,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
                 if not callback.on_step():
                     return False
             self._scale_rewards(data)
-            last = policy.heads(norm(torch.as_tensor(core.observation)))[1]
+            last = policy.heads(policy.remember(norm(torch.as_tensor(core.observation)), self._memory)[0])[1]
             data.compute_advantages(last, self.gamma, self.gae_lambda)
             self._update_statistics(norm, data)
         for name, value in zip(core.task.terms, terms / n_rollout_steps, strict=True):
@@ -145,8 +181,10 @@ class BatchedRollouts(OnPolicyAlgorithm):
         data.cut_values[t] = 0.0
         cut = np.flatnonzero(core.truncated)
         if len(cut):
-            final = torch.as_tensor(core.final_observation[cut])
-            data.cut_values[t, cut] = self.policy.heads(self.policy.features_extractor(final))[1]
+            final = self.policy.features_extractor(torch.as_tensor(core.final_observation[cut]))
+            latent = self.policy.remember(final, self._memory[:, cut])[0]
+            data.cut_values[t, cut] = self.policy.heads(latent)[1]
+        self._memory = self._memory * (1.0 - data.dones[t])[:, None]
 
     def _scale_rewards(self, data: Rollout) -> None:
         """Divide by the standard deviation of discounted returns, as SB3's VecNormalize does, but once a rollout."""
@@ -166,4 +204,5 @@ class BatchedRollouts(OnPolicyAlgorithm):
         prepared = super()._setup_learn(*args, **kwargs)
         if isinstance(self.env, SB3VecEnv):
             self.env.core.stagger()
+            self._memory = self.policy.initial_memory(self.n_envs)
         return prepared

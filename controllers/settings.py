@@ -6,6 +6,8 @@ from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
 
+CELLS = ("lstm", "gru")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -54,9 +56,6 @@ class OnPolicySettings(Settings):
     n_steps: int = 24
     learning_rate: float = 1e-3
     gae_lambda: float = 0.95
-    ent_coef: float = 0.002
-    vf_coef: float = 1.0
-    max_grad_norm: float = 1.0
     net: tuple[int, ...] = (128, 128)
     activation: str = "elu"
     log_std_init: float = -1.2
@@ -66,13 +65,87 @@ class OnPolicySettings(Settings):
 
 
 @dataclass(frozen=True)
-class PPOSettings(OnPolicySettings):
+class ActorCriticSettings(OnPolicySettings):
+    """Of those that descend one loss: the policy's + `vf_coef` x the value function's - `ent_coef` x entropy."""
+
+    ent_coef: float = 0.002
+    vf_coef: float = 1.0
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class PPOSettings(ActorCriticSettings):
     """Proximal policy optimisation; `adaptive_kl` (None: off) adapts the learning rate instead of a schedule."""
 
     batch_size: int = 3072
     n_epochs: int = 5
     adaptive_kl: float | None = 0.02
     clip_range: float = 0.2
+
+
+@dataclass(frozen=True)
+class RecurrentPPOSettings(PPOSettings):
+    """PPO with a memory; a minibatch holds the whole rollouts of `batch_size / n_steps` worlds.
+
+    Attributes:
+        cell: of the recurrent layers, "lstm" or "gru".
+        hidden, layers: their width and number; the networks see the observation beside the last layer.
+    """
+
+    cell: str = "lstm"
+    hidden: int = 128
+    layers: int = 1
+
+
+@dataclass(frozen=True)
+class A2CSettings(ActorCriticSettings):
+    """Advantage actor-critic: one step of RMSprop for each short rollout."""
+
+    n_steps: int = 8
+    learning_rate: float = 7e-4
+    optimizer: str = "rmsprop"
+    normalize_advantage: bool = True
+
+
+@dataclass(frozen=True)
+class TRPOSettings(OnPolicySettings):
+    """Trust-region policy optimisation; `learning_rate` and `batch_size` are the value function's alone.
+
+    Attributes:
+        target_kl: of one update, mean over the action's dimensions (as sb3-contrib reckons it).
+        cg_max_steps, cg_damping: of the conjugate gradients that find the step.
+        n_critic_updates: epochs of the value function.
+    """
+
+    batch_size: int = 3072
+    target_kl: float = 0.01
+    cg_max_steps: int = 15
+    cg_damping: float = 0.1
+    n_critic_updates: int = 10
+
+
+@dataclass(frozen=True)
+class ARSSettings(Settings):
+    """Augmented random search: each of the 2 `n_delta` candidates runs in `num_envs / (2 n_delta)` worlds.
+
+    Attributes:
+        gamma: discount of the returns by which candidates are compared; 1 in the paper.
+        net: widths of hidden layers; none, as in the paper, makes the policy linear.
+        n_top: so many of the `n_delta` directions, the best ones, make the step.
+        delta_std: standard deviation of a direction.
+        alive_bonus_offset: added to each step's reward, to take back a reward for being alive.
+    """
+
+    num_envs: int = 64
+    steps: int = 10_000_000
+    learning_rate: float = 0.02
+    gamma: float = 1.0
+    net: tuple[int, ...] = ()
+    activation: str = "tanh"
+    n_delta: int = 32
+    n_top: int = 16
+    delta_std: float = 0.03
+    alive_bonus_offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,13 +166,16 @@ class SACSettings(OffPolicySettings):
 
 
 # Ours rather than arguments of SB3's constructors, which all other fields are.
-OURS = {"num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror"}
-OURS |= {"norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied"}
+OURS = {
+    "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
+    "layers", "norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied",
+}  # fmt: skip
 
 
 def check(settings: Settings) -> None:
     """Raise `SurefootError` naming the first hyperparameter that makes no sense."""
-    for name in ("num_envs", "n_steps", "batch_size", "n_epochs", "buffer_size", "gradient_steps", "steps"):
+    counts = ("num_envs", "n_steps", "batch_size", "n_epochs", "buffer_size", "gradient_steps", "steps")
+    for name in (*counts, "hidden", "layers", "cg_max_steps", "n_critic_updates", "n_delta", "n_top"):
         value = getattr(settings, name, 1)
         if value < 1:
             raise SurefootError(f"hyperparameter {name}={value}: expected 1 or more")
@@ -108,11 +184,18 @@ def check(settings: Settings) -> None:
     if not 0 < settings.learning_rate < 1:
         raise SurefootError(f"hyperparameter learning_rate={settings.learning_rate}: expected between 0 and 1")
     _check_network(settings)
-    if isinstance(settings, PPOSettings) and settings.batch_size > settings.num_envs * settings.n_steps:
+    for name in ("target_kl", "delta_std"):
+        if not getattr(settings, name, 1) > 0:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected more than 0")
+    if isinstance(settings, PPOSettings | TRPOSettings) and settings.batch_size > settings.num_envs * settings.n_steps:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected at most num_envs x n_steps = "
             f"{settings.num_envs * settings.n_steps}, the size of a rollout"
         )
+    if isinstance(settings, RecurrentPPOSettings):
+        _check_recurrent(settings)
+    if isinstance(settings, ARSSettings):
+        _check_ars(settings)
 
 
 def _check_network(settings: Settings) -> None:
@@ -131,3 +214,29 @@ def _check_network(settings: Settings) -> None:
         raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
     if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
         raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")
+
+
+def _check_recurrent(settings: RecurrentPPOSettings) -> None:
+    if settings.cell not in CELLS:
+        raise unknown("cell", settings.cell, CELLS)
+    if settings.mirror:
+        raise SurefootError("hyperparameter mirror=True: a recurrent policy has no mirror image, expected False")
+    if settings.network != "mlp":
+        raise SurefootError(f"network {settings.network!r}: a recurrent policy reads observations itself, expected 'mlp'")
+    if settings.batch_size < settings.n_steps:
+        raise SurefootError(
+            f"hyperparameter batch_size={settings.batch_size}: expected at least n_steps = {settings.n_steps}, "
+            "the rollout of one world"
+        )
+
+
+def _check_ars(settings: ARSSettings) -> None:
+    if settings.n_top > settings.n_delta:
+        raise SurefootError(
+            f"hyperparameter n_top={settings.n_top}: expected at most n_delta = {settings.n_delta}, the directions"
+        )
+    if settings.num_envs % (2 * settings.n_delta):
+        raise SurefootError(
+            f"hyperparameter num_envs={settings.num_envs}: expected a multiple of 2 x n_delta = {2 * settings.n_delta}, "
+            "the candidates"
+        )

@@ -18,9 +18,16 @@ TOUR: Script = ((0, 0.6, 0, 0), (4, 1.0, 0, 0), (8, 0.6, 0, 0.8), (12, 0.4, 0.3,
 
 
 def record(
-    act: Act, env: BatchEnv, *, label: str, seconds: float, seed: int = 0, script: Script | None = None
+    act: Act,
+    env: BatchEnv,
+    *,
+    label: str,
+    seconds: float,
+    seed: int = 0,
+    script: Script | None = None,
+    begin: Callable[[], object] = lambda: None,
 ) -> Recording:
-    """Run `act` (observations (1, O) to actions (1, nu)) for `seconds` and keep everything.
+    """Run `act` (observations (1, O) to actions (1, nu)) for `seconds` and keep everything; `begin` precedes each episode.
 
     `env` must have one world and `autoreset=False`; ended episodes are restarted here, after their last state is kept.
     `script` overrides the commands of a `velocity` task, so that two recordings follow the same ones.
@@ -37,6 +44,7 @@ def record(
     }
     reward, done = np.zeros(steps, np.float32), np.zeros(steps, np.uint8)
     observation = env.reset(seed)
+    begin()
     for t in range(steps):
         if script and isinstance(task, Velocity):
             task.set_command(next(row for row in reversed(script) if t * dt >= row[0])[1:])
@@ -49,6 +57,7 @@ def record(
             rows[name].append(np.array(value[0]))
         if done[t]:
             observation = env.reset()
+            begin()
     arrays = {k: np.stack(v) for k, v in rows.items()}
     terms = arrays.pop("terms")
     return Recording(

@@ -2,23 +2,29 @@
 
 from dataclasses import dataclass
 
+from sb3_contrib.tqc.policies import TQCPolicy
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
 
 from ..robots import unknown
 from .ars import ARS, ARSPolicy
+from .off_policy import DDPG, SAC, TD3, TQC, CrossQ, CrossQPolicy
 from .policy import Policy
 from .ppo import PPO
 from .recurrent import RecurrentPolicy, RecurrentPPO
-from .sac import SAC
 from .settings import (
     A2CSettings,
     ARSSettings,
+    CrossQSettings,
+    DDPGSettings,
     PPOSettings,
     RecurrentPPOSettings,
     SACSettings,
     Settings,
+    TD3Settings,
+    TQCSettings,
     TRPOSettings,
 )
 from .stock_updates import A2C, TRPO
@@ -40,6 +46,10 @@ ALGORITHMS: dict[str, Algorithm] = {
     "recurrent_ppo": Algorithm(RecurrentPPOSettings, RecurrentPPO, RecurrentPolicy),
     "ars": Algorithm(ARSSettings, ARS, ARSPolicy),
     "sac": Algorithm(SACSettings, SAC, SACPolicy),
+    "tqc": Algorithm(TQCSettings, TQC, TQCPolicy),
+    "crossq": Algorithm(CrossQSettings, CrossQ, CrossQPolicy),
+    "td3": Algorithm(TD3Settings, TD3, TD3Policy),
+    "ddpg": Algorithm(DDPGSettings, DDPG, TD3Policy),
 }
 
 

@@ -27,7 +27,14 @@ from .normalization import NormalizedExtractor, PixelNorm, RunningNorm
 from .optimizers import make_optimizer
 from .policy import Mirror
 from .presets import settings_for
-from .settings import OnPolicySettings, RecurrentPPOSettings, Settings
+from .settings import (
+    ActorCriticSettings,
+    CrossQSettings,
+    OnPolicySettings,
+    RecurrentPPOSettings,
+    Settings,
+    TQCSettings,
+)
 
 FORMAT = 1
 
@@ -73,6 +80,13 @@ def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | No
         kwargs["features_extractor_kwargs"]["encoder"] = encoder
     if isinstance(settings, RecurrentPPOSettings):
         kwargs |= {"cell": settings.cell, "hidden": settings.hidden, "layers": settings.layers}
+    if isinstance(settings, ActorCriticSettings):
+        kwargs["net_arch"] = {"pi": list(settings.net), "qf": list(settings.critic_net or settings.net)}
+        kwargs |= {"n_critics": settings.n_critics, "optimizer_kwargs": {"eps": 1e-8}}  # torch's, as in SB3
+    if isinstance(settings, CrossQSettings):
+        kwargs["optimizer_kwargs"] = {"betas": (0.5, 0.999)}
+    if isinstance(settings, TQCSettings):
+        kwargs["n_quantiles"] = settings.n_quantiles
     return kwargs
 
 
@@ -113,7 +127,7 @@ class Controller:
             for index, state in optimizer.state_dict()["state"].items():
                 for key, value in state.items():
                     controller.training[f"{name}.{index}.{key}"] = torch.as_tensor(value)
-        if isinstance(getattr(model, "log_ent_coef", None), torch.Tensor):  # SAC's temperature is not in its policy
+        if isinstance(getattr(model, "log_ent_coef", None), torch.Tensor):  # the temperature is not in the policy
             controller.training["log_ent_coef"] = model.log_ent_coef.detach().clone()
         if hasattr(model, "return_norm"):
             for key, value in model.return_norm.state_dict().items():

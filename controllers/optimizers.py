@@ -20,16 +20,18 @@ OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 
 
 def make_optimizer(
-    parameters: Iterable[torch.nn.Parameter], lr: float, name: str, weight_decay: float | None = None
+    parameters: Iterable[torch.nn.Parameter], lr: float, name: str, weight_decay: float | None = None, **changed: Any
 ) -> Optimizer:
     """What SB3 calls as its `optimizer_class`; `weight_decay` None leaves it at the optimiser's own.
+
+    `changed` options are an algorithm's own defaults for Adam; other optimisers keep theirs.
 
     Only weights decay: a bias or a logarithm of a standard deviation is not better for being near zero.
     """
     kind, options = OPTIMIZERS[name]
     parameters = list(parameters)
     decay = options.get("weight_decay", 0.0) if weight_decay is None else weight_decay
-    options = {**options, "weight_decay": decay}
+    options = {**options, "weight_decay": decay} | (changed if name == "adam" else {})
     if not decay:
         return kind(parameters, lr=lr, **options)  # type: ignore[call-arg]
     groups: list[dict[str, Any]] = [

@@ -1,5 +1,6 @@
 """Hyperparameters of each algorithm: SB3's names and meanings, plus what a batch of worlds and a network need."""
 
+import math
 from dataclasses import dataclass
 
 from ..robots import SurefootError, unknown
@@ -65,7 +66,7 @@ class OnPolicySettings(Settings):
 
 
 @dataclass(frozen=True)
-class ActorCriticSettings(OnPolicySettings):
+class JointLossSettings(OnPolicySettings):
     """Of those that descend one loss: the policy's + `vf_coef` x the value function's - `ent_coef` x entropy."""
 
     ent_coef: float = 0.002
@@ -74,7 +75,7 @@ class ActorCriticSettings(OnPolicySettings):
 
 
 @dataclass(frozen=True)
-class PPOSettings(ActorCriticSettings):
+class PPOSettings(JointLossSettings):
     """Proximal policy optimisation; `adaptive_kl` (None: off) adapts the learning rate instead of a schedule."""
 
     batch_size: int = 3072
@@ -98,7 +99,7 @@ class RecurrentPPOSettings(PPOSettings):
 
 
 @dataclass(frozen=True)
-class A2CSettings(ActorCriticSettings):
+class A2CSettings(JointLossSettings):
     """Advantage actor-critic: one step of RMSprop for each short rollout."""
 
     n_steps: int = 8
@@ -157,18 +158,83 @@ class OffPolicySettings(Settings):
     learning_starts: int = 10_000
     train_freq: int = 1
     gradient_steps: int = 8
-    tau: float = 0.005
 
 
 @dataclass(frozen=True)
-class SACSettings(OffPolicySettings):
-    """Soft actor-critic."""
+class ActorCriticSettings(OffPolicySettings):
+    """Of algorithms with an actor and critics that judge its actions.
+
+    Attributes:
+        critic_net: widths of the critics' hidden layers; () for those of the actor, `net`.
+        n_critics: how many, each with weights of its own.
+        reward_scale: rewards are multiplied by it.
+    """
+
+    critic_net: tuple[int, ...] = ()
+    n_critics: int = 2
+    reward_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class SACSettings(ActorCriticSettings):
+    """Soft actor-critic.
+
+    Attributes:
+        tau: step of the target critics towards the critics.
+        ent_coef: temperature: a number, or "auto" (found, from 1), or "auto_0.1" (found, from 0.1).
+    """
+
+    tau: float = 0.005
+    ent_coef: str = "auto"
+
+
+@dataclass(frozen=True)
+class TQCSettings(SACSettings):
+    """Truncated quantile critics: each critic has `n_quantiles`, of which the target leaves out the highest."""
+
+    n_quantiles: int = 25
+    top_quantiles_to_drop_per_net: int = 2
+
+
+@dataclass(frozen=True)
+class CrossQSettings(ActorCriticSettings):
+    """CrossQ: batch normalisation instead of target networks; the actor learns at every `policy_delay`-th step."""
+
+    learning_rate: float = 1e-3
+    ent_coef: str = "auto"
+    policy_delay: int = 3
+
+
+@dataclass(frozen=True)
+class DDPGSettings(ActorCriticSettings):
+    """Deep deterministic policy gradient; `exploration_noise` is a standard deviation on actions in [-1, 1]."""
+
+    n_critics: int = 1
+    learning_rate: float = 1e-3
+    tau: float = 0.005
+    exploration_noise: float = 0.1
+
+
+@dataclass(frozen=True)
+class TD3Settings(DDPGSettings):
+    """Twin delayed DDPG.
+
+    Attributes:
+        policy_delay: the actor and the targets learn at every such gradient step.
+        target_policy_noise, target_noise_clip: standard deviation and limit of the noise on the target's actions.
+    """
+
+    n_critics: int = 2
+    policy_delay: int = 2
+    target_policy_noise: float = 0.2
+    target_noise_clip: float = 0.5
 
 
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
     "layers", "norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied",
+    "critic_net", "n_critics", "n_quantiles",
 }  # fmt: skip
 
 
@@ -196,6 +262,8 @@ def check(settings: Settings) -> None:
         _check_recurrent(settings)
     if isinstance(settings, ARSSettings):
         _check_ars(settings)
+    if isinstance(settings, ActorCriticSettings):
+        _check_actor_critic(settings)
 
 
 def _check_network(settings: Settings) -> None:
@@ -222,7 +290,9 @@ def _check_recurrent(settings: RecurrentPPOSettings) -> None:
     if settings.mirror:
         raise SurefootError("hyperparameter mirror=True: a recurrent policy has no mirror image, expected False")
     if settings.network != "mlp":
-        raise SurefootError(f"network {settings.network!r}: a recurrent policy reads observations itself, expected 'mlp'")
+        raise SurefootError(
+            f"network {settings.network!r}: a recurrent policy reads observations itself, expected 'mlp'"
+        )
     if settings.batch_size < settings.n_steps:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected at least n_steps = {settings.n_steps}, "
@@ -240,3 +310,31 @@ def _check_ars(settings: ARSSettings) -> None:
             f"hyperparameter num_envs={settings.num_envs}: expected a multiple of 2 x n_delta = {2 * settings.n_delta}, "
             "the candidates"
         )
+
+
+def _check_actor_critic(settings: ActorCriticSettings) -> None:
+    for name in ("train_freq", "n_critics", "n_quantiles", "policy_delay"):
+        if getattr(settings, name, 1) < 1:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
+    for name in ("learning_starts", "exploration_noise", "target_policy_noise", "target_noise_clip"):
+        if getattr(settings, name, 0) < 0:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 0 or more")
+    if not 0 < getattr(settings, "tau", 1.0) <= 1:
+        raise SurefootError(f"hyperparameter tau={getattr(settings, 'tau', 1.0)}: expected 0 < tau <= 1")
+    if not settings.reward_scale > 0:
+        raise SurefootError(f"hyperparameter reward_scale={settings.reward_scale}: expected more than 0")
+    if isinstance(settings, TQCSettings) and not 0 <= settings.top_quantiles_to_drop_per_net < settings.n_quantiles:
+        raise SurefootError(
+            f"hyperparameter top_quantiles_to_drop_per_net={settings.top_quantiles_to_drop_per_net}: expected 0 to "
+            f"{settings.n_quantiles - 1}, fewer than n_quantiles"
+        )
+    if isinstance(settings, SACSettings | CrossQSettings):
+        start = settings.ent_coef.removeprefix("auto_") if settings.ent_coef != "auto" else "1"
+        try:
+            fits = 0 < float(start) < math.inf
+        except ValueError:
+            fits = False
+        if not fits:
+            raise SurefootError(
+                f"hyperparameter ent_coef={settings.ent_coef!r}: expected a number above 0, auto or auto_0.1"
+            )

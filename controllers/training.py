@@ -26,6 +26,7 @@ from .config import TrainConfig, checked_config, typed
 from .controller import Controller, controller_file, policy_kwargs
 from .policy import Mirror
 from .presets import settings_for
+from .replayed import BatchedReplay
 from .rollouts import BatchedRollouts, core_of
 from .settings import OURS, OnPolicySettings, Settings
 
@@ -101,7 +102,9 @@ class Monitor(BaseCallback):
         elif self.tell and time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
             print(f"{elapsed:5.0f} s  {self.num_timesteps:,} steps  {self._info(elapsed)}", file=sys.stderr, flush=True)
-        if not isinstance(self.model, BatchedRollouts):  # which logs the means of whole rollouts by itself
+        if not isinstance(
+            self.model, BatchedRollouts | BatchedReplay
+        ):  # which log the means of many steps by themselves
             core = core_of(self.model)
             for name, value in zip(core.task.terms, core.terms.mean(axis=0), strict=True):
                 self.logger.record_mean(f"reward/{name}", float(value))

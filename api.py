@@ -9,6 +9,7 @@ from .controllers.adaptation import METHODS, Adaptation, Budget
 from .controllers.controller import Controller
 from .controllers.evaluation import Evaluation
 from .controllers.evaluation import evaluate as _evaluate
+from .controllers.gym_ids import needs_robot
 from .controllers.training import resume, train
 from .envs.batch_env import BatchEnv, configured
 from .envs.gym import make, make_vec
@@ -93,6 +94,7 @@ def adapt(
     task = task_of(parameters)
     budget = Budget(seconds, steps)
     controller = load(source)
+    needs_robot(controller.config, "adapt")
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points)
     if out is not None:
         adaptation.controller.save(out)
@@ -119,6 +121,7 @@ def record(
     """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task."""
     controller = load(source)
     config = controller.config
+    needs_robot(config, "replay")
     env = BatchEnv(
         config.robot,
         config.task,

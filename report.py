@@ -31,6 +31,11 @@ def evaluation_cells(result: Evaluation) -> list[str]:
 
 def evaluation_table(result: Evaluation) -> dict[str, Any]:
     """One evaluation as columns and rows of text."""
+    if not result.terms:  # an environment of Gymnasium: what ends its episodes may be a fall or success
+        low, high = result.interval()
+        row = [len(result.returns), f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", f"{result.lengths.mean():.0f}"]
+        columns = ["episodes", *BATCH_COLUMNS[:2], "mean length", "terminated"]
+        return {"columns": columns, "rows": [[*row, f"{100 * result.fell.mean():.0f} %"]]}
     row = [len(result.returns), *evaluation_cells(result), duration(result.robot_seconds)]
     return {"columns": ["episodes", *BATCH_COLUMNS, "robot time"], "rows": [row]}
 

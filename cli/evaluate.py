@@ -39,4 +39,5 @@ def run(given: Arguments) -> None:
         seed=1000 if given.seed is None else given.seed,
     )
     show_summary(api.evaluation_table(result))
-    show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])
+    if result.terms:
+        show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])

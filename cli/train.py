@@ -16,11 +16,11 @@ class Arguments:
     """Train a controller on a robot and a task, under randomised physics if you like."""
 
     robot: Positional[Annotated[str | None, tyro.conf.arg(metavar="ROBOT")]] = None
-    """Name of the robot: `surefoot list robots`."""
+    """Name of the robot: `surefoot list robots`; or a Gymnasium id such as gym:CartPole-v1, without a TASK."""
     task: Positional[Annotated[str | None, tyro.conf.arg(metavar="TASK")]] = None
-    """Name of the task: velocity (quadrupeds), run (the others)."""
+    """Name of the task: `surefoot list robots` says which."""
     algo: Annotated[str, tyro.conf.arg(metavar="NAME")] = "ppo"
-    """Algorithm: ppo or sac."""
+    """Algorithm: `surefoot list algorithms`."""
     steps: Count = None
     """Environment steps of all worlds together, such as 5e6; none: the preset's (`surefoot list presets`)."""
     seconds: Seconds = None
@@ -53,11 +53,11 @@ def run(given: Arguments) -> None:
     if given.resume:
         controller = _resume(given)
     else:
-        if given.robot is None or given.task is None:
+        if given.robot is None or (given.task is None and not _is_gym(given)):
             raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
         controller = api.train(
             given.robot,
-            given.task,
+            given.task or "",
             algo=given.algo,
             steps=given.steps,
             seconds=given.seconds,
@@ -72,7 +72,8 @@ def run(given: Arguments) -> None:
     where = folder(given)
     out = console()
     out.print(f"trained for {controller.timesteps:,} steps: {where}/controller.safetensors", soft_wrap=True)
-    out.print(f"next: surefoot evaluate {where}   or   surefoot replay {where} --html walk.html", soft_wrap=True)
+    replay = "" if _is_gym(given) else f"   or   surefoot replay {where} --html walk.html"
+    out.print(f"next: surefoot evaluate {where}{replay}", soft_wrap=True)
 
 
 def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, which is imported late
@@ -95,7 +96,14 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
 
 def folder(given: Arguments) -> str:
     """The run folder."""
-    return str(given.out) if given.out else f"runs/{given.robot}-{given.task}-{given.algo}-{given.seed}"
+    what = f"{given.robot}-{given.task}"
+    if _is_gym(given):
+        what = str(given.robot).removeprefix("gym:").replace("/", "-")
+    return str(given.out) if given.out else f"runs/{what}-{given.algo}-{given.seed}"
+
+
+def _is_gym(given: Arguments) -> bool:
+    return (given.robot or "").startswith("gym:")
 
 
 def interrupted(given: Arguments) -> str:

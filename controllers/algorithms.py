@@ -10,6 +10,7 @@ from stable_baselines3.td3.policies import TD3Policy
 
 from ..robots import unknown
 from .ars import ARS, ARSPolicy
+from .discrete import QPolicy, QuantilePolicy
 from .off_policy import DDPG, SAC, TD3, TQC, CrossQ, CrossQPolicy
 from .policy import Policy
 from .ppo import PPO
@@ -19,15 +20,22 @@ from .settings import (
     ARSSettings,
     CrossQSettings,
     DDPGSettings,
+    DeepSarsaSettings,
+    DQNSettings,
     PPOSettings,
+    QLearningSettings,
+    QRDQNSettings,
     RecurrentPPOSettings,
     SACSettings,
+    SarsaSettings,
     Settings,
     TD3Settings,
     TQCSettings,
     TRPOSettings,
 )
 from .stock_updates import A2C, TRPO
+from .tabular import QLearning, Sarsa, TablePolicy
+from .values import DQN, QRDQN, DeepSarsa
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,11 @@ ALGORITHMS: dict[str, Algorithm] = {
     "crossq": Algorithm(CrossQSettings, CrossQ, CrossQPolicy),
     "td3": Algorithm(TD3Settings, TD3, TD3Policy),
     "ddpg": Algorithm(DDPGSettings, DDPG, TD3Policy),
+    "dqn": Algorithm(DQNSettings, DQN, QPolicy),
+    "qrdqn": Algorithm(QRDQNSettings, QRDQN, QuantilePolicy),
+    "deep_sarsa": Algorithm(DeepSarsaSettings, DeepSarsa, QPolicy),
+    "q_learning": Algorithm(QLearningSettings, QLearning, TablePolicy),
+    "sarsa": Algorithm(SarsaSettings, Sarsa, TablePolicy),
 }
 
 

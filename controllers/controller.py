@@ -3,16 +3,14 @@
 The file is safetensors: weights as plain arrays, everything else as JSON in the header. Reading it runs no code.
 """
 
-import json
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Space
-from pydantic import BaseModel, ConfigDict, ValidationError
+from gymnasium.spaces import Box, Discrete
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -20,74 +18,10 @@ from stable_baselines3.common.policies import BasePolicy
 
 from ..robots import SurefootError
 from ..robots.files import replacing
-from .algorithms import find_algorithm
 from .config import TrainConfig, first_problem
-from .networks import EncodedExtractor, hidden, make_encoder
-from .normalization import NormalizedExtractor, PixelNorm, RunningNorm
-from .optimizers import make_optimizer
-from .policy import Mirror
+from .policies import FORMAT, Header, empty_policy
 from .presets import settings_for
-from .settings import (
-    ActorCriticSettings,
-    CrossQSettings,
-    OnPolicySettings,
-    RecurrentPPOSettings,
-    Settings,
-    TQCSettings,
-)
-
-FORMAT = 1
-
-
-class Header(BaseModel):
-    """The JSON in the file's header; `image` is the shape (channels, height, width) where observations are images."""
-
-    model_config = ConfigDict(extra="forbid")
-    format: int
-    config: TrainConfig
-    observation_size: int
-    image: tuple[int, int, int] | None = None
-    action_low: list[float]
-    action_high: list[float]
-    timesteps: int = 0
-    learning_rate: float | None = None
-
-
-def policy_kwargs(settings: Settings, observation_size: int, mirror: Mirror | None = None) -> dict[str, Any]:
-    """SB3's policy_kwargs; actor and critics share one set of observation statistics, those of one control step."""
-    images = settings.network == "cnn"
-    kwargs: dict[str, Any] = {
-        "net_arch": list(settings.net),
-        "activation_fn": hidden(settings.activation, settings.norm_layer),
-        "features_extractor_class": NormalizedExtractor,
-        "features_extractor_kwargs": {
-            "norm": PixelNorm() if images else RunningNorm(observation_size // settings.history)
-        },
-        "normalize_images": False,  # PixelNorm does
-        "optimizer_class": partial(make_optimizer, name=settings.optimizer, weight_decay=settings.weight_decay),
-    }
-    encoder = None
-    if settings.network != "mlp":
-        encoder = partial(
-            make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
-            activation=settings.activation, norm_layer=settings.norm_layer,
-        )  # fmt: skip
-    if isinstance(settings, OnPolicySettings):
-        kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}
-        kwargs |= {"mirror": mirror, "untied": settings.untied, "encoder": encoder}
-    elif encoder:
-        kwargs["features_extractor_class"] = EncodedExtractor
-        kwargs["features_extractor_kwargs"]["encoder"] = encoder
-    if isinstance(settings, RecurrentPPOSettings):
-        kwargs |= {"cell": settings.cell, "hidden": settings.hidden, "layers": settings.layers}
-    if isinstance(settings, ActorCriticSettings):
-        kwargs["net_arch"] = {"pi": list(settings.net), "qf": list(settings.critic_net or settings.net)}
-        kwargs |= {"n_critics": settings.n_critics, "optimizer_kwargs": {"eps": 1e-8}}  # torch's, as in SB3
-    if isinstance(settings, CrossQSettings):
-        kwargs["optimizer_kwargs"] = {"betas": (0.5, 0.999)}
-    if isinstance(settings, TQCSettings):
-        kwargs["n_quantiles"] = settings.n_quantiles
-    return kwargs
+from .settings import Settings
 
 
 class Controller:
@@ -105,12 +39,13 @@ class Controller:
         return settings_for(self.config.robot, self.config.task, self.config.algo, self.config.hyperparameters)
 
     def act(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
-        """Actions (N, nu) for observations (N, O), within the action limits.
+        """Actions (N, nu) for observations (N, O), within the action limits; (N,) where the environment's are discrete.
 
         A recurrent controller remembers its earlier calls, world by world: call `reset` where an episode begins.
         """
         actions, self.memory = self.policy.predict(observation, self.memory, deterministic=deterministic)
-        return actions
+        grid = getattr(self.policy, "grid", None)
+        return actions if grid is None else grid.numpy()[actions]
 
     def reset(self, ids: np.ndarray | None = None) -> None:
         """Forget what was seen, or what was seen in the worlds `ids`; nothing to forget unless the policy is recurrent."""
@@ -164,16 +99,23 @@ class Controller:
             )
 
     def _header(self) -> Header:
-        space, limits = self.policy.observation_space, self.policy.action_space
-        assert isinstance(space, Box)
-        assert isinstance(limits, Box)
+        seen, done = self.policy.observation_space, self.policy.action_space
+        grid = getattr(self.policy, "grid", None)
+        limits: list[list[float]] = [[], []]
+        if isinstance(done, Box):
+            limits = [done.low.tolist(), done.high.tolist()]
+        elif grid is not None:
+            limits = [grid.amin(0).tolist(), grid.amax(0).tolist()]
+        shape = seen.shape or ()
         return Header(
             format=FORMAT,
             config=self.config,
-            observation_size=math.prod(space.shape),
-            image=space.shape if len(space.shape) == 3 else None,
-            action_low=limits.low.tolist(),
-            action_high=limits.high.tolist(),
+            observation_size=math.prod(shape),
+            image=shape if len(shape) == 3 else None,
+            states=int(seen.n) if isinstance(seen, Discrete) else None,
+            action_low=limits[0],
+            action_high=limits[1],
+            actions=int(done.n) if isinstance(done, Discrete) else None,
             timesteps=self.timesteps,
             learning_rate=self.learning_rate,
         )
@@ -212,7 +154,7 @@ class Controller:
         bad = next((k for k, v in tensors.items() if not torch.isfinite(v).all()), None)
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
-        controller = cls(header.config, _empty_policy(header), header.timesteps)
+        controller = cls(header.config, empty_policy(header), header.timesteps)
         controller.learning_rate = header.learning_rate
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         try:
@@ -227,7 +169,7 @@ class Controller:
 
     def copy(self) -> "Controller":
         """An independent controller with the same weights."""
-        twin = Controller(self.config, _empty_policy(self._header()), self.timesteps)
+        twin = Controller(self.config, empty_policy(self._header()), self.timesteps)
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
@@ -270,20 +212,3 @@ def _timesteps(file: Path) -> int:
             return Header.model_validate_json((opened.metadata() or {})["surefoot"]).timesteps
     except (SafetensorError, OSError, ValidationError, KeyError):
         return 10**12 - 1
-
-
-def _empty_policy(header: Header) -> BasePolicy:
-    config = header.config
-    settings = settings_for(config.robot, config.task, config.algo, json.loads(json.dumps(config.hyperparameters)))
-    observation: Space[Any] = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
-    if header.image:
-        observation = Box(0, 255, header.image, np.uint8)
-    action = Box(np.array(header.action_low, np.float32), np.array(header.action_high, np.float32), dtype=np.float32)
-    mirror: Mirror | None = None
-    if (
-        isinstance(settings, OnPolicySettings) and settings.mirror
-    ):  # of the right sizes; the values come with the weights
-        o, a = header.observation_size // settings.history, len(header.action_low)
-        mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
-    kwargs = policy_kwargs(settings, header.observation_size, mirror)
-    return find_algorithm(config.algo).policy(observation, action, lambda _: settings.learning_rate, **kwargs)

@@ -10,6 +10,8 @@ from ..envs.tasks import VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
 from .controller import Controller
+from .gym_ids import is_gym, needs_robot
+from .gym_ids import run_episodes as run_gym_episodes
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ def evaluate(
     if vary and task is not None:
         raise SurefootError("give either a variation (--vary) or a task (--set), not both")
     config = controller.config
+    if is_gym(config.robot):
+        for flag, given in (("--set", task), ("--vary", vary)):
+            if given:
+                needs_robot(config, flag)
+        return Evaluation(*run_gym_episodes(config, lambda seen: controller.act(seen, deterministic), episodes, seed))
     env = BatchEnv(
         config.robot,
         config.task,

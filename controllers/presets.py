@@ -5,7 +5,18 @@ from typing import Any
 
 from ..robots import unknown
 from .algorithms import find_algorithm
-from .settings import PPOSettings, SACSettings, Settings, check
+from .checks import check
+from .gym_ids import is_gym
+from .settings import (
+    DeepSarsaSettings,
+    DQNSettings,
+    PPOSettings,
+    QLearningSettings,
+    QRDQNSettings,
+    SACSettings,
+    SarsaSettings,
+    Settings,
+)
 
 _RUN_PPO = PPOSettings(
     num_envs=128,
@@ -24,6 +35,54 @@ _RUN_PPO = PPOSettings(
 )
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 
+# cartpole and pendulum: tuned by hand for a minute or less of training (tests/controllers/test_learning.py).
+_POLE_PPO = PPOSettings(
+    num_envs=32,
+    n_steps=64,
+    batch_size=256,
+    n_epochs=10,
+    adaptive_kl=None,
+    gamma=0.98,
+    ent_coef=0.0,
+    vf_coef=0.5,
+    max_grad_norm=0.5,
+    net=(64, 64),
+    activation="tanh",
+    log_std_init=-0.5,
+    steps=200_000,
+)
+_POLE_NET: dict[str, Any] = {"net": (64, 64), "num_envs": 8, "learning_rate": 1e-3}
+_BALANCE_TABLE: dict[str, Any] = {"bins": 2, "cells": (3, 3, 12, 12), "span": (2.4, 2.0, 0.21, 2.0), "steps": 500_000}
+_SWING_TABLE: dict[str, Any] = {"bins": 3, "cells": (16, 16, 32), "span": (1.0, 1.0, 8.0), "steps": 2_000_000}
+_POLES: dict[tuple[str, str, str], Settings] = {
+    ("cartpole", "balance", "ppo"): _POLE_PPO,
+    ("cartpole", "balance", "dqn"): DQNSettings(bins=2, steps=60_000, **_POLE_NET),
+    ("cartpole", "balance", "qrdqn"): QRDQNSettings(bins=2, steps=60_000, **_POLE_NET),
+    ("cartpole", "balance", "deep_sarsa"): DeepSarsaSettings(bins=2, steps=60_000, **_POLE_NET),
+    ("cartpole", "balance", "q_learning"): QLearningSettings(**_BALANCE_TABLE),
+    ("cartpole", "balance", "sarsa"): SarsaSettings(**_BALANCE_TABLE),
+    ("pendulum", "swing-up", "ppo"): _POLE_PPO,
+    ("pendulum", "swing-up", "dqn"): DQNSettings(bins=5, steps=60_000, **_POLE_NET),
+    ("pendulum", "swing-up", "qrdqn"): QRDQNSettings(bins=5, steps=60_000, **_POLE_NET),
+    ("pendulum", "swing-up", "deep_sarsa"): DeepSarsaSettings(bins=5, steps=60_000, **_POLE_NET),
+    ("pendulum", "swing-up", "q_learning"): QLearningSettings(**_SWING_TABLE),
+    ("pendulum", "swing-up", "sarsa"): SarsaSettings(**_SWING_TABLE),
+}
+
+# On Gymnasium ids, whose environments run one after the other in Python: few of them, and SB3's or its zoo's numbers.
+_GYM_VALUES: dict[str, Any] = {"num_envs": 4, "net": (256, 256), "learning_rate": 1e-3, "steps": 50_000}
+_GYM: dict[str, Settings] = {
+    "ppo": dataclasses.replace(
+        _POLE_PPO, num_envs=8, n_steps=128, learning_rate=3e-4, gamma=0.99, log_std_init=0.0, steps=100_000
+    ),
+    "sac": SACSettings(num_envs=1, learning_starts=1000, gradient_steps=1, steps=100_000),
+    "dqn": DQNSettings(**_GYM_VALUES),
+    "qrdqn": QRDQNSettings(**_GYM_VALUES),
+    "deep_sarsa": DeepSarsaSettings(**_GYM_VALUES),
+    "q_learning": QLearningSettings(num_envs=1),
+    "sarsa": SarsaSettings(num_envs=1),
+}
+
 _RUN_ROBOTS = ("half_cheetah", "hopper", "walker2d", "ant", "humanoid")
 _QUADRUPEDS = ("quadruped", "go1")
 
@@ -33,6 +92,7 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},
     **{(robot, "run", "sac"): SACSettings() for robot in _RUN_ROBOTS},
     **{(robot, "velocity", "sac"): SACSettings() for robot in _QUADRUPEDS},
+    **_POLES,
 }
 
 
@@ -42,6 +102,8 @@ def settings_for(robot: str, task: str, algo: str, overrides: dict[str, Any] | N
     Raises `SurefootError` for an unknown algorithm, an unknown hyperparameter or a value out of range.
     """
     settings = PRESETS.get((robot, task, algo)) or find_algorithm(algo).settings()
+    if is_gym(robot):
+        settings = _GYM.get(algo) or dataclasses.replace(settings, num_envs=8)
     known = {f.name for f in dataclasses.fields(settings)}
     for name in overrides or {}:
         if name not in known:

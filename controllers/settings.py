@@ -1,13 +1,6 @@
 """Hyperparameters of each algorithm: SB3's names and meanings, plus what a batch of worlds and a network need."""
 
-import math
 from dataclasses import dataclass
-
-from ..robots import SurefootError, unknown
-from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
-from .optimizers import OPTIMIZERS
-
-CELLS = ("lstm", "gru")
 
 
 @dataclass(frozen=True)
@@ -230,111 +223,85 @@ class TD3Settings(DDPGSettings):
     target_noise_clip: float = 0.5
 
 
+@dataclass(frozen=True)
+class ValueSettings(OffPolicySettings):
+    """Of algorithms that learn what each of finitely many actions is worth, with a network and epsilon-greedy exploration.
+
+    Attributes:
+        bins: levels of each actuator where actions are continuous; None where they are discrete already.
+        exploration_fraction: share of the training in which epsilon falls from `exploration_initial_eps` to
+            `exploration_final_eps`, the probability of a random action.
+        target_update_interval: environment steps, all worlds together, between two updates of the target network, of which
+            `tau` is the step (1: a copy).
+    """
+
+    bins: int | None = None
+    batch_size: int = 128
+    buffer_size: int = 100_000
+    learning_starts: int = 2000
+    gradient_steps: int = 4
+    tau: float = 1.0
+    target_update_interval: int = 1000
+    exploration_fraction: float = 0.3
+    exploration_initial_eps: float = 1.0
+    exploration_final_eps: float = 0.05
+    max_grad_norm: float = 10.0
+
+
+@dataclass(frozen=True)
+class DQNSettings(ValueSettings):
+    """Deep Q-network (Mnih et al., 2015)."""
+
+
+@dataclass(frozen=True)
+class QRDQNSettings(ValueSettings):
+    """Quantile-regression DQN: the distribution of returns in `n_quantiles` quantiles (Dabney et al., 2018)."""
+
+    n_quantiles: int = 50
+
+
+@dataclass(frozen=True)
+class DeepSarsaSettings(ValueSettings):
+    """Deep SARSA: DQN whose target is the value of the action that was taken next (Rummery & Niranjan, 1994)."""
+
+
+@dataclass(frozen=True)
+class TabularSettings(Settings):
+    """Of algorithms that learn one number for each state and action, in a table.
+
+    Attributes:
+        bins: levels of each actuator where actions are continuous; None where they are discrete already.
+        cells: into how many cells each dimension of the observation is cut; () where observations are discrete.
+        span: the cells of a dimension lie evenly between -span and span; what is beyond belongs to the outermost ones.
+        exploration_fraction, exploration_initial_eps, exploration_final_eps: as in `ValueSettings`.
+        net, activation: there is no network.
+    """
+
+    bins: int | None = None
+    cells: tuple[int, ...] = ()
+    span: tuple[float, ...] = ()
+    num_envs: int = 16
+    steps: int = 500_000
+    learning_rate: float = 0.1
+    exploration_fraction: float = 0.5
+    exploration_initial_eps: float = 1.0
+    exploration_final_eps: float = 0.02
+    net: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class QLearningSettings(TabularSettings):
+    """Tabular Q-learning: learns what acting best is worth, whatever it does meanwhile (Watkins & Dayan, 1992)."""
+
+
+@dataclass(frozen=True)
+class SarsaSettings(TabularSettings):
+    """Tabular SARSA: learns what it is worth to go on as it does, exploration included (Rummery & Niranjan, 1994)."""
+
+
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
     "layers", "norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied",
-    "critic_net", "n_critics", "n_quantiles",
+    "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span",
 }  # fmt: skip
-
-
-def check(settings: Settings) -> None:
-    """Raise `SurefootError` naming the first hyperparameter that makes no sense."""
-    counts = ("num_envs", "n_steps", "batch_size", "n_epochs", "buffer_size", "gradient_steps", "steps")
-    for name in (*counts, "hidden", "layers", "cg_max_steps", "n_critic_updates", "n_delta", "n_top"):
-        value = getattr(settings, name, 1)
-        if value < 1:
-            raise SurefootError(f"hyperparameter {name}={value}: expected 1 or more")
-    if not 0 < settings.gamma <= 1:
-        raise SurefootError(f"hyperparameter gamma={settings.gamma}: expected 0 < gamma <= 1")
-    if not 0 < settings.learning_rate < 1:
-        raise SurefootError(f"hyperparameter learning_rate={settings.learning_rate}: expected between 0 and 1")
-    _check_network(settings)
-    for name in ("target_kl", "delta_std"):
-        if not getattr(settings, name, 1) > 0:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected more than 0")
-    if isinstance(settings, PPOSettings | TRPOSettings) and settings.batch_size > settings.num_envs * settings.n_steps:
-        raise SurefootError(
-            f"hyperparameter batch_size={settings.batch_size}: expected at most num_envs x n_steps = "
-            f"{settings.num_envs * settings.n_steps}, the size of a rollout"
-        )
-    if isinstance(settings, RecurrentPPOSettings):
-        _check_recurrent(settings)
-    if isinstance(settings, ARSSettings):
-        _check_ars(settings)
-    if isinstance(settings, ActorCriticSettings):
-        _check_actor_critic(settings)
-
-
-def _check_network(settings: Settings) -> None:
-    choices = {
-        "network": NETWORKS, "activation": ACTIVATIONS, "norm_layer": NORM_LAYERS, "optimizer": OPTIMIZERS
-    }  # fmt: skip
-    for name, known in choices.items():
-        if getattr(settings, name) not in known:
-            raise unknown(name.replace("_", " "), getattr(settings, name), known)
-    for name in ("history", "encoder_width"):
-        if getattr(settings, name) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    if settings.weight_decay is not None and not settings.weight_decay >= 0:
-        raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
-    if settings.network in HISTORY_NETWORKS and settings.history == 1:
-        raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
-    if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
-        raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")
-
-
-def _check_recurrent(settings: RecurrentPPOSettings) -> None:
-    if settings.cell not in CELLS:
-        raise unknown("cell", settings.cell, CELLS)
-    if settings.mirror:
-        raise SurefootError("hyperparameter mirror=True: a recurrent policy has no mirror image, expected False")
-    if settings.network != "mlp":
-        raise SurefootError(
-            f"network {settings.network!r}: a recurrent policy reads observations itself, expected 'mlp'"
-        )
-    if settings.batch_size < settings.n_steps:
-        raise SurefootError(
-            f"hyperparameter batch_size={settings.batch_size}: expected at least n_steps = {settings.n_steps}, "
-            "the rollout of one world"
-        )
-
-
-def _check_ars(settings: ARSSettings) -> None:
-    if settings.n_top > settings.n_delta:
-        raise SurefootError(
-            f"hyperparameter n_top={settings.n_top}: expected at most n_delta = {settings.n_delta}, the directions"
-        )
-    if settings.num_envs % (2 * settings.n_delta):
-        raise SurefootError(
-            f"hyperparameter num_envs={settings.num_envs}: expected a multiple of 2 x n_delta = {2 * settings.n_delta}, "
-            "the candidates"
-        )
-
-
-def _check_actor_critic(settings: ActorCriticSettings) -> None:
-    for name in ("train_freq", "n_critics", "n_quantiles", "policy_delay"):
-        if getattr(settings, name, 1) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    for name in ("learning_starts", "exploration_noise", "target_policy_noise", "target_noise_clip"):
-        if getattr(settings, name, 0) < 0:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 0 or more")
-    if not 0 < getattr(settings, "tau", 1.0) <= 1:
-        raise SurefootError(f"hyperparameter tau={getattr(settings, 'tau', 1.0)}: expected 0 < tau <= 1")
-    if not settings.reward_scale > 0:
-        raise SurefootError(f"hyperparameter reward_scale={settings.reward_scale}: expected more than 0")
-    if isinstance(settings, TQCSettings) and not 0 <= settings.top_quantiles_to_drop_per_net < settings.n_quantiles:
-        raise SurefootError(
-            f"hyperparameter top_quantiles_to_drop_per_net={settings.top_quantiles_to_drop_per_net}: expected 0 to "
-            f"{settings.n_quantiles - 1}, fewer than n_quantiles"
-        )
-    if isinstance(settings, SACSettings | CrossQSettings):
-        start = settings.ent_coef.removeprefix("auto_") if settings.ent_coef != "auto" else "1"
-        try:
-            fits = 0 < float(start) < math.inf
-        except ValueError:
-            fits = False
-        if not fits:
-            raise SurefootError(
-                f"hyperparameter ent_coef={settings.ent_coef!r}: expected a number above 0, auto or auto_0.1"
-            )

@@ -15,15 +15,20 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.sb3 import SB3VecEnv
+from ..envs.spaces import action_space
 from ..envs.tasks import Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
+from . import gym_ids
 from .algorithms import find_algorithm
 from .config import TrainConfig, checked_config, typed
-from .controller import Controller, controller_file, policy_kwargs
+from .controller import Controller, controller_file
+from .discrete import grid_for
+from .policies import policy_kwargs
 from .policy import Mirror
 from .presets import settings_for
 from .replayed import BatchedReplay
@@ -50,25 +55,43 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
     )
 
 
-def make_algorithm(config: TrainConfig, env: BatchEnv) -> BaseAlgorithm:
+def make_worlds(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> BatchEnv | VecEnv:
+    """What `config` trains on: the batched worlds of a robot, or environments of Gymnasium."""
+    if gym_ids.is_gym(config.robot):
+        return gym_ids.make_env(config, num_envs, seed=seed)
+    return make_env(config, num_envs, seed=seed)
+
+
+def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm:
     """The SB3 algorithm of `config` on `env`."""
     algorithm = find_algorithm(config.algo)
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     torch.set_num_threads(1)
     mirror = mirror_map(env) if isinstance(settings, OnPolicySettings) and settings.mirror else None
+    space = action_space(env) if isinstance(env, BatchEnv) else env.action_space
+    grid = grid_for(config.algo, settings, space, repr(config.robot))
+    worlds: VecEnv
+    if isinstance(env, BatchEnv):
+        worlds = SB3VecEnv(env, grid)
+    else:
+        worlds = env if grid is None else gym_ids.GridVecEnv(env, grid)
+    size = (worlds.observation_space.shape or (1,))[0]
+    policy, kwargs = gym_ids.policy_on(config, algorithm, policy_kwargs(settings, size, mirror, grid))
     return algorithm.model(
-        policy=algorithm.policy,
-        env=SB3VecEnv(env),
+        policy=policy,
+        env=worlds,
         learning_rate=_schedule(settings),
-        policy_kwargs=policy_kwargs(settings, env.observation_size, mirror),
+        policy_kwargs=kwargs,
         seed=config.seed,
         device="cpu",
         **{f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.name not in OURS},
     )
 
 
-def mirror_map(env: BatchEnv) -> Mirror:
+def mirror_map(env: BatchEnv | VecEnv) -> Mirror:
     """Observation and action maps of the robot's mirror image. Raises `SurefootError` where there is none."""
+    if not isinstance(env, BatchEnv):
+        raise SurefootError("mirror=True needs a robot with a symmetry map, and environments of Gymnasium have none")
     symmetry = env.robot.symmetry
     if symmetry is None or not isinstance(env.task, Velocity):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
@@ -102,9 +125,8 @@ class Monitor(BaseCallback):
         elif self.tell and time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
             print(f"{elapsed:5.0f} s  {self.num_timesteps:,} steps  {self._info(elapsed)}", file=sys.stderr, flush=True)
-        if not isinstance(
-            self.model, BatchedRollouts | BatchedReplay
-        ):  # which log the means of many steps by themselves
+        # Batched rollouts and replay log the means of many steps by themselves.
+        if isinstance(self.model.env, SB3VecEnv) and not isinstance(self.model, BatchedRollouts | BatchedReplay):
             core = core_of(self.model)
             for name, value in zip(core.task.terms, core.terms.mean(axis=0), strict=True):
                 self.logger.record_mean(f"reward/{name}", float(value))
@@ -127,7 +149,7 @@ class Monitor(BaseCallback):
 
 def train(
     robot: str,
-    task: str,
+    task: str = "",
     *,
     algo: str = "ppo",
     steps: int | None = None,
@@ -143,7 +165,8 @@ def train(
 ) -> Controller:
     """Train a controller.
 
-    `robot`, `task` and `algo` are names (`surefoot list`); `steps` defaults to the preset's; `seconds` is a wall-clock
+    `robot`, `task` and `algo` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which
+    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock
     limit. `vary` draws each robot anew at every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}).
     `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name
     or value that is wrong, before anything is written.
@@ -163,10 +186,12 @@ def train(
         options=options or {},
         hyperparameters=hyperparameters,
     )
+    if gym_ids.is_gym(robot):
+        gym_ids.check_config(config)
     folder = Path(out) if out is not None else None
     if folder is not None and (folder / "config.json").exists():
         raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
-    model = make_algorithm(config, make_env(config, settings.num_envs))
+    model = make_algorithm(config, make_worlds(config, settings.num_envs))
     if folder is not None:
         config.save(folder / "config.json")
     return _learn(config, model, folder, progress, callback)
@@ -192,8 +217,9 @@ def resume(
     config = checked_config(**fields)
     if controller.timesteps >= config.steps:
         raise SurefootError(f"{str(out)!r} is complete at {controller.timesteps} steps: give a larger --steps to go on")
-    env = make_env(config, controller.settings.num_envs, seed=config.seed + controller.timesteps)
-    model = make_algorithm(config, env)
+    seed = config.seed + controller.timesteps  # SB3 seeds the worlds anew with what it is given
+    env = make_worlds(config, controller.settings.num_envs, seed=seed)
+    model = make_algorithm(config.model_copy(update={"seed": seed}), env)
     controller.give_to(model)
     config.save(folder / "config.json")
     return _learn(config, model, folder, progress, callback)
@@ -211,6 +237,8 @@ def _learn(
     with bar or nullcontext():
         monitor = Monitor(config, out, bar, tell=progress)
         callbacks: list[BaseCallback] = [monitor, *([callback] if callback else [])]
+        if gym_ids.is_gym(config.robot) and config.algo in gym_ids.ON_POLICY:
+            callbacks.append(gym_ids.Statistics())
         remaining = config.steps - model.num_timesteps
         try:
             with _disk(out):
@@ -224,7 +252,7 @@ def _learn(
     controller.policy.set_training_mode(False)
     if out is not None:
         controller.save(out / "controller.safetensors")
-    diverged = core_of(model).diverged
+    diverged = core_of(model).diverged if isinstance(model.env, SB3VecEnv) else 0
     if diverged:
         print(f"{diverged} worlds diverged during training and were reset alone", file=sys.stderr)
     return controller

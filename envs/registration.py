@@ -4,19 +4,26 @@ import gymnasium
 
 RUN = {"HalfCheetah": "half_cheetah", "Hopper": "hopper", "Walker2d": "walker2d", "Ant": "ant", "Humanoid": "humanoid"}
 VELOCITY = {"Quadruped": "quadruped", "Go1": "go1"}
-IDS = (*(f"surefoot/{name}-Run-v0" for name in RUN), *(f"surefoot/{name}-Velocity-v0" for name in VELOCITY))
-MAX_EPISODE_STEPS = 1000  # `run`: Gymnasium's; `velocity`: 20 s at 50 Hz
+# Task: its name in an id, its robots, and the steps of an episode (Gymnasium's; `velocity`: 20 s at 50 Hz).
+TASKS: dict[str, tuple[str, dict[str, str], int]] = {
+    "run": ("Run", RUN, 1000),
+    "velocity": ("Velocity", VELOCITY, 1000),
+    "balance": ("Balance", {"Cartpole": "cartpole"}, 500),
+    "swing-up": ("SwingUp", {"Pendulum": "pendulum"}, 200),
+}
+# Id: how many steps an episode has.
+IDS = {f"surefoot/{name}-{title}-v0": steps for title, robots, steps in TASKS.values() for name in robots}
 
 
 def register() -> None:
     """Add `IDS` to Gymnasium's registry, for `gymnasium.make` and `gymnasium.make_vec`."""
-    for task, robots in (("run", RUN), ("velocity", VELOCITY)):
+    for task, (title, robots, steps) in TASKS.items():
         for name, robot in robots.items():
             gymnasium.register(
-                id=f"surefoot/{name}-{task.capitalize()}-v0",
+                id=f"surefoot/{name}-{title}-v0",
                 entry_point="surefoot.envs.gym:SingleEnv",
                 vector_entry_point="surefoot.envs.gym:vector_entry_point",
-                max_episode_steps=MAX_EPISODE_STEPS,
+                max_episode_steps=steps,
                 # Time limits are Gymnasium's business here: its TimeLimit is told by `max_episode_steps`.
                 kwargs={"robot": robot, "task_name": task, "time_limit": False},
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.spaces import Discrete
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
@@ -13,21 +14,29 @@ from .spaces import action_space, observation_space
 
 
 class SB3VecEnv(VecEnv):
-    """All worlds of a `BatchEnv` as one SB3 `VecEnv`; Surefoot's own algorithms go to `core` directly."""
+    """All worlds of a `BatchEnv` as one SB3 `VecEnv`; Surefoot's own algorithms go to `core` directly.
 
-    def __init__(self, core: BatchEnv):
-        self.core = core
+    With `grid` (actions, nu), actions are discrete and stand for its rows.
+    """
+
+    def __init__(self, core: BatchEnv, grid: np.ndarray | None = None):
+        self.core, self.grid = core, grid
         self._actions = np.zeros((core.num_envs, core.num_actions))
         self.render_mode = None
-        super().__init__(core.num_envs, observation_space(core), action_space(core))
+        space = action_space(core) if grid is None else Discrete(len(grid))
+        super().__init__(core.num_envs, observation_space(core), space)
 
     def reset(self) -> VecEnvObs:
         seed = next((s for s in self._seeds if s is not None), None)
         self._reset_seeds()
         return self.core.reset(seed).copy()
 
+    def controls(self, actions: np.ndarray) -> np.ndarray:
+        """What the robots get, (N, nu), for actions (N, nu), or (N,) on a grid."""
+        return actions if self.grid is None else self.grid[actions]
+
     def step_async(self, actions: np.ndarray) -> None:
-        self._actions = actions
+        self._actions = self.controls(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         core = self.core

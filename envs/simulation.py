@@ -16,6 +16,10 @@ from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
 
+# Worlds x physics steps x degrees of freedom of a control step below which one thread is at least as fast as two: waking
+# the second one costs as much as it would do (cartpole, 2 steps x 2 degrees of freedom: up to about 32 worlds).
+SMALL = 128
+
 
 def _load_libmujoco() -> tuple[Any, Any]:
     """MuJoCo's library and a C function that does nothing, to be its log handler; (None, None) where not found."""
@@ -66,9 +70,9 @@ class Simulation:
         contact_forces: ContactForces = "none",
         max_delay: float = 0.0,
     ):
-        """`threads` 0 uses every CPU. `max_delay` s of actuator delay must be declared here: it costs memory.
+        """`threads` 0 uses every CPU, or one for little work (`SMALL`).
 
-        `contact_forces` "exact" gives Gymnasium's cfrc_ext after each step (mj_rnePostConstraint world by world, 10-20 %
+        `max_delay` s of actuator delay must be declared here: it costs memory. `contact_forces` "exact" gives Gymnasium's cfrc_ext after each step (mj_rnePostConstraint world by world, 10-20 %
         of Ant's step); "fast" takes what an accelerometer computes in passing (with RK4: of the step's first stage).
         """
         if num_worlds < 1:
@@ -80,6 +84,8 @@ class Simulation:
         self.model = _edited(robot, nominal, max_delay, contact_forces == "fast")
         self.max_delay = max_delay
         self.substeps = robot.substeps(self.model)
+        if num_worlds * self.substeps * self.model.nv <= SMALL:
+            threads = threads or 1
         self.table = ParameterTable(robot, self.model)
         self._delays = self.table.columns("delay")
         self.values = np.repeat(self.table.nominal[None], num_worlds, axis=0)

@@ -6,11 +6,12 @@ Importing this loads no model: a `Robot` is a description, and its model file is
 from .errors import unknown
 from .go1 import GO1
 from .gym_robots import ANT, HALF_CHEETAH, HOPPER, HUMANOID, WALKER2D
+from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot
 
 ROBOTS: dict[str, Robot] = {
-    robot.name: robot for robot in (HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, QUADRUPED, GO1)
+    robot.name: robot for robot in (HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, QUADRUPED, GO1, CARTPOLE, PENDULUM)
 }
 
 

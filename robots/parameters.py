@@ -27,6 +27,7 @@ class Layout:
     dofs: np.ndarray  # (nu,) degree of freedom that each motor drives
     bodies: np.ndarray  # ids of the bodies with mass
     body_names: tuple[str, ...]
+    turning: np.ndarray  # positions in `bodies` of those that can turn: a cart on rails cannot
     geoms: np.ndarray  # ids of the robot's geoms whose friction decides that of a contact
     geom_names: tuple[str, ...]
     ground: np.ndarray  # ids of the world's geoms that have a say in it
@@ -53,6 +54,7 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
         dofs=model.jnt_dofadr[joints],
         bodies=bodies,
         body_names=tuple(model.body(i).name or f"body{i}" for i in bodies),
+        turning=np.flatnonzero(_can_turn(model)[bodies]),
         geoms=geoms,
         geom_names=tuple(model.geom(i).name or f"geom{i}" for i in geoms),
         ground=ground,
@@ -60,6 +62,15 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
         axes=_axes_of_motion(model),
         base=base,
     )
+
+
+def _can_turn(model: mujoco.MjModel) -> np.ndarray:
+    """Which bodies have a joint between themselves and the world that turns them, (nbody,) bool."""
+    turns = np.zeros(model.nbody, bool)
+    turns[model.jnt_bodyid[model.jnt_type != mujoco.mjtJoint.mjJNT_SLIDE]] = True
+    for body in range(1, model.nbody):  # parents come first
+        turns[body] |= turns[model.body_parentid[body]]
+    return turns
 
 
 def _frictions(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,7 +110,7 @@ def write_mass(f: Fields, v: np.ndarray, at: Layout) -> None:
 
 def write_inertia(f: Fields, v: np.ndarray, at: Layout) -> None:
     # One factor for all three axes keeps the triangle inequality of the principal moments.
-    f["body_inertia"][:, at.bodies] *= v[:, :, None]
+    f["body_inertia"][:, at.bodies[at.turning]] *= v[:, :, None]
 
 
 def write_payload(f: Fields, v: np.ndarray, at: Layout) -> None:
@@ -196,6 +207,10 @@ def _bodies(at: Layout) -> tuple[str, ...]:
     return at.body_names
 
 
+def _turning_bodies(at: Layout) -> tuple[str, ...]:
+    return tuple(at.body_names[i] for i in at.turning)
+
+
 def _geoms(at: Layout) -> tuple[str, ...]:
     return at.geom_names
 
@@ -214,7 +229,7 @@ _SERVO = ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("mass", "1", "scale", 1, 0.05, 20, ("body_mass", "body_inertia"), write_mass, _bodies,
               "factor on a body's mass and, with it, its inertia"),
-    Parameter("inertia", "1", "scale", 1, 0.1, 10, ("body_inertia",), write_inertia, _bodies,
+    Parameter("inertia", "1", "scale", 1, 0.1, 10, ("body_inertia",), write_inertia, _turning_bodies,
               "factor on a body's inertia alone"),
     Parameter("payload", "kg", "offset", 0, 0, 200, ("body_mass", "body_inertia"), write_payload, _single,
               "load at the base's centre of mass (a solid cube of 1000 kg/m^3)"),
@@ -254,7 +269,10 @@ class ParameterTable:
 
     def __init__(self, robot: Robot, model: mujoco.MjModel):
         self.robot, self.layout = robot, layout_of(model, robot)
-        self.parameters = tuple(p for p in PARAMETERS if robot.control == "position" or not p.position_only)
+        servos, contacts = robot.control == "position", bool(self.layout.geom_names)
+        self.parameters = tuple(
+            p for p in PARAMETERS if (servos or not p.position_only) and (contacts or p.name != "friction")
+        )
         self._slices: dict[str, slice] = {}
         self._elements: dict[str, tuple[str, ...]] = {}
         names: list[str] = []
@@ -278,6 +296,8 @@ class ParameterTable:
         for p in self.parameters:
             if p.name == name:
                 return p
+        if name == "friction":
+            raise SurefootError(f"parameter 'friction' needs contacts; {self.robot.name} touches nothing")
         if any(p.name == name for p in PARAMETERS):
             raise SurefootError(
                 f"parameter {name!r} needs position-controlled motors; {self.robot.name} has torque motors"
@@ -299,7 +319,7 @@ class ParameterTable:
         wanted: Iterable[str] = (element,)
         if p.elements is _motors and element in self.robot.groups:
             wanted = self.robot.groups[element]
-        elif p.elements is _bodies and element in ("torso", "base"):
+        elif p.elements in (_bodies, _turning_bodies) and element in ("torso", "base"):
             wanted = (self.robot.base,)
         picked = [i for i, e in enumerate(elements) if any(fnmatchcase(e, w) for w in wanted)]
         if not picked:

@@ -11,6 +11,7 @@ import numpy as np
 from ...robots import SurefootError
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
+from .poles import TASK_OF
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Run:
         self.name = sim.robot.name
         if self.name not in CONFIGS:
             raise SurefootError(
-                f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: try 'velocity'"
+                f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: "
+                f"try {TASK_OF.get(self.name, 'velocity')!r}"
             )
         self.config = CONFIGS[self.name]
         self.episode_steps = self.config.episode_steps

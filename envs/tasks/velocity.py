@@ -14,6 +14,7 @@ from ...robots import SurefootError, unknown
 from .. import rewards
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
+from .poles import TASK_OF
 
 LIFT = 0.25  # rad, of the reference gait's thighs: raises a foot by about 9 cm
 COMMANDS = ("vx", "vy", "yaw")
@@ -84,7 +85,10 @@ class Velocity:
         self.sim, self.rng, self.config = sim, rng, config or VelocityConfig()
         robot, model, n, c = sim.robot, sim.model, sim.num_worlds, self.config
         if robot.control != "position" or len(robot.feet) != 4:
-            raise SurefootError(f"task 'velocity' needs a position-controlled quadruped, not {robot.name!r}: try 'run'")
+            other = TASK_OF.get(robot.name, "run")
+            raise SurefootError(
+                f"task 'velocity' needs a position-controlled quadruped, not {robot.name!r}: try {other!r}"
+            )
         for name in c.weights:
             if name not in WEIGHTS:
                 raise unknown("reward term", name, WEIGHTS)

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional as F
 
 from surefoot.controllers.config import TrainConfig
-from surefoot.controllers.controller import Controller, policy_kwargs
+from surefoot.controllers.controller import Controller
 from surefoot.controllers.networks import (
     ACTIVATIONS,
     HISTORY_NETWORKS,
@@ -25,6 +25,7 @@ from surefoot.controllers.networks import (
     make_encoder,
 )
 from surefoot.controllers.normalization import NormalizedExtractor, RunningNorm
+from surefoot.controllers.policies import policy_kwargs
 from surefoot.controllers.policy import Policy
 from surefoot.controllers.presets import settings_for
 from surefoot.controllers.training import make_algorithm, make_env, mirror_map, train

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3.common.logger import configure
 
 from surefoot.controllers.algorithms import ALGORITHMS
-from surefoot.controllers.controller import policy_kwargs
+from surefoot.controllers.policies import policy_kwargs
 from surefoot.controllers.replayed import PackedReplay
 
 STOCK = {

@@ -1,0 +1,123 @@
+"""Which policy a configuration calls for, built anew: for training, and for the weights of a file."""
+
+import json
+from functools import partial
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from pydantic import BaseModel, ConfigDict
+from stable_baselines3.common.policies import BasePolicy
+
+from .algorithms import find_algorithm
+from .config import TrainConfig
+from .discrete import action_grid
+from .gym_ids import policy_on
+from .networks import EncodedExtractor, hidden, make_encoder
+from .normalization import NormalizedExtractor, PixelNorm, RunningNorm
+from .optimizers import make_optimizer
+from .policy import Mirror
+from .presets import settings_for
+from .settings import (
+    ActorCriticSettings,
+    CrossQSettings,
+    OnPolicySettings,
+    QRDQNSettings,
+    RecurrentPPOSettings,
+    Settings,
+    TabularSettings,
+    TQCSettings,
+    ValueSettings,
+)
+
+FORMAT = 1
+
+
+class Header(BaseModel):
+    """The JSON in the file's header.
+
+    `image` is the shape (channels, height, width) where observations are images. `states` and `actions` are their numbers
+    where observations or actions are discrete; `action_low` and `action_high` are then the limits of the grid that the
+    actions stand for, or empty.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    format: int
+    config: TrainConfig
+    observation_size: int
+    image: tuple[int, int, int] | None = None
+    states: int | None = None
+    action_low: list[float]
+    action_high: list[float]
+    actions: int | None = None
+    timesteps: int = 0
+    learning_rate: float | None = None
+
+
+def policy_kwargs(
+    settings: Settings, observation_size: int, mirror: Mirror | None = None, grid: np.ndarray | None = None
+) -> dict[str, Any]:
+    """SB3's policy_kwargs; actor and critics share one set of observation statistics, those of one control step."""
+    if isinstance(settings, TabularSettings):
+        return {"cells": tuple(settings.cells), "span": tuple(settings.span), "grid": grid}
+    images = settings.network == "cnn"
+    kwargs: dict[str, Any] = {
+        "net_arch": list(settings.net),
+        "activation_fn": hidden(settings.activation, settings.norm_layer),
+        "features_extractor_class": NormalizedExtractor,
+        "features_extractor_kwargs": {
+            "norm": PixelNorm() if images else RunningNorm(observation_size // settings.history)
+        },
+        "normalize_images": False,  # PixelNorm does
+        "optimizer_class": partial(make_optimizer, name=settings.optimizer, weight_decay=settings.weight_decay),
+    }
+    encoder = None
+    if settings.network != "mlp":
+        encoder = partial(
+            make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
+            activation=settings.activation, norm_layer=settings.norm_layer,
+        )  # fmt: skip
+    if isinstance(settings, OnPolicySettings):
+        kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}
+        kwargs |= {"mirror": mirror, "untied": settings.untied, "encoder": encoder}
+    elif encoder:
+        kwargs["features_extractor_class"] = EncodedExtractor
+        kwargs["features_extractor_kwargs"]["encoder"] = encoder
+    if isinstance(settings, RecurrentPPOSettings):
+        kwargs |= {"cell": settings.cell, "hidden": settings.hidden, "layers": settings.layers}
+    if isinstance(settings, ActorCriticSettings):
+        kwargs["net_arch"] = {"pi": list(settings.net), "qf": list(settings.critic_net or settings.net)}
+        kwargs |= {"n_critics": settings.n_critics, "optimizer_kwargs": {"eps": 1e-8}}  # torch's, as in SB3
+    if isinstance(settings, CrossQSettings):
+        kwargs["optimizer_kwargs"] = {"betas": (0.5, 0.999)}
+    if isinstance(settings, ValueSettings):
+        kwargs |= {"grid": grid}
+    if isinstance(settings, TQCSettings | QRDQNSettings):
+        kwargs |= {"n_quantiles": settings.n_quantiles}
+    return kwargs
+
+
+def empty_policy(header: Header) -> BasePolicy:
+    config = header.config
+    settings = settings_for(config.robot, config.task, config.algo, json.loads(json.dumps(config.hyperparameters)))
+    observation: Space[Any] = Box(-np.inf, np.inf, (header.observation_size,), np.float32)
+    low, high = np.array(header.action_low, np.float32), np.array(header.action_high, np.float32)
+    action: Space[Any] = Box(low, high, dtype=np.float32)
+    if header.image:
+        observation = Box(0, 255, header.image, np.uint8)
+    if header.states is not None:
+        observation = Discrete(header.states)
+    grid = None
+    if header.actions is not None:
+        action = Discrete(header.actions)
+        if isinstance(settings, ValueSettings | TabularSettings) and settings.bins is not None:
+            grid = action_grid(low, high, settings.bins)
+    mirror: Mirror | None = None
+    if (
+        isinstance(settings, OnPolicySettings) and settings.mirror
+    ):  # of the right sizes; the values come with the weights
+        o, a = header.observation_size // settings.history, len(header.action_low)
+        mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
+    kwargs = policy_kwargs(settings, header.observation_size, mirror, grid)
+    kind, kwargs = policy_on(config, find_algorithm(config.algo), kwargs)
+    return kind(observation, action, lambda _: settings.learning_rate, **kwargs)

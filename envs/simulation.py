@@ -72,8 +72,9 @@ class Simulation:
     ):
         """`threads` 0 uses every CPU, or one for little work (`SMALL`).
 
-        `max_delay` s of actuator delay must be declared here: it costs memory. `contact_forces` "exact" gives Gymnasium's cfrc_ext after each step (mj_rnePostConstraint world by world, 10-20 %
-        of Ant's step); "fast" takes what an accelerometer computes in passing (with RK4: of the step's first stage).
+        `max_delay` s of actuator delay must be declared here: it costs memory. `contact_forces` "exact" gives Gymnasium's
+        cfrc_ext after each step (mj_rnePostConstraint world by world, 10-20 % of Ant's step); "fast" takes what an
+        accelerometer computes in passing (with RK4: of the step's first stage).
         """
         if num_worlds < 1:
             raise SurefootError(f"number of worlds {num_worlds}: expected 1 or more")

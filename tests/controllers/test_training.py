@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from surefoot.controllers import training
 from surefoot.controllers.controller import Controller, controller_file
-from surefoot.controllers.sac import SAC
+from surefoot.controllers.off_policy import SAC
 from surefoot.controllers.training import make_algorithm, make_env, resume, train
 from surefoot.robots import SurefootError
 

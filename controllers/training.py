@@ -68,10 +68,10 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     torch.set_num_threads(1)
     mirror = mirror_map(env) if isinstance(settings, OnPolicySettings) and settings.mirror else None
-    space = action_space(env) if isinstance(env, BatchEnv) else env.action_space
+    space = env.action_space if isinstance(env, VecEnv) else action_space(env)
     grid = grid_for(config.algo, settings, space, repr(config.robot))
     worlds: VecEnv
-    if isinstance(env, BatchEnv):
+    if not isinstance(env, VecEnv):
         worlds = SB3VecEnv(env, grid)
     else:
         worlds = env if grid is None else gym_ids.GridVecEnv(env, grid)

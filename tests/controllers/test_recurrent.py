@@ -71,12 +71,11 @@ def test_the_update_sees_what_the_rollout_saw(cell: str) -> None:
     callback.init_callback(model)
     step, seen = env.step, []
 
-    def unpaid(actions: np.ndarray) -> None:
+    def watched(actions: np.ndarray) -> None:
         step(actions)
-        env.reward[:] = 0.0  # so that a reward is what a time limit adds
         seen.append((env.truncated.copy(), env.final_observation.copy()))
 
-    env.step = unpaid  # type: ignore[method-assign, assignment]
+    env.step = watched  # type: ignore[method-assign, assignment]
     for _ in range(2):  # the second rollout begins amid episodes
         seen.clear()
         norm = copy.deepcopy(policy.features_extractor.norm)
@@ -95,8 +94,8 @@ def test_the_update_sees_what_the_rollout_saw(cell: str) -> None:
                 memory = policy.remember(data.features[t], memory)[1]
                 if norm is not None:  # a time limit's state is valued with the memory that led to it
                     last = policy.remember(norm(torch.as_tensor(final)), memory)[0]
-                    wanted = model.gamma * policy.heads(last)[1] * torch.as_tensor(truncated)
-                    torch.testing.assert_close(data.rewards[t], wanted, rtol=1e-4, atol=1e-5)
+                    wanted = policy.heads(last)[1] * torch.as_tensor(truncated)
+                    torch.testing.assert_close(data.cut_values[t], wanted, rtol=1e-4, atol=1e-5)
                     cuts += int(truncated.sum())
                 memory = memory * (1 - data.dones[t])[:, None]
         assert data.dones[:-1].any()
@@ -218,7 +217,7 @@ class Recall:
     """
 
     LENGTH = 7
-    num_actions, diverged = 1, 0
+    num_actions, observation_size, diverged = 1, 2, 0
 
     def __init__(self, num_envs: int):
         one = np.ones(1)

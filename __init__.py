@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from .api import replay as replay
     from .api import resume as resume
     from .api import train as train
+    from .api import train_seeds as train_seeds
+    from .api import tune as tune
 
 __version__ = "0.1.0"
 
-_VERBS = ("adapt", "evaluate", "list_robots", "load", "make", "make_vec", "record", "replay", "resume", "train")
+_VERBS = (
+    "adapt", "evaluate", "list_robots", "load", "make", "make_vec", "record", "replay", "resume", "train", "train_seeds",
+    "tune",
+)  # fmt: skip
 
 __all__ = [
     "__version__",
@@ -40,6 +45,8 @@ __all__ = [
     "replay",
     "resume",
     "train",
+    "train_seeds",
+    "tune",
 ]
 
 

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .controllers.adaptation import METHODS, Adaptation, Budget
 from .controllers.controller import Controller
 from .controllers.evaluation import Evaluation
 from .controllers.evaluation import evaluate as _evaluate
 from .controllers.gym_ids import needs_robot
+from .controllers.seeds import SeedSummary, train_seeds
 from .controllers.training import resume, train
 from .envs.batch_env import BatchEnv, configured
 from .envs.gym import make, make_vec
@@ -25,15 +26,20 @@ from .report import (
     duration,
     evaluation_table,
     recording_table,
+    seeds_table,
     summary_table,
     training_curve,
+    tuning_tables,
 )
 from .robots import ROBOTS, SurefootError, unknown
 
+if TYPE_CHECKING:  # needs the extra surefoot[tune]
+    from .controllers.tuning import Tuning
+
 __all__ = [
-    "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load", "make",
-    "make_vec", "record", "recording_table", "replay", "resume", "summary_table", "train", "training_curve",
-    "write_adaptation_page",
+    "SeedSummary", "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load",
+    "make", "make_vec", "read_study", "record", "recording_table", "replay", "resume", "seeds_table", "summary_table", "train",
+    "train_seeds", "training_curve", "tune", "tuning_tables", "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -53,6 +59,26 @@ def load(source: Source) -> Controller:
 def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None = None) -> Task:
     """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}."""
     return settings if isinstance(settings, Task) else Task(dict(settings or {}), dict(goal or {}))
+
+
+def tune(robot: str, task: str, *, study: str | Path, **asked: Any) -> "Tuning":
+    """Search for hyperparameters in a study that can be continued: see `controllers.tuning.tune`, whose arguments it takes."""
+    return _tuning().tune(robot, task, study=study, **asked)
+
+
+def read_study(path: str | Path) -> "Tuning":
+    """What the study in a file knows now."""
+    return _tuning().read_study(path)
+
+
+def _tuning() -> Any:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise SurefootError("tune needs Optuna: pip install 'surefoot[tune]'") from error
+    from .controllers import tuning
+
+    return tuning
 
 
 def evaluate(

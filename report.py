@@ -2,20 +2,25 @@
 
 import csv
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
-from .controllers.presets import PRESETS
+from .controllers.presets import PRESETS, REACHED
+from .controllers.seeds import SeedSummary
 from .envs.tasks import TASKS
 from .replay.recording import TERMINATED, Recording
 from .robots import ROBOTS, get_robot, unknown
 from .robots.parameters import ParameterTable
+
+if TYPE_CHECKING:  # needs the extra surefoot[tune]
+    from .controllers.tuning import Tuning
 
 Columns = Sequence[str]
 Rows = list[list[Any]]
@@ -98,6 +103,46 @@ def training_curve(run: str | Path) -> list[dict[str, Any]]:
     return [{**found, "xlabel": "million environment steps", "ylabel": "return in training"}]
 
 
+def seeds_table(summary: SeedSummary) -> dict[str, Any]:
+    """One row a seed; what they reach together is the note."""
+    rows: Rows = []
+    for o in summary.outcomes:
+        if o.error:
+            rows.append([o.seed, "failed", "-", "-", "-", o.error])
+            continue
+        tracking = "-" if o.tracking is None else f"{o.tracking:.3f}"
+        rows.append([o.seed, f"{o.value:.1f}", tracking, f"{100 * (o.falls or 0.0):.0f} %", f"{o.steps:,}", ""])
+    said = [_over_seeds("return", summary.statistics(), 1)]
+    if any(o.tracking is not None for o in summary.outcomes):
+        said.append(_over_seeds("tracking", summary.statistics(lambda o: o.tracking), 3))
+    done = sum(not o.error for o in summary.outcomes)
+    note = f"{done} of {len(summary.outcomes)} seeds, {summary.episodes} episodes each: {'; '.join(said)}"
+    return {"columns": ["seed", "return", "tracking", "falls", "steps", ""], "rows": rows, "note": note}
+
+
+def _over_seeds(name: str, found: dict[str, Any], digits: int) -> str:
+    mean, low, high, iqm = (f"{v:.{digits}f}" for v in (found["mean"], *found["interval"], found["iqm"]))
+    return f"{name} {mean} (95 % interval {low} to {high}, interquartile mean {iqm})"
+
+
+def tuning_tables(tuning: "Tuning", best: int = 10) -> list[dict[str, Any]]:
+    """The best trials, and where there are enough of them the importance of each hyperparameter."""
+    from .controllers.tuning import as_text
+
+    what = "tracking" if tuning.config.task == "velocity" else "return"
+    rows: Rows = []
+    for t in tuning.ranking[:best]:
+        values = ", ".join(f"{name}={as_text(value)}" for name, value in t.hyperparameters.items())
+        rows.append([t.number, f"{t.value:.4g}", f"{t.steps:,}", duration(t.seconds), values])
+    states = Counter(t.state for t in tuning.trials)
+    note = f"{len(tuning.trials)} trials: {', '.join(f'{n} {state}' for state, n in states.items())}; trial 0 is the preset"
+    tables = [{"columns": ["trial", what, "steps", "training", "hyperparameters"], "rows": rows, "note": note}]
+    if tuning.importance:
+        shares = [[name, f"{100 * share:.0f} %"] for name, share in tuning.importance.items()]
+        tables.append({"columns": ["hyperparameter", "importance"], "rows": shares})
+    return tables
+
+
 def recording_table(recordings: Sequence[Recording]) -> dict[str, Any]:
     """One row a recording."""
     rows = []
@@ -158,8 +203,18 @@ def _presets() -> tuple[Columns, Rows]:
     for (robot, task, algo), settings in PRESETS.items():
         values = dataclasses.asdict(settings)
         steps = f"{values.pop('steps'):,}"
-        rows.append([robot, task, algo, steps, ", ".join(f"{k}={v}" for k, v in values.items())])
-    return ["robot", "task", "algorithm", "steps", "hyperparameters (--hyper NAME=VALUE)"], rows
+        reached = _reached(robot, task, algo)
+        rows.append([robot, task, algo, reached, steps, ", ".join(f"{k}={v}" for k, v in values.items())])
+    return ["robot", "task", "algorithm", "reaches", "steps", "hyperparameters (--hyper NAME=VALUE)"], rows
+
+
+def _reached(robot: str, task: str, algo: str) -> str:
+    found = REACHED.get((robot, task, algo))
+    if found is None:
+        return "-"
+    what = "tracking" if task == "velocity" else "return"
+    seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+    return f"{what} {found.value:,.4g} in {duration(found.seconds)}\n{seeds}, {found.machine}"
 
 
 def duration(seconds: float) -> str:

@@ -28,6 +28,11 @@ VERBS = {
         "how good is a controller on a robot, or on many?",
         "surefoot evaluate runs/walk --set payload=6 --episodes 50",
     ),
+    "tune": (
+        "tune",
+        "search for better hyperparameters, in a study that can be continued",
+        "surefoot tune half_cheetah run --trials 20 --seconds 60 --search learning_rate=log:1e-4:3e-3",
+    ),
     "replay": (
         "replay",
         "show a controller or a recording as a page or a video",

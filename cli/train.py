@@ -1,7 +1,7 @@
 """`surefoot train`."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
@@ -34,8 +34,13 @@ class Arguments:
     """Option of the task, such as vx=1.0 (largest forward command, m/s) or push_interval=5 (s)."""
     hyper: Values = field(default_factory=list)
     """Hyperparameter instead of the preset's, such as learning_rate=3e-4 or net=256,256."""
+    preset: Name = None
+    """Robot whose preset is used; none: this robot's own, or the algorithm's defaults where it has none."""
     seed: Count = 0
     """Seed of robots, networks and exploration."""
+    seeds: Count = None
+    """Train on so many seeds, from --seed on, each in OUT/seed_K, evaluate each, and print mean and interval. Given again,
+    complete seeds are skipped and the one that was cut off goes on. None: one seed, without evaluation."""
     out: Folder = None
     """Run folder: configuration, checkpoints, TensorBoard log, controller; none: runs/ROBOT-TASK-ALGO-SEED."""
     resume: Flag = False
@@ -50,30 +55,49 @@ def run(given: Arguments) -> None:
     from ..robots import SurefootError
     from .tables import console
 
+    if given.seeds is not None:
+        _train_seeds(given)
+        return
     if given.resume:
         controller = _resume(given)
     else:
         if given.robot is None or (given.task is None and not _is_gym(given)):
             raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
-        controller = api.train(
-            given.robot,
-            given.task or "",
-            algo=given.algo,
-            steps=given.steps,
-            seconds=given.seconds,
-            seed=given.seed or 0,
-            vary=pairs("--vary", given.vary),
-            parameters=parameters("--set", given.parameters),
-            options=values("--option", given.option),
-            hyperparameters=values("--hyper", given.hyper),
-            out=folder(given),
-            progress=not given.quiet,
-        )
+        controller = api.train(given.robot, given.task or "", out=folder(given), **_asked(given))
     where = folder(given)
     out = console()
     out.print(f"trained for {controller.timesteps:,} steps: {where}/controller.safetensors", soft_wrap=True)
     replay = "" if _is_gym(given) else f"   or   surefoot replay {where} --html walk.html"
     out.print(f"next: surefoot evaluate {where}{replay}", soft_wrap=True)
+
+
+def _asked(given: Arguments) -> dict[str, Any]:
+    return {
+        "algo": given.algo,
+        "steps": given.steps,
+        "seconds": given.seconds,
+        "seed": given.seed or 0,
+        "vary": pairs("--vary", given.vary),
+        "parameters": parameters("--set", given.parameters),
+        "options": values("--option", given.option),
+        "hyperparameters": values("--hyper", given.hyper),
+        "preset": given.preset,
+        "progress": not given.quiet,
+    }
+
+
+def _train_seeds(given: Arguments) -> None:
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import console, show_summary
+
+    if given.resume:
+        raise SurefootError("--seeds goes on by itself where it was cut off: leave out --resume")
+    if given.robot is None or given.task is None:
+        raise SurefootError("train needs ROBOT and TASK, for example: surefoot train hopper run --seeds 5")
+    summary = api.train_seeds(given.robot, given.task, seeds=given.seeds or 0, out=folder(given), **_asked(given))
+    show_summary(api.seeds_table(summary))
+    console().print(f"wrote {folder(given)}/summary.json", soft_wrap=True)
 
 
 def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, which is imported late
@@ -99,7 +123,8 @@ def folder(given: Arguments) -> str:
     what = f"{given.robot}-{given.task}"
     if _is_gym(given):
         what = str(given.robot).removeprefix("gym:").replace("/", "-")
-    return str(given.out) if given.out else f"runs/{what}-{given.algo}-{given.seed}"
+    name = "seeds" if given.seeds is not None else given.seed
+    return str(given.out) if given.out else f"runs/{what}-{given.algo}-{name}"
 
 
 def _is_gym(given: Arguments) -> bool:
@@ -111,6 +136,8 @@ def interrupted(given: Arguments) -> str:
     from ..controllers.controller import controller_file
     from ..robots import SurefootError
 
+    if given.seeds is not None:
+        return f"what is complete in {folder(given)!r} stays: go on with the same command"
     try:
         file = controller_file(folder(given))
     except SurefootError:

@@ -40,10 +40,14 @@ class Evaluation:
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """95 % bootstrap interval of the mean return."""
-        rng = np.random.default_rng(seed)
-        means = rng.choice(self.returns, (2000, len(self.returns))).mean(axis=1)
-        low, high = np.percentile(means, [2.5, 97.5])
-        return float(low), float(high)
+        return bootstrap_interval(self.returns, seed)
+
+
+def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean of `values` (n,)."""
+    means = np.random.default_rng(seed).choice(values, (2000, len(values))).mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def evaluate(
@@ -82,6 +86,13 @@ def evaluate(
         history=controller.settings.history,
     )
     return run_episodes(env, controller, deterministic=deterministic)
+
+
+def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int = 1000) -> Evaluation:
+    """On the robots that the controller was trained on: its own variation, parameters and options."""
+    config = controller.config
+    task = Task(config.parameters) if config.parameters else None
+    return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed)
 
 
 def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool = True) -> Evaluation:

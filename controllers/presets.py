@@ -1,9 +1,11 @@
-"""Hyperparameters per robot, task and algorithm, in one readable place."""
+"""Hyperparameters per robot, task and algorithm, in one readable place, and what they reach."""
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..robots import unknown
+from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import check
 from .gym_ids import is_gym
@@ -96,11 +98,50 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
 }
 
 
+@dataclass(frozen=True)
+class Reached:
+    """What a preset was measured to reach.
+
+    Attributes:
+        value: mean over seeds of the deterministic evaluation's return, or of its tracking on `velocity`.
+        seconds: wall-clock of one training. seeds: how many. machine: on what, such as "2 cores, Xeon 2.1 GHz".
+        result: the file in benchmarks/results that holds the figures.
+    """
+
+    value: float
+    seconds: float
+    seeds: int
+    machine: str
+    result: str
+
+
+# Keys as in PRESETS; a preset without an entry has not been measured. Copied from benchmarks/results, never guessed.
+REACHED: dict[tuple[str, str, str], Reached] = {}
+
+
+def preset_of(robot: str, task: str, algo: str) -> dict[str, Any]:
+    """Every hyperparameter of another robot's preset. Raises `SurefootError`, with the nearest, where there is none."""
+    find_algorithm(algo)
+    robots = [r for r, t, a in PRESETS if (t, a) == (task, algo)]
+    if not robots:
+        raise SurefootError(f"there is no preset for {algo} on task {task!r}: `surefoot list presets` prints them all")
+    if robot not in robots:
+        raise unknown(f"preset for {algo} on task {task!r}", robot, robots)
+    return dataclasses.asdict(PRESETS[robot, task, algo])
+
+
 def settings_for(robot: str, task: str, algo: str, overrides: dict[str, Any] | None = None) -> Settings:
     """The preset, or the algorithm's defaults, with `overrides` applied.
 
     Raises `SurefootError` for an unknown algorithm, an unknown hyperparameter or a value out of range.
     """
+    settings = unchecked_settings(robot, task, algo, overrides)
+    check(settings)
+    return settings
+
+
+def unchecked_settings(robot: str, task: str, algo: str, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """As `settings_for`, where some values are still to come and the others may not fit together yet."""
     settings = PRESETS.get((robot, task, algo)) or find_algorithm(algo).settings()
     if is_gym(robot):
         settings = _GYM.get(algo) or dataclasses.replace(settings, num_envs=8)
@@ -108,6 +149,4 @@ def settings_for(robot: str, task: str, algo: str, overrides: dict[str, Any] | N
     for name in overrides or {}:
         if name not in known:
             raise unknown(f"hyperparameter of {algo}", name, known)
-    settings = dataclasses.replace(settings, **(overrides or {}))
-    check(settings)
-    return settings
+    return dataclasses.replace(settings, **(overrides or {}))

@@ -16,3 +16,12 @@ if "torch" not in sys.modules:
 UPDATE_THREADS = min(os.cpu_count() or 1, 8)
 if "torch" in sys.modules and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
     UPDATE_THREADS = 1  # too late to limit the spinning: one thread is then the safe choice
+
+
+def share_cpus(processes: int) -> None:
+    """From now on use the share of the CPUs of one of so many processes, for MuJoCo's pool and for torch."""
+    global UPDATE_THREADS
+    from ..envs import simulation
+
+    simulation.DEFAULT_THREADS = max(1, (os.cpu_count() or 1) // processes)
+    UPDATE_THREADS = min(UPDATE_THREADS, simulation.DEFAULT_THREADS)

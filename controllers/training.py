@@ -30,7 +30,7 @@ from .controller import Controller, controller_file
 from .discrete import grid_for
 from .policies import policy_kwargs
 from .policy import Mirror
-from .presets import settings_for
+from .presets import preset_of, settings_for
 from .replayed import BatchedReplay
 from .rollouts import BatchedRollouts, core_of
 from .settings import OURS, OnPolicySettings, Settings
@@ -147,9 +147,9 @@ class Monitor(BaseCallback):
         Controller.from_algorithm(self.config, self.model).save(file)
 
 
-def train(
+def train_config(
     robot: str,
-    task: str = "",
+    task: str,
     *,
     algo: str = "ppo",
     steps: int | None = None,
@@ -159,19 +159,11 @@ def train(
     parameters: dict[str, float | str] | None = None,
     options: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
-    out: str | Path | None = None,
-    progress: bool = True,
-    callback: BaseCallback | None = None,
-) -> Controller:
-    """Train a controller.
-
-    `robot`, `task` and `algo` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which
-    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock
-    limit. `vary` draws each robot anew at every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}).
-    `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name
-    or value that is wrong, before anything is written.
-    """
-    hyperparameters = typed("hyperparameter", hyperparameters or {}, find_algorithm(algo).settings)
+    preset: str | None = None,
+) -> TrainConfig:
+    """The configuration that `train` makes of its arguments, checked."""
+    hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
+    hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     config = checked_config(
@@ -188,6 +180,40 @@ def train(
     )
     if gym_ids.is_gym(robot):
         gym_ids.check_config(config)
+    return config
+
+
+def train(
+    robot: str,
+    task: str = "",
+    *,
+    algo: str = "ppo",
+    steps: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    vary: dict[str, str] | None = None,
+    parameters: dict[str, float | str] | None = None,
+    options: dict[str, Any] | None = None,
+    hyperparameters: dict[str, Any] | None = None,
+    preset: str | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+    callback: BaseCallback | None = None,
+) -> Controller:
+    """Train a controller.
+
+    `robot`, `task` and `algo` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which
+    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock
+    limit. `vary` draws each robot anew at every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}).
+    `preset` names another robot whose preset is used, `hyperparameters` change single values. `out` is the run folder:
+    configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name or value that is wrong,
+    before anything is written.
+    """
+    config = train_config(
+        robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters,
+        options=options, hyperparameters=hyperparameters, preset=preset,
+    )  # fmt: skip
+    settings = settings_for(robot, task, algo, config.hyperparameters)
     folder = Path(out) if out is not None else None
     if folder is not None and (folder / "config.json").exists():
         raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")

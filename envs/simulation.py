@@ -16,6 +16,7 @@ from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
 
+DEFAULT_THREADS = 0  # of MuJoCo's pool where nobody says; 0: one for each CPU
 # Worlds x physics steps x degrees of freedom of a control step below which one thread is at least as fast as two: waking
 # the second one costs as much as it would do (cartpole, 2 steps x 2 degrees of freedom: up to about 32 worlds).
 SMALL = 128
@@ -70,7 +71,7 @@ class Simulation:
         contact_forces: ContactForces = "none",
         max_delay: float = 0.0,
     ):
-        """`threads` 0 uses every CPU, or one for little work (`SMALL`).
+        """`threads` 0 uses `DEFAULT_THREADS`, or one for little work (`SMALL`).
 
         `max_delay` s of actuator delay must be declared here: it costs memory. `contact_forces` "exact" gives Gymnasium's
         cfrc_ext after each step (mj_rnePostConstraint world by world, 10-20 % of Ant's step); "fast" takes what an
@@ -91,7 +92,9 @@ class Simulation:
         self._delays = self.table.columns("delay")
         self.values = np.repeat(self.table.nominal[None], num_worlds, axis=0)
         self._exact_forces = contact_forces == "exact"
-        self.batch = Batch(self.model, nsim=num_worlds, nthread=threads, persistent=self._exact_forces)
+        self.batch = Batch(
+            self.model, nsim=num_worlds, nthread=threads or DEFAULT_THREADS, persistent=self._exact_forces
+        )
         self.qpos, self.qvel, self.ctrl = (self.batch.bind(f) for f in ("qpos", "qvel", "ctrl"))
         if self._exact_forces:
             self.cfrc_ext = np.zeros((num_worlds, self.model.nbody, 6))

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 500
-HEAVY = ["torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "scipy", "matplotlib"]
+HEAVY = ["torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "optuna", "scipy", "matplotlib"]
 
 # A module may import its own package and any lower floor. report.py, api.py and demo.py stand between the packages and cli/.
 FLOORS = {
@@ -105,7 +105,7 @@ out = io.StringIO()
 with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
     sys.argv = ["surefoot", "--help"]
     main()
-for verb in ("list", "train", "adapt", "evaluate", "replay", "demo"):
+for verb in ("list", "train", "adapt", "evaluate", "tune", "replay", "demo"):
     assert verb in out.getvalue(), f"{verb} is not in the help:\\n{out.getvalue()}"
 """
     heavy = loaded_after(code)

@@ -38,12 +38,12 @@ def test_the_help_of_a_verb_imports_nothing_heavy() -> None:
     code = """
 import sys
 from surefoot.cli.main import run
-for verb in ("list", "train", "adapt", "evaluate", "replay", "demo"):
+for verb in ("list", "train", "adapt", "evaluate", "tune", "replay", "demo"):
     try:
         run([verb, "--help"])
     except SystemExit:
         pass
-assert not {"torch", "stable_baselines3"} & set(sys.modules)
+assert not {"torch", "stable_baselines3", "optuna"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """The verbs as plain Python functions; the command line calls these."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,13 +11,21 @@ from .controllers.controller import Controller
 from .controllers.evaluation import Evaluation
 from .controllers.evaluation import evaluate as _evaluate
 from .controllers.gym_ids import needs_robot
+from .controllers.screening import Finding, Log, Screening
+from .controllers.screening import screen as _screen
 from .controllers.seeds import SeedSummary, train_seeds
+from .controllers.splits import SplitResult, validate
+from .controllers.splits import evaluate_suite as _evaluate_suite
 from .controllers.training import resume, train
 from .envs.batch_env import BatchEnv, configured
+from .envs.families import FAMILIES
 from .envs.gym import make, make_vec
+from .envs.suites import TaskSuite, load_suite, suite_names
+from .envs.suites import make_suite as _make_suite
+from .envs.suites import verify as _verify
 from .envs.variation import Task
 from .replay.page import write_page
-from .replay.recording import Recording, load_many
+from .replay.recording import SUFFIX, Recording, load_many, read_unchecked
 from .replay.rollout import TOUR, Script
 from .replay.rollout import record as _record
 from .report import (
@@ -26,10 +35,16 @@ from .report import (
     duration,
     evaluation_table,
     recording_table,
+    screening_table,
     seeds_table,
+    split_table,
+    suite_table,
+    suites_table,
     summary_table,
+    tasks_table,
     training_curve,
     tuning_tables,
+    validation_table,
 )
 from .robots import ROBOTS, SurefootError, unknown
 
@@ -37,9 +52,11 @@ if TYPE_CHECKING:  # needs the extra surefoot[tune]
     from .controllers.tuning import Tuning
 
 __all__ = [
-    "SeedSummary", "adapt", "catalogue", "curve_table", "duration", "evaluate", "evaluation_table", "list_robots", "load",
-    "make", "make_vec", "read_study", "record", "recording_table", "replay", "resume", "seeds_table", "summary_table", "train",
-    "train_seeds", "training_curve", "tune", "tuning_tables", "write_adaptation_page",
+    "SeedSummary", "adapt", "catalogue", "choose", "curve_table", "duration", "evaluate", "evaluate_suite", "evaluation_table",
+    "list_robots", "list_suites", "load", "load_suite", "make", "make_suite", "make_vec", "read_study", "record",
+    "recording_table", "replay", "resume", "screen", "screening_table", "seeds_table", "split_table", "suite_table",
+    "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
+    "validation_table", "verify_suites", "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -92,6 +109,75 @@ def evaluate(
     """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`."""
     task = None if parameters is None else task_of(parameters)
     return _evaluate(load(source), task=task, vary=vary, episodes=episodes, seed=seed)
+
+
+def list_suites() -> list[TaskSuite]:
+    """The task suites that come with Surefoot."""
+    return [load_suite(name) for name in suite_names()]
+
+
+def verify_suites(sources: Sequence[str | Path] = ()) -> list[TaskSuite]:
+    """Load suites (by default all that come with Surefoot) and draw them again from their laws and seeds.
+
+    Raises `SurefootError` for the first whose hash does not match, whose splits share a task or that comes out otherwise.
+    """
+    suites = [load_suite(source) for source in sources or suite_names()]
+    for suite in suites:
+        _verify(suite)
+    return suites
+
+
+def make_suite(
+    name: str,
+    robot: str | None = None,
+    task: str | None = None,
+    *,
+    vary: Mapping[str, str] | None = None,
+    beyond: Mapping[str, Mapping[str, str]] | None = None,
+    counts: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> TaskSuite:
+    """A suite whose splits train, validation and test follow one law, `vary`: other draws of it, no task twice.
+
+    `beyond` has a law for each split further out, {"moderate": {"payload": "3:6"}}, over those of `vary`; `counts` says how
+    many tasks (100 in train, 20 elsewhere). Without `vary`, `name` is one of the suites that come with Surefoot.
+    `envs.suites.make_suite` takes several laws a split.
+    """
+    if not vary:
+        if robot or task or beyond or counts or options or name not in FAMILIES:
+            ours = ", ".join(FAMILIES)
+            raise SurefootError(f"suite {name!r} needs a robot, a task and a law (--vary), or to be one of {ours}")
+        return _make_suite(name, **FAMILIES[name], seed=seed)
+    if robot is None or task is None:
+        raise SurefootError(f"suite {name!r} needs a robot and a task, for example --robot quadruped --task velocity")
+    laws = {split: dict(vary) for split in ("train", "validation", "test")}
+    laws |= {split: {**vary, **law} for split, law in (beyond or {}).items()}
+    for split in counts or {}:
+        if split not in laws:
+            raise unknown("split", split, laws)
+    wanted = {split: 100 if split == "train" else 20 for split in laws} | dict(counts or {})
+    splits = {split: [(law, wanted[split])] for split, law in laws.items() if wanted[split] or split == "train"}
+    return _make_suite(name, robot, task, splits, seed=seed, options=options)
+
+
+def evaluate_suite(
+    source: Source,
+    suite: str | Path,
+    splits: Sequence[str] | None = None,
+    *,
+    episodes: int = 10,
+    seed: int = 1000,
+) -> list[SplitResult]:
+    """`episodes` whole episodes on every task of each split of a suite (by default of all splits)."""
+    return _evaluate_suite(load(source), load_suite(suite), splits, episodes=episodes, seed=seed)
+
+
+def choose(
+    run: str | Path, suite: str | Path, *, episodes: int = 10, seed: int = 1000
+) -> list[tuple[Path, SplitResult]]:
+    """Every checkpoint of a run on the suite's split `validation`, best first."""
+    return validate(run, load_suite(suite), episodes=episodes, seed=seed)
 
 
 def adapt(
@@ -223,6 +309,48 @@ def _holds_recordings(path: Path) -> bool:
     if not path.exists():
         raise SurefootError(f"nothing at {str(path)!r}: expected a run folder, a controller or a recording")
     return any(path.glob("[!.]*.recording.npz")) if path.is_dir() else path.suffix == ".npz"
+
+
+def screen(
+    sources: Sequence[str | Path], *, out: str | Path | None = None, tolerance: float | None = None
+) -> tuple[Screening, list[Recording]]:
+    """Check recordings before anything learns from them: the findings, and what is left of each recording without them.
+
+    `sources` are recordings or folders of them; with `out`, what is left is saved there under the files' names. A file that
+    cannot be read is a finding too. Raises `SurefootError` when there is no file.
+    """
+    files = [file for source in sources for file in _recording_files(Path(source))]
+    found: list[tuple[Path, Recording]] = []
+    logs: list[Log] = []
+    unreadable: list[Finding] = []
+    for file in files:
+        try:
+            recording, raw = read_unchecked(file)
+        except SurefootError as error:
+            unreadable.append(Finding(-1, str(file), 0, 0, "unreadable", str(error)))
+            continue
+        found.append((file, recording))
+        logs.append(Log.of(raw, label=str(file)))
+    screening = _screen(logs, **({} if tolerance is None else {"tolerance": tolerance}))
+    left = [
+        (file, recording.rows(keep))
+        for (file, recording), keep in zip(found, screening.keep, strict=True)
+        if keep.any()
+    ]
+    if out is not None:
+        for file, recording in left:
+            recording.save(Path(out) / file.name)
+    screening = dataclasses.replace(screening, findings=(*unreadable, *screening.findings))
+    return screening, [recording for _, recording in left]
+
+
+def _recording_files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise SurefootError(f"nothing at {str(path)!r}: expected a recording (*{SUFFIX}) or a folder of them")
+    found = sorted(path.glob(f"[!.]*{SUFFIX}")) if path.is_dir() else [path]
+    if not found:
+        raise SurefootError(f"no recording in folder {str(path)!r}: expected files named *{SUFFIX}")
+    return found
 
 
 def write_adaptation_page(

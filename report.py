@@ -13,7 +13,10 @@ from .controllers.adaptation import METHODS, Adaptation
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
 from .controllers.presets import PRESETS, REACHED
+from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
+from .controllers.splits import SplitResult
+from .envs.suites import TaskSuite
 from .envs.tasks import TASKS
 from .replay.recording import TERMINATED, Recording
 from .robots import ROBOTS, get_robot, unknown
@@ -27,9 +30,9 @@ Rows = list[list[Any]]
 BATCH_COLUMNS = ["return", "95 % interval", "tracking", "falls"]
 
 
-def evaluation_cells(result: Evaluation) -> list[str]:
-    """One evaluation under `BATCH_COLUMNS`."""
-    low, high = result.interval()
+def evaluation_cells(result: Evaluation, interval: tuple[float, float] | None = None) -> list[str]:
+    """One evaluation under `BATCH_COLUMNS`, with an interval of the mean other than its own if given."""
+    low, high = interval or result.interval()
     tracking = "-" if np.isnan(result.tracking) else f"{result.tracking:.2f}"
     return [f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", tracking, f"{100 * result.fell.mean():.0f} %"]
 
@@ -43,6 +46,59 @@ def evaluation_table(result: Evaluation) -> dict[str, Any]:
         return {"columns": columns, "rows": [[*row, f"{100 * result.fell.mean():.0f} %"]]}
     row = [len(result.returns), *evaluation_cells(result), duration(result.robot_seconds)]
     return {"columns": ["episodes", *BATCH_COLUMNS, "robot time"], "rows": [row]}
+
+
+def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
+    """One row a split."""
+    rows = []
+    for result in results:
+        means = result.returns.mean(axis=1)
+        worst = int(means.argmin())
+        cells = evaluation_cells(result.evaluation, result.interval())
+        rows.append([result.split, len(means), *cells, f"{means[worst]:.1f}: {result.tasks[worst]}"])
+    episodes = results[0].returns.shape[1]
+    note = f"suite {results[0].suite}, {episodes} episodes a task; intervals: episodes resampled within tasks"
+    return {"columns": ["split", "tasks", *BATCH_COLUMNS, "worst task"], "rows": rows, "note": note}
+
+
+def validation_table(found: Sequence[tuple[Path, SplitResult]]) -> dict[str, Any]:
+    """One row a controller, best first."""
+    rows = [[file.name, *evaluation_cells(result.evaluation, result.interval())] for file, result in found]
+    return {"columns": ["controller", *BATCH_COLUMNS], "rows": rows, "note": f"best on validation: {found[0][0]}"}
+
+
+def suites_table(suites: Sequence[TaskSuite]) -> dict[str, Any]:
+    """One row a suite."""
+    rows = []
+    for suite in suites:
+        splits = ", ".join(f"{split} {len(tasks)}" for split, tasks in suite.splits.items())
+        rows.append([suite.family, suite.version, suite.robot, suite.task, splits, suite.sha256[:16]])
+    return {"columns": ["suite", "version", "robot", "task", "tasks by split", "sha256"], "rows": rows}
+
+
+def suite_table(suite: TaskSuite) -> dict[str, Any]:
+    """What varies in each split, with the range of values that its tasks have."""
+    rows = []
+    for split in suite.splits:
+        tasks = suite.tasks(split)
+        settings = [{**task.parameters, **task.goal} for task in tasks]
+        names = dict.fromkeys(name for setting in settings for name in setting)
+        shown = [f"{name} {_spread([s[name] for s in settings if name in s])}" for name in names]
+        rows.append([split, len(tasks), "; ".join(shown) or "nominal"])
+    return {"columns": ["split", "tasks", "values"], "rows": rows, "note": suite.about}
+
+
+def tasks_table(suite: TaskSuite, split: str) -> dict[str, Any]:
+    """One row a task of a split."""
+    rows = [[i, task] for i, task in enumerate(suite.tasks(split))]
+    return {"columns": ["task", "parameters and goal"], "rows": rows, "note": f"split {split} of suite {suite}"}
+
+
+def _spread(values: Sequence[float | str]) -> str:
+    numbers = [v for v in values if not isinstance(v, str)]
+    if len(numbers) < len(values):
+        return "|".join(dict.fromkeys(map(str, values)))
+    return f"{min(numbers):g}" if len(set(numbers)) == 1 else f"{min(numbers):g} to {max(numbers):g}"
 
 
 def summary_table(adaptation: Adaptation) -> dict[str, Any]:
@@ -151,6 +207,14 @@ def recording_table(recordings: Sequence[Recording]) -> dict[str, Any]:
         falls = int((r.done == TERMINATED).sum())
         rows.append([r.label, r.robot, r.task, f"{len(r) * r.dt:.1f} s", f"{r.reward.sum():.1f}", falls, settings])
     return {"columns": ["label", "robot", "task", "length", "reward", "falls", "parameters"], "rows": rows}
+
+
+def screening_table(screening: Screening) -> dict[str, Any]:
+    """One row an episode that is left out."""
+    rows = [[f.label, f.episode, f.step, f.reason, f.detail] for f in screening.findings]
+    kept, steps = sum(int(keep.sum()) for keep in screening.keep), sum(len(keep) for keep in screening.keep)
+    note = "\n".join((f"kept {kept:,} of {steps:,} steps", *screening.notes))
+    return {"columns": ["recording", "episode", "from step", "reason", "what is wrong"], "rows": rows, "note": note}
 
 
 def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:

@@ -1,12 +1,12 @@
 """`surefoot evaluate`."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Ranges, Values, pairs, parameters
+from .options import Count, Flag, Ranges, Values, pairs, parameters
 
 
 @dataclass
@@ -20,8 +20,14 @@ class Arguments:
     Keys and units: `surefoot list parameters ROBOT`."""
     vary: Ranges = field(default_factory=list)
     """Draw the robots instead: KEY=low:high and the rest of train's grammar; repeatable."""
-    episodes: Count = 50
-    """Number of episodes, one robot each."""
+    suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
+    """Evaluate on the tasks of a suite instead: `surefoot suite list`."""
+    split: Annotated[str | None, tyro.conf.arg(metavar="SPLIT")] = None
+    """Split of the suite: train, validation, test, moderate, extreme or structural; none: all that it has."""
+    checkpoints: Flag = False
+    """Compare all checkpoints of the run on the suite's split `validation`: which to keep, without seeing the tests."""
+    episodes: Count = None
+    """Number of episodes, one robot each; none: 50, or 10 of each task of a suite."""
     seed: Count = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
 
@@ -31,6 +37,9 @@ def run(given: Arguments) -> None:
     from .. import api
     from .tables import show, show_summary
 
+    if given.suite or given.split or given.checkpoints:
+        show_summary(_on_suite(given))
+        return
     result = api.evaluate(
         given.source,
         parameters=parameters("--set", given.parameters) or None,
@@ -41,3 +50,22 @@ def run(given: Arguments) -> None:
     show_summary(api.evaluation_table(result))
     if result.terms:
         show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])
+
+
+def _on_suite(given: Arguments) -> dict[str, Any]:
+    """The table of splits or of checkpoints."""
+    from .. import api
+    from ..robots import SurefootError
+
+    if given.suite is None:
+        raise SurefootError("--split and --checkpoints belong to a suite: --suite NAME")
+    if given.parameters or given.vary:
+        raise SurefootError("a suite (--suite) has its own tasks: give no --vary or --set with it")
+    episodes = 10 if given.episodes is None else given.episodes
+    seed = 1000 if given.seed is None else given.seed
+    if given.checkpoints:
+        if given.split not in (None, "validation"):
+            raise SurefootError(f"checkpoints are chosen on split 'validation', never on {given.split!r}")
+        return api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed))
+    splits = None if given.split is None else [given.split]
+    return api.split_table(api.evaluate_suite(given.source, given.suite, splits, episodes=episodes, seed=seed))

@@ -38,6 +38,16 @@ VERBS = {
         "show a controller or a recording as a page or a video",
         "surefoot replay runs/walk --html out.html",
     ),
+    "suite": (
+        "suite",
+        "frozen sets of tasks: what there is, what is in one, make or verify one",
+        "surefoot suite show quadruped-payload",
+    ),
+    "screen": (
+        "screen",
+        "check recorded episodes before anything learns from them",
+        "surefoot screen recordings --out clean",
+    ),
     "demo": ("demo", "the main job in ten minutes: train, break, adapt, replay", "surefoot demo --out demo"),
 }
 

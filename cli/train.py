@@ -30,6 +30,8 @@ class Arguments:
     each element by itself. Keys and units: `surefoot list parameters ROBOT`."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """Fix a parameter instead, such as payload=6."""
+    suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
+    """Take each episode's task from the split `train` of a task suite instead: `surefoot suite list`."""
     option: Values = field(default_factory=list)
     """Option of the task, such as vx=1.0 (largest forward command, m/s) or push_interval=5 (s)."""
     hyper: Values = field(default_factory=list)
@@ -79,6 +81,7 @@ def _asked(given: Arguments) -> dict[str, Any]:
         "seed": given.seed or 0,
         "vary": pairs("--vary", given.vary),
         "parameters": parameters("--set", given.parameters),
+        "suite": given.suite,
         "options": values("--option", given.option),
         "hyperparameters": values("--hyper", given.hyper),
         "preset": given.preset,
@@ -107,7 +110,8 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
     if given.out is None:
         raise SurefootError("--resume needs the run folder: --out FOLDER")
     fresh = Arguments()
-    for flag, name in (("--vary", "vary"), ("--set", "parameters"), ("--option", "option"), ("--hyper", "hyper")):
+    fixed = {"--vary": "vary", "--set": "parameters", "--suite": "suite", "--option": "option", "--hyper": "hyper"}
+    for flag, name in fixed.items():
         if getattr(given, name) != getattr(fresh, name):
             raise SurefootError(f"{flag} cannot change with --resume: the run's own configuration is continued")
     config = api.load(given.out).config

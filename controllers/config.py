@@ -22,6 +22,7 @@ class TrainConfig(BaseModel):
         parameters: fixed parameters instead of a variation, e.g. {"payload": 6}.
         options: of the task, e.g. {"vx": 1.0, "push_interval": 5}.
         hyperparameters: overrides of the preset.
+        suite, suite_sha256: task suite whose split `train` the episodes come from, by name or file, and its hash.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +37,8 @@ class TrainConfig(BaseModel):
     parameters: dict[str, float | str] = {}
     options: dict[str, Any] = {}
     hyperparameters: dict[str, Any] = {}
+    suite: str | None = None
+    suite_sha256: str | None = None
 
     @classmethod
     def parse(cls, text: str, where: str) -> "TrainConfig":

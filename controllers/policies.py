@@ -66,7 +66,7 @@ def policy_kwargs(
         "activation_fn": hidden(settings.activation, settings.norm_layer),
         "features_extractor_class": NormalizedExtractor,
         "features_extractor_kwargs": {
-            "norm": PixelNorm() if images else RunningNorm(observation_size // settings.history)
+            "norm": PixelNorm() if images else RunningNorm(observation_size // settings.history, settings.clip_obs)
         },
         "normalize_images": False,  # PixelNorm does
         "optimizer_class": partial(make_optimizer, name=settings.optimizer, weight_decay=settings.weight_decay),

@@ -112,7 +112,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
     rollout: Rollout | None
     _memory: torch.Tensor  # the policy's, before the next step
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, clip_reward: float = 10.0, **kwargs: Any):
+        self.clip_reward = clip_reward
         self.return_norm = RunningNorm(1)
         self.rollout = None
         super().__init__(*args, **kwargs)
@@ -193,7 +194,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
             self._discounted = returns[t] = self._discounted * self.gamma + data.rewards[t]
             self._discounted = self._discounted * (1.0 - data.dones[t])
         self.return_norm.update(returns.view(-1, 1))
-        data.rewards.div_(torch.sqrt(self.return_norm.var + 1e-8).float()).clamp_(-10, 10)
+        data.rewards.div_(torch.sqrt(self.return_norm.var + 1e-8).float()).clamp_(-self.clip_reward, self.clip_reward)
 
     def _update_statistics(self, norm: RunningNorm, data: Rollout) -> None:
         # After the rollout, so that all of it was seen with the same statistics.

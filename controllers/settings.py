@@ -17,6 +17,8 @@ class Settings:
         history: how many control steps an observation holds; 1: the current one.
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
+        clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
+            statistics are taken of what was clipped.
     """
 
     num_envs: int = 16
@@ -32,6 +34,7 @@ class Settings:
     encoder_width: int = 64
     optimizer: str = "adam"
     weight_decay: float | None = None
+    clip_obs: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class OnPolicySettings(Settings):
         ortho_init: first weights are orthogonal, with SB3's gains; otherwise torch's defaults.
         mirror: a network that is left-right symmetric by construction; needs a robot with a symmetry map.
         untied: such a network whose two sides learn apart (`adaptation.finetune`).
+        clip_reward: normalised rewards are clipped to +-clip_reward, as by SB3's VecNormalize.
     """
 
     num_envs: int = 512
@@ -56,6 +60,7 @@ class OnPolicySettings(Settings):
     ortho_init: bool = True
     mirror: bool = False
     untied: bool = False
+    clip_reward: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -303,5 +308,5 @@ class SarsaSettings(TabularSettings):
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
     "layers", "norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied",
-    "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span",
+    "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs",
 }  # fmt: skip

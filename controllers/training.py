@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
+from ..envs.suites import load_suite
 from ..envs.tasks import Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
@@ -40,15 +41,20 @@ TELL_SECONDS = 10.0  # between two lines of progress where there is no terminal 
 
 
 def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> BatchEnv:
-    """The environment that `config` describes: its variation, or its fixed parameters."""
+    """The environment that `config` describes: its variation, its fixed parameters, or its suite's training tasks."""
     if config.vary and config.parameters:
         raise SurefootError("give either a variation (--vary) or fixed parameters (--set), not both")
+    if config.suite and (config.vary or config.parameters):
+        raise SurefootError(
+            "a suite (--suite) has its own tasks: give no variation (--vary) or parameters (--set) with it"
+        )
     return BatchEnv(
         config.robot,
         config.task,
         num_envs,
         variation=Variation.parse(config.vary) if config.vary else None,
         tasks=Task(config.parameters) if config.parameters else None,
+        suite=load_suite(config.suite, config.suite_sha256) if config.suite else None,
         seed=config.seed if seed is None else seed,
         config=configured(config.task, **config.options),
         history=settings_for(config.robot, config.task, config.algo, config.hyperparameters).history,
@@ -157,6 +163,7 @@ def train_config(
     seed: int = 0,
     vary: dict[str, str] | None = None,
     parameters: dict[str, float | str] | None = None,
+    suite: str | Path | None = None,
     options: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
@@ -166,6 +173,7 @@ def train_config(
     hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
+    tasks = load_suite(suite) if suite else None
     config = checked_config(
         robot=robot,
         task=task,
@@ -175,8 +183,10 @@ def train_config(
         seed=seed,
         vary=vary or {},
         parameters=parameters or {},
-        options=options or {},
+        options={**(tasks.options if tasks else {}), **(options or {})},
         hyperparameters=hyperparameters,
+        suite=str(suite) if tasks else None,
+        suite_sha256=tasks.sha256 if tasks else None,
     )
     if gym_ids.is_gym(robot):
         gym_ids.check_config(config)
@@ -193,6 +203,7 @@ def train(
     seed: int = 0,
     vary: dict[str, str] | None = None,
     parameters: dict[str, float | str] | None = None,
+    suite: str | Path | None = None,
     options: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
@@ -203,14 +214,14 @@ def train(
     """Train a controller.
 
     `robot`, `task` and `algo` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which
-    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock
-    limit. `vary` draws each robot anew at every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}).
-    `preset` names another robot whose preset is used, `hyperparameters` change single values. `out` is the run folder:
-    configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name or value that is wrong,
-    before anything is written.
+    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock limit. `vary` draws each robot anew at every
+    episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}), `suite` (a name, or a file) takes each episode's
+    task from the suite's split `train`. `preset` names another robot whose preset is used, `hyperparameters` change single
+    values. `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any
+    name or value that is wrong, before anything is written.
     """
     config = train_config(
-        robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters,
+        robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters, suite=suite,
         options=options, hyperparameters=hyperparameters, preset=preset,
     )  # fmt: skip
     settings = settings_for(robot, task, algo, config.hyperparameters)

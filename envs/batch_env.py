@@ -7,6 +7,7 @@ import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
 from .simulation import ContactForces, Simulation
+from .suites import TaskSuite, TrainingTasks
 from .tasks import TASKS, VelocityConfig
 from .variation import Task, Variation
 
@@ -36,6 +37,7 @@ class BatchEnv:
         *,
         variation: Variation | None = None,
         tasks: Task | list[Task] | None = None,
+        suite: TaskSuite | None = None,
         seed: int | None = None,
         threads: int = 0,
         config: Any = None,
@@ -45,6 +47,8 @@ class BatchEnv:
         history: int = 1,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
+
+        `suite` is for training: each episode is a task of its split `train`, and the worlds never take any other.
 
         `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
         contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`. `history` is
@@ -57,6 +61,10 @@ class BatchEnv:
             raise SurefootError("give either a variation or tasks, not both")
         if history < 1:
             raise SurefootError(f"history={history}: expected 1 (the current observation) or more control steps")
+        if suite is not None:
+            if variation is not None or tasks is not None:
+                raise SurefootError("give either a suite to train on, a variation or tasks")
+            suite.check_for(robot.name, task)
         kind = TASKS[task]
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
@@ -66,9 +74,10 @@ class BatchEnv:
             num_envs,
             threads=threads,
             contact_forces=contact_forces or kind.contact_forces_of(robot.name),
-            max_delay=_longest_delay(robot, variation, tasks),
+            max_delay=_longest_delay(robot, variation, suite.tasks("train") if suite else tasks),
         )
         self.table = self.simulation.table
+        self.training_tasks = TrainingTasks(suite, self.table) if suite else None
         self.task = kind(self.simulation, self.rng, *(() if config is None else (config,)))
         self.config = getattr(self.task, "config", None)
         self.episode_steps = episode_steps or self.task.episode_steps
@@ -98,7 +107,12 @@ class BatchEnv:
         return self.simulation.divergences
 
     def set_tasks(self, tasks: Task | list[Task]) -> None:
-        """Give every world its task, now: parameters act from the next step on, in mid-episode too."""
+        """Give every world its task, now: parameters act from the next step on, in mid-episode too.
+
+        Raises `SurefootError` for worlds that train on a suite: a task of another split would be one to test with.
+        """
+        if self.training_tasks is not None:
+            raise SurefootError("these worlds train on a suite's split 'train' and take no other task")
         rows = [tasks] * self.num_envs if isinstance(tasks, Task) else tasks
         if len(rows) != self.num_envs:
             raise SurefootError(f"{len(rows)} tasks for {self.num_envs} worlds: expected one for all or one for each")
@@ -122,6 +136,10 @@ class BatchEnv:
     def _restart(self, ids: np.ndarray) -> None:
         if self.variation is not None:
             self.simulation.set_parameters(ids, self.variation.sample(self.rng, len(ids), self.table))
+        elif self.training_tasks is not None:
+            values, goals = self.training_tasks.sample(self.rng, len(ids))
+            self.simulation.set_parameters(ids, values)
+            self.task.set_goals(ids, goals)
         self.task.reset(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0
@@ -190,3 +208,12 @@ def configured(task: str, **options: Any) -> Any:
         if name not in fields:
             raise unknown("option of task 'velocity'", name, fields)
     return VelocityConfig(**options)
+
+
+def options_of(env: BatchEnv) -> dict[str, Any]:
+    """The options of the task that differ from the defaults: what `configured` made its configuration of."""
+    if not isinstance(env.config, VelocityConfig):
+        return {}
+    plain = VelocityConfig()
+    found = {f.name: getattr(env.config, f.name) for f in dataclasses.fields(plain)}
+    return {name: value for name, value in found.items() if value != getattr(plain, name)}

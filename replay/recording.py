@@ -3,8 +3,9 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ SUFFIX = ".recording.npz"
 FORMAT = "surefoot-recording"
 VERSION = 1
 RUNNING, TERMINATED, TRUNCATED = 0, 1, 2
-_ARRAYS = ("qpos", "qvel", "action", "reward", "command", "actual", "contact", "force", "done")
+_ARRAYS = ("qpos", "qvel", "action", "reward", "command", "actual", "contact", "force", "done", "hidden")
+_EXPECTED = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
 _TYPES = {"contact": np.bool_, "done": np.uint8}  # the others are float32
 
 __all__ = ["FORMAT", "RUNNING", "SUFFIX", "TERMINATED", "TRUNCATED", "VERSION", "Recording", "load_many", "pack_model"]
@@ -46,6 +48,8 @@ class Recording:
         contact (T, F): whether each foot touches the ground; foot_names: F names. F may be 0.
         done (T,): 0 running, 1 terminated (fell), 2 truncated (time limit).
         parameters: task parameters that differ from nominal.
+        hidden (T, H): what else decided the step, as the task's `hidden()` says; H is 0 in older files.
+        options: of the task, those that differ from its defaults.
 
     Raises `SurefootError` when shapes disagree or a value is not finite. Arrays become float32 (bool, uint8).
     """
@@ -69,14 +73,19 @@ class Recording:
     foot_names: tuple[str, ...] = ()
     terms: Mapping[str, np.ndarray] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)
+    hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the dataclass is frozen
         try:
+            if not np.size(self.hidden):
+                set_(self, "hidden", np.zeros((np.size(self.reward), 0)))
             for name in _ARRAYS:
                 set_(self, name, np.asarray(getattr(self, name), _TYPES.get(name, np.float32)))
             set_(self, "terms", {str(k): np.asarray(v, np.float32) for k, v in self.terms.items()})
             set_(self, "parameters", {str(k): float(v) for k, v in self.parameters.items()})
+            set_(self, "options", dict(self.options))
             set_(self, "dt", float(self.dt))
         except (TypeError, ValueError) as error:
             raise SurefootError(f"recording {self.label!r}: {error}") from error
@@ -94,7 +103,7 @@ class Recording:
         steps, c, f = len(self.reward), len(self.command_names), len(self.foot_names)
         nu = self.action.shape[-1] if self.action.ndim == 2 else -1
         expected: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("qpos", "qvel", "action"), (steps, -1)),
+            **dict.fromkeys(("qpos", "qvel", "action", "hidden"), (steps, -1)),
             "force": (steps, nu),
             **dict.fromkeys(("command", "actual"), (steps, c)),
             "contact": (steps, f),
@@ -127,6 +136,11 @@ class Recording:
     def episode(self) -> np.ndarray:
         """Index of the episode that each row belongs to, (T,)."""
         return np.concatenate([[0], np.cumsum(self.done[:-1] != RUNNING)])
+
+    def rows(self, keep: np.ndarray) -> "Recording":
+        """The rows that `keep` (T,) bool marks."""
+        arrays = {name: getattr(self, name)[keep] for name in _ARRAYS}
+        return replace(self, **arrays, terms={name: values[keep] for name, values in self.terms.items()})
 
     def spec(self) -> mujoco.MjSpec:
         """A fresh spec of the world, which the caller may edit."""
@@ -170,43 +184,65 @@ class Recording:
     @classmethod
     def load(cls, path: str | Path) -> "Recording":
         """Read a file of `save`. Raises `SurefootError` when it is missing, damaged, not finite or of another version."""
-        path = Path(path)
-        expected = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
-        try:
-            content: dict[str, Any] = _read(path)
-            header: dict[str, Any] = json.loads(str(content.pop("header")))
-            if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
-                raise SurefootError(f"{str(path)!r} is another kind of file: {expected}")
-            if (version := header.pop("version", None)) != VERSION:
-                raise SurefootError(f"{str(path)!r} has version {version!r}: {expected}")
-            names, terms = header.pop("terms"), content.pop("terms")
-            if terms.ndim != 2 or len(names) != terms.shape[1]:
-                raise SurefootError(f"{str(path)!r} is damaged: {len(names)} terms, array {terms.shape}; {expected}")
-            model = content.pop("model").tobytes()
-            return cls(
-                model=model,
-                terms={n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(names)},
-                **content,
-                **header,
-            )
-        except SurefootError as error:
-            if str(path) in str(error):
-                raise
-            raise SurefootError(f"{str(path)!r} is damaged: {error}") from error
-        except FileNotFoundError:
-            raise SurefootError(f"no recording at {str(path)!r}: {expected}") from None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            reason = "empty" if path.is_file() and path.stat().st_size == 0 else "damaged or not a recording"
-            raise SurefootError(f"{str(path)!r} is {reason}: {expected}") from error
+        with _refusing(path):
+            return cls(**_content(Path(path)))
+
+
+def read_unchecked(path: str | Path) -> tuple[Recording, dict[str, Any]]:
+    """The recording in a file with zeros for whatever is not finite, and its fields by name as they are in the file.
+
+    For screening, which finds what is not finite. Raises `SurefootError` as `Recording.load` does for everything else.
+    """
+    with _refusing(path):
+        raw = _content(Path(path))
+        numbers = {
+            name: np.nan_to_num(value, posinf=0.0, neginf=0.0)
+            for name, value in raw.items()
+            if isinstance(value, np.ndarray)
+        }
+        terms = {name: np.nan_to_num(value, posinf=0.0, neginf=0.0) for name, value in raw["terms"].items()}
+        recording = Recording(**{**raw, **numbers, "terms": terms})
+        return recording, {**vars(recording), **{name: raw[name] for name in numbers}}
+
+
+@contextmanager
+def _refusing(path: str | Path) -> Iterator[None]:
+    """Say in one line why the file is not read."""
+    path = Path(path)
+    try:
+        yield
+    except SurefootError as error:
+        if str(path) in str(error):
+            raise
+        raise SurefootError(f"{str(path)!r} is damaged: {error}") from error
+    except FileNotFoundError:
+        raise SurefootError(f"no recording at {str(path)!r}: {_EXPECTED}") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = "empty" if path.is_file() and path.stat().st_size == 0 else "damaged or not a recording"
+        raise SurefootError(f"{str(path)!r} is {reason}: {_EXPECTED}") from error
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = _read(path)
+    header: dict[str, Any] = json.loads(str(content.pop("header")))
+    if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
+        raise SurefootError(f"{str(path)!r} is another kind of file: {_EXPECTED}")
+    if (version := header.pop("version", None)) != VERSION:
+        raise SurefootError(f"{str(path)!r} has version {version!r}: {_EXPECTED}")
+    names, terms = header.pop("terms"), content.pop("terms")
+    if terms.ndim != 2 or len(names) != terms.shape[1]:
+        raise SurefootError(f"{str(path)!r} is damaged: {len(names)} terms, array {terms.shape}; {_EXPECTED}")
+    content["model"] = content["model"].tobytes()
+    return {"terms": {n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(names)}, **content, **header}
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

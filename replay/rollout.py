@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..envs.batch_env import BatchEnv
+from ..envs.batch_env import BatchEnv, options_of
 from ..envs.tasks import Velocity
 from ..robots import SurefootError
 from .model import pack_model
@@ -40,7 +40,7 @@ def record(
     steps = max(1, round(seconds / dt))
     forces = sim.batch.bind("actuator_force")
     rows: dict[str, list[np.ndarray]] = {
-        k: [] for k in ("qpos", "qvel", "action", "force", "terms", "command", "actual", "contact")
+        k: [] for k in ("qpos", "qvel", "action", "force", "terms", "command", "actual", "contact", "hidden")
     }
     reward, done = np.zeros(steps, np.float32), np.zeros(steps, np.uint8)
     observation = env.reset(seed)
@@ -50,9 +50,10 @@ def record(
             task.set_command(next(row for row in reversed(script) if t * dt >= row[0])[1:])
             observation = env.observe()
         action = act(observation)
+        command = task.command().copy()  # before the step, which may draw the next one
         observation, r, terminated, truncated = env.step(action)
         reward[t], done[t] = r[0], 1 if terminated[0] else 2 if truncated[0] else 0
-        now = (sim.qpos, sim.qvel, action, forces, env.terms, task.command(), task.actual(), task.contacts())
+        now = (sim.qpos, sim.qvel, action, forces, env.terms, command, task.actual(), task.contacts(), task.hidden())
         for name, value in zip(rows, now, strict=True):
             rows[name].append(np.array(value[0]))
         if done[t]:
@@ -73,5 +74,6 @@ def record(
         foot_names=env.robot.feet if env.task_name == "velocity" else (),
         terms={name: terms[:, i] for i, name in enumerate(task.terms)},
         parameters=sim.table.changed(env.values[0]),
+        options=options_of(env),
         **arrays,
     )

@@ -46,6 +46,7 @@ def finetune(
     fields["hyperparameters"] |= network
     adapted_config = checked_config(**fields)
     fields |= {"vary": {}, "parameters": dict(task.parameters), "seed": seed, "seconds": None}
+    fields |= {"suite": None, "suite_sha256": None}  # of the training; adapting may see any task
     fields |= {"hyperparameters": {**fields["hyperparameters"], **hyperparameters}, "steps": budget.steps or 10**12}
     config = checked_config(**fields)
     env = make_env(config, int(hyperparameters["num_envs"]))

@@ -62,6 +62,9 @@ class Pole:
         for key in task.goal:
             raise SurefootError(f"unknown goal {key!r}: task {self.name!r} has no goals")
 
+    def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
+        """Nothing: goals are (n, 0)."""
+
     def act(self, actions: np.ndarray) -> None:
         """Write actions (N, 1) to the motor."""
         self.sim.ctrl[:] = actions
@@ -82,7 +85,10 @@ class Pole:
         """No commands, (N, 0)."""
         return np.zeros((self.sim.num_worlds, 0))
 
-    actual = command
+    actual = hidden = command
+
+    def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
+        """Nothing: state and action decide the step."""
 
     def contacts(self) -> np.ndarray:
         """No feet, (N, 0)."""

@@ -94,6 +94,9 @@ class Run:
         for key in task.goal:
             raise SurefootError(f"unknown goal {key!r}: task 'run' has no goals")
 
+    def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
+        """Nothing: goals are (n, 0)."""
+
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the nominal pose, with v5's noise."""
         n, noise, nq, nv = len(ids), self.config.reset_noise, self.sim.model.nq, self.sim.model.nv
@@ -172,6 +175,11 @@ class Run:
         return np.zeros((self.sim.num_worlds, 0))
 
     actual = command
+
+    hidden = command
+
+    def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
+        """Nothing: state and action decide the step."""
 
     def contacts(self) -> np.ndarray:
         """Feet are not named here, (N, 0)."""

@@ -112,6 +112,7 @@ class Velocity:
         self._command = columns(n, 3)
         self._phase = np.zeros(n, np.float32)
         self._action, self._last_action, self._target = columns(n, nu), columns(n, nu), columns(n, nu)
+        self._push = np.zeros((n, 2))
         self._sensors = sim.batch.bind("sensordata")
         self._torque = sim.batch.bind("actuator_force")
         self._q, self._v = columns(n, model.nq), columns(n, model.nv)
@@ -135,6 +136,10 @@ class Velocity:
             if key not in COMMANDS:
                 raise unknown("goal of task 'velocity'", key, COMMANDS)
             self._fixed[ids, COMMANDS.index(key)] = self._command[ids, COMMANDS.index(key)] = value
+
+    def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
+        """From the next reset on, hold the commands `goals` (n, 3) in worlds `ids`; those that are NaN are drawn."""
+        self._fixed[ids] = goals
 
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the home pose with a random heading, a small velocity and a new command."""
@@ -173,8 +178,9 @@ class Velocity:
             hit = np.flatnonzero(self.rng.random(self.sim.num_worlds) < self.dt / c.push_interval)
             angle = self.rng.uniform(-np.pi, np.pi, len(hit))
             speed = self.rng.uniform(0, c.push_speed, len(hit))
-            self.sim.qvel[hit, 0] += speed * np.cos(angle)
-            self.sim.qvel[hit, 1] += speed * np.sin(angle)
+            self._push[:] = 0.0
+            self._push[hit] = np.column_stack([speed * np.cos(angle), speed * np.sin(angle)])
+            self.sim.qvel[hit, :2] += self._push[hit]
 
     def _add_reference(self) -> None:
         """Open-loop trot: swing feet are lifted, stance feet sweep back at the speed that the command asks of their place.
@@ -303,6 +309,16 @@ class Velocity:
     def actual(self) -> np.ndarray:
         """What the command asks for, as measured: vx, vy in the base's frame and yaw rate, (N, 3)."""
         return np.column_stack([self._linear[:, :2], self._v[:, 5]])
+
+    def hidden(self) -> np.ndarray:
+        """What decided the last step beside state, action and command: the clock's phase before it, the push in it, (N, 3)."""
+        turned = np.float32(2 * np.pi * self.config.gait_frequency) * self.dt
+        return np.column_stack([(self._phase - turned) % np.float32(2 * np.pi), self._push])
+
+    def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
+        """Be where a recorded step began: last action (N, nu), command (N, 3), `hidden` (N, 3) of that step."""
+        self._action[:], self._command[:], self._phase[:] = last_action, command, hidden[:, 0]
+        self.sim.qvel[:, :2] += hidden[:, 1:]
 
     def contacts(self) -> np.ndarray:
         """Which feet touch the ground, (N, 4) bool."""

@@ -1,0 +1,97 @@
+"""How good is a controller on the splits of a task suite, and which of a run's controllers is the best on `validation`?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..envs.batch_env import BatchEnv, configured
+from ..envs.suites import TaskSuite
+from ..envs.variation import Task
+from ..robots import SurefootError
+from .controller import Controller, controller_file
+from .evaluation import Evaluation, run_episodes
+
+BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """E episodes on each of the T tasks of one split.
+
+    Attributes:
+        suite, split: names. tasks: T tasks, in the suite's order.
+        evaluation: of all T x E episodes, those of one task in a row.
+    """
+
+    suite: str
+    split: str
+    tasks: tuple[Task, ...]
+    evaluation: Evaluation
+
+    @property
+    def returns(self) -> np.ndarray:
+        """(T, E)."""
+        return self.evaluation.returns.reshape(len(self.tasks), -1)
+
+    def interval(self, seed: int = 0) -> tuple[float, float]:
+        """95 % interval of the mean return by stratified bootstrap: episodes are drawn again within each task.
+
+        The tasks are the suite's and stay (Agarwal et al., 2021, resample runs within tasks in the same way).
+        """
+        returns = self.returns
+        rng = np.random.default_rng(seed)
+        means = np.zeros(BOOTSTRAPS)
+        for row in returns:
+            means += row[rng.integers(len(row), size=(BOOTSTRAPS, len(row)))].mean(axis=1)
+        low, high = np.percentile(means / len(returns), [2.5, 97.5])
+        return float(low), float(high)
+
+
+def evaluate_suite(
+    controller: Controller,
+    suite: TaskSuite,
+    splits: Sequence[str] | None = None,
+    *,
+    episodes: int = 10,
+    seed: int = 1000,
+) -> list[SplitResult]:
+    """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
+
+    The suite's options rule, not those of the training. Same seed, same start states and commands. Raises `SurefootError`
+    for an unknown split and for a suite of another robot or task.
+    """
+    config = controller.config
+    suite.check_for(config.robot, config.task)
+    if episodes < 1:
+        raise SurefootError(f"number of episodes {episodes}: expected 1 or more")
+    wanted = [(split, suite.tasks(split)) for split in splits or suite.splits]
+    results = []
+    for split, tasks in wanted:
+        env = BatchEnv(
+            config.robot,
+            config.task,
+            len(tasks) * episodes,
+            tasks=[task for task in tasks for _ in range(episodes)],
+            seed=seed,
+            config=configured(config.task, **{**config.options, **suite.options}),
+            autoreset=False,
+        )
+        results.append(SplitResult(str(suite), split, tuple(tasks), run_episodes(env, controller)))
+    return results
+
+
+def validate(
+    run: str | Path, suite: TaskSuite, *, episodes: int = 10, seed: int = 1000
+) -> list[tuple[Path, SplitResult]]:
+    """Every controller of a run folder on split `validation`, best first: how a model is chosen without seeing the tests."""
+    folder = Path(run)
+    if not folder.is_dir():
+        raise SurefootError(f"no run folder at {str(run)!r}: its checkpoints are what is compared")
+    files = sorted({*folder.glob("checkpoints/step_*.safetensors"), controller_file(folder)})
+    found = []
+    for file in files:
+        controller = Controller.load(file)
+        found += [(file, r) for r in evaluate_suite(controller, suite, ["validation"], episodes=episodes, seed=seed)]
+    return sorted(found, key=lambda pair: -pair[1].evaluation.mean)

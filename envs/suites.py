@@ -1,0 +1,348 @@
+"""Task suites: frozen, hashed splits of tasks, so that a result names the exact tasks that it was measured on.
+
+A suite is made from laws and a seed: the same file, byte for byte, on every machine. What learns sees split `train` alone;
+models are chosen on `validation` and reported on the others.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..robots import SurefootError, get_robot, unknown
+from ..robots.files import replacing
+from ..robots.parameters import ParameterTable
+from .tasks import TASKS
+from .variation import Task, Term, Variation
+
+FORMAT = 1
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "suites"
+Split = Literal["train", "validation", "test", "moderate", "extreme", "structural"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test", "moderate", "extreme", "structural")
+DIGITS = 6  # significant, of every value that is drawn: short files, and no last bit that depends on a machine
+ATTEMPTS = 50  # draws in a row that give nothing new, for each task that is wanted, before a law counts as exhausted
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Laws = Sequence[
+    tuple[Mapping[str, str], int]
+]  # of one split: (variation in the command line's grammar, number of tasks)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Law(_Frozen):
+    """`count` different tasks drawn from a variation; keys that the task knows as goals (vx, vy, yaw) become goals."""
+
+    vary: dict[str, str]
+    count: int = Field(gt=0)
+
+
+class _Row(_Frozen):
+    """A `Task` in the file."""
+
+    parameters: dict[str, Number | str] = {}
+    goal: dict[str, Number] = {}
+
+
+class TaskSuite(_Frozen):
+    """Splits of tasks for one robot on one task, as `make_suite` and `load_suite` give them.
+
+    Attributes:
+        family, version: its name; a suite whose tasks change gets another version.
+        about: one sentence, with the source of its ranges.
+        robot, task, options: what the tasks are for, and the options that the task is measured with.
+        seed, laws: what the tasks were drawn from, by split.
+        splits: the tasks themselves, by split; no task is in two.
+        sha256: over all of this.
+    """
+
+    format: Literal[1] = 1
+    family: str
+    version: int = Field(default=1, gt=0)
+    about: str = ""
+    robot: str
+    task: str
+    options: dict[str, Any] = {}
+    seed: int = Field(default=0, ge=0)
+    laws: dict[Split, tuple[Law, ...]]
+    splits: dict[Split, tuple[_Row, ...]]
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.family} v{self.version}"
+
+    def tasks(self, split: str) -> list[Task]:
+        """The tasks of a split, in the file's order. Raises `SurefootError` for a split that the suite does not have."""
+        rows = next((rows for name, rows in self.splits.items() if name == split), None)
+        if rows is None:
+            raise unknown(f"split of suite {self.family!r}", split, self.splits)
+        return [Task(row.parameters, row.goal) for row in rows]
+
+    def rows(self, split: str, table: ParameterTable) -> tuple[np.ndarray, np.ndarray]:
+        """A split as parameter values (tasks, K) and goals (tasks, G), NaN where a task leaves a goal open."""
+        tasks = self.tasks(split)
+        values = np.array([table.values(task.parameters) for task in tasks])
+        return values, np.array([_goal_row(self.task, task.goal) for task in tasks])
+
+    def check_for(self, robot: str, task: str) -> None:
+        """Raise `SurefootError` unless the suite is for this robot and task."""
+        if (robot, task) != (self.robot, self.task):
+            raise SurefootError(f"suite {self.family!r} is for {self.robot} {self.task}, not for {robot} {task}")
+
+    def check(self, table: ParameterTable) -> None:
+        """Raise `SurefootError` for a value that the robot does not allow, or a task that appears twice."""
+        seen: dict[bytes, str] = {}
+        for split in self.splits:
+            for i, (values, goal) in enumerate(zip(*self.rows(split, table), strict=True)):
+                here, key = f"{split} task {i}", _identity(values, goal)
+                if key in seen:
+                    raise SurefootError(f"suite {self.family!r}: {here} is {seen[key]} again: splits may share no task")
+                seen[key] = here
+
+    def remade(self) -> "TaskSuite":
+        """The suite that its laws and its seed give."""
+        laws: dict[str, Laws] = {split: [(law.vary, law.count) for law in laws] for split, laws in self.laws.items()}
+        fields = {k: getattr(self, k) for k in ("robot", "task", "options", "seed", "version", "about")}
+        return make_suite(self.family, splits=laws, **fields)
+
+    def text(self) -> str:
+        """The file: one line a task."""
+        return _pretty(self.model_dump(mode="json", exclude_unset=True)) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        with replacing(path) as temporary:
+            temporary.write_bytes(self.text().encode())
+
+
+def make_suite(
+    name: str,
+    robot: str,
+    task: str,
+    splits: Mapping[str, Laws],
+    *,
+    seed: int = 0,
+    version: int = 1,
+    options: Mapping[str, Any] | None = None,
+    about: str = "",
+) -> TaskSuite:
+    """Draw the tasks of each split from its laws: a pure function of the arguments, the same on every machine.
+
+    A draw is a number made of the SHA-256 of its address (family, seed, split, law, attempt, key), so that more tasks, or
+    another split, leave those that are there as they are. Raises `SurefootError` for unknown names, for illegal values, and
+    for a law that cannot give as many different tasks as are asked for.
+
+    >>> make_suite("loads", "quadruped", "velocity", {"train": [({"payload": "0:3"}, 99)], "test": [({"payload": "3:6"}, 9)]})
+    """
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    table = table_of(robot)
+    seen: set[bytes] = set()
+    laws: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for split, of_split in splits.items():
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        laws[split] = [{"vary": dict(vary), "count": count} for vary, count in of_split]
+        rows[split] = []
+        for i, (vary, count) in enumerate(of_split):
+            rows[split] += _draw(f"{name}/{seed}/{split}/{i}", vary, count, task, table, seen)
+    content = {
+        "format": FORMAT, "family": name, "version": version, "about": about, "robot": robot, "task": task,
+        "options": dict(options or {}), "seed": seed, "laws": laws, "splits": rows,
+    }  # fmt: skip
+    return _validated(content | {"sha256": content_hash(content)}, f"suite {name!r}")
+
+
+def load_suite(source: str | Path, sha256: str | None = None) -> TaskSuite:
+    """A suite that comes with Surefoot, by its name, or the one in a file (a name that ends in .json).
+
+    Raises `SurefootError` when there is none, when its content does not have the hash that it names or the one that is
+    asked for, and when it is not a suite.
+    """
+    path = Path(source)
+    if path.suffix != ".json":
+        path = FOLDER / f"{source}.json"
+        if str(source) not in suite_names():
+            raise unknown("suite", str(source), suite_names())
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        said = content.pop("sha256")
+    except FileNotFoundError:
+        raise SurefootError(f"no task suite at {str(path)!r}") from None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or "expected JSON with a sha256, as surefoot suite make writes it"
+        raise SurefootError(f"{str(path)!r} is not a task suite: {reason}") from error
+    found = content_hash(content)
+    for expected, who in ((said, "the file says"), (sha256 or found, "the run was trained on")):
+        if found != expected:
+            raise SurefootError(
+                f"suite {str(source)!r} does not match its hash: expected sha256 {str(expected)[:16]}… ({who}), "
+                f"found {found[:16]}…: the tasks were changed"
+            )
+    return _validated(content | {"sha256": said}, repr(str(path)))
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with Surefoot."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def verify(suite: TaskSuite) -> None:
+    """Raise `SurefootError` when a task is illegal, appears twice, or is not what laws and seed give."""
+    suite.check(table_of(suite.robot))
+    again = suite.remade()
+    for split in suite.splits.keys() | again.splits.keys():
+        if suite.splits.get(split) != again.splits.get(split):
+            raise SurefootError(f"suite {suite.family!r}: its laws and seed {suite.seed} give other tasks in {split!r}")
+
+
+def table_of(robot: str) -> ParameterTable:
+    """The parameters of a robot of the catalogue."""
+    found = get_robot(robot)
+    return ParameterTable(found, found.compile())
+
+
+class TrainingTasks:
+    """Split `train` of a suite, to draw from: the one way in which worlds that something learns in take a suite.
+
+    Attributes:
+        values: (tasks, K) parameter values. goals: (tasks, G), NaN where a task leaves a goal open.
+    """
+
+    def __init__(self, suite: TaskSuite, table: ParameterTable):
+        suite.check(table)
+        self.values, self.goals = suite.rows("train", table)
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values (n, K) and goals (n, G) of `n` tasks, each as likely as any other."""
+        picks = rng.integers(len(self.values), size=n)
+        return self.values[picks], self.goals[picks]
+
+
+def content_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a suite's content without its hash, however the file is laid out.
+
+    The order of keys counts: a later parameter overrides an earlier one of the same motors.
+    """
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
+    try:
+        suite = TaskSuite.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"]))
+        raise SurefootError(
+            f"{where} is not a task suite: {at}={str(first['input'])[:60]!r}: {first['msg']}"
+        ) from error
+    if suite.laws.keys() != suite.splits.keys() or not suite.splits.get("train"):
+        raise SurefootError(
+            f"{where} is not a task suite: expected laws and tasks for 'train' and for each other split"
+        )
+    return suite
+
+
+def _draw(
+    address: str, vary: Mapping[str, str], count: int, task: str, table: ParameterTable, seen: set[bytes]
+) -> Iterator[dict[str, Any]]:
+    """`count` tasks that are not in `seen` yet, as rows of the file."""
+    terms = Variation.parse(vary).terms
+    goals = TASKS[task].command_names
+    found, attempt, since = 0, -1, 0
+    while found < count:
+        attempt, since = attempt + 1, since + 1
+        if since > ATTEMPTS * (count + 1):
+            break
+        parameters: dict[str, float | str] = {}
+        goal: dict[str, float] = {}
+        for term in terms:
+            if term.key in goals:
+                goal[term.key] = _number(term, _unit(f"{address}/{attempt}/{term.key}"))
+                continue
+            for key in _keys(term, table):
+                parameters[key] = _value(term, _unit(f"{address}/{attempt}/{key}"))
+        identity = _identity(table.values(parameters), _goal_row(task, goal))
+        if identity not in seen:
+            seen.add(identity)
+            found, since = found + 1, 0
+            yield {"parameters": parameters, "goal": goal}
+    if found < max(count, 1):
+        raise SurefootError(
+            f"{dict(vary)} gives {found} tasks that are not in the suite yet: expected {count}, at least 1"
+        )
+
+
+def _unit(address: str) -> float:
+    """A number in [0, 1) that depends on the address alone."""
+    return (int.from_bytes(hashlib.sha256(address.encode()).digest()[:8], "big") >> 11) * 2.0**-53
+
+
+def _keys(term: Term, table: ParameterTable) -> list[str]:
+    """The settings that one draw of `term` writes: its key, or each element by itself."""
+    key = term.key.removesuffix(".*")
+    columns = table.columns(key)  # and the check that it exists
+    named = any(isinstance(option, str) for option in term.options)
+    return [table.names[k] for k in columns] if term.each and not named else [key]
+
+
+def _value(term: Term, unit: float) -> float | str:
+    """What `term` gives for `unit` in [0, 1)."""
+    if term.law == "choice":
+        return term.options[int(unit * len(term.options))]
+    low, high = term.low, term.high
+    if term.law == "loguniform":  # in decimals, whose logarithms are rounded alike everywhere
+        with localcontext(prec=28):
+            start = Decimal(low).ln()
+            drawn = float((start + Decimal(unit) * (Decimal(high).ln() - start)).exp())
+    else:
+        drawn = low + unit * (high - low)
+    return min(max(float(f"{drawn:.{DIGITS}g}"), low), high)
+
+
+def _number(term: Term, unit: float) -> float:
+    value = _value(term, unit)
+    if isinstance(value, str):
+        raise SurefootError(f"goal {term.key!r} takes a number, not {value!r}")
+    return value
+
+
+def _goal_row(task: str, goal: Mapping[str, float]) -> np.ndarray:
+    """Goals (G,) in the order of the task's commands, NaN where open."""
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    names = TASKS[task].command_names
+    for key in goal:
+        if key not in names:
+            raise unknown(f"goal of task {task!r}", key, names)
+    return np.array([goal.get(name, np.nan) for name in names])
+
+
+def _identity(values: np.ndarray, goal: np.ndarray) -> bytes:
+    return (values + 0.0).tobytes() + (goal + 0.0).tobytes()  # -0 becomes 0
+
+
+def _pretty(value: Any, depth: int = 0) -> str:
+    """JSON whose first three levels have a line for each entry."""
+    if depth == 3 or not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        first, last = "{}"
+        inner = [f"{json.dumps(k)}: {_pretty(v, depth + 1)}" for k, v in value.items()]
+    else:
+        first, last = "[]"
+        inner = [_pretty(v, depth + 1) for v in value]
+    pad = "\n" + " " * depth
+    return first + ",".join(f"{pad} {line}" for line in inner) + pad + last
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")

@@ -1,0 +1,208 @@
+"""Suites in training and evaluation: what learns sees split `train` alone; every task of a split is measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3.common.callbacks import BaseCallback
+
+from surefoot import api
+from surefoot.controllers.adaptation import Budget, finetune
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import Evaluation, evaluate
+from surefoot.controllers.rollouts import core_of
+from surefoot.controllers.splits import SplitResult, evaluate_suite, validate
+from surefoot.controllers.training import resume, train
+from surefoot.envs.suites import TaskSuite, load_suite, make_suite, table_of
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+SMALL: dict[str, Any] = {"num_envs": 32, "batch_size": 768, "net": (16, 16)}
+SUITE = "quadruped-payload"
+
+
+class Rows(BaseCallback):
+    """Every row of parameter values that the worlds have while something learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[bytes] = set()
+
+    def _on_step(self) -> bool:
+        self.seen |= {row.tobytes() for row in core_of(self.model).values}
+        return True
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[bytes]]:
+    """The folder of a tiny run on a suite, and all the parameter rows that it saw."""
+    folder, rows = tmp_path_factory.mktemp("suite") / "run", Rows()
+    train(
+        "quadruped",
+        "velocity",
+        steps=4608,
+        suite=SUITE,
+        options={"episode_seconds": 1.0},
+        hyperparameters=SMALL,
+        out=folder,
+        progress=False,
+        callback=rows,
+    )
+    return folder, rows.seen
+
+
+def rows_of(suite: TaskSuite, split: str) -> set[bytes]:
+    return {row.tobytes() for row in suite.rows(split, table_of(suite.robot))[0]}
+
+
+def test_training_sees_training_tasks_only(trained: tuple[Path, set[bytes]]) -> None:
+    suite, seen = load_suite(SUITE), trained[1]
+    assert len(seen) > 20
+    assert seen <= rows_of(suite, "train")
+    for split in ("validation", "test", "moderate", "extreme", "structural"):
+        assert not seen & rows_of(suite, split)
+
+
+@pytest.mark.parametrize("algo", ["sac"])
+def test_other_algorithms_see_them_only_too(algo: str) -> None:
+    rows, suite = Rows(), load_suite("cheetah-cripple")
+    small = {
+        "num_envs": 4,
+        "batch_size": 16,
+        "net": (8, 8),
+        "learning_starts": 40,
+        "gradient_steps": 1,
+        "buffer_size": 500,
+    }
+    train("half_cheetah", "run", algo=algo, steps=200, suite="cheetah-cripple", hyperparameters=small, progress=False,
+          callback=rows)  # fmt: skip
+    assert rows.seen
+    assert rows.seen <= rows_of(suite, "train")
+
+
+def test_the_run_remembers_its_suite(trained: tuple[Path, set[bytes]], tmp_path: Path) -> None:
+    config = json.loads((trained[0] / "config.json").read_text())
+    assert (config["suite"], config["suite_sha256"]) == (SUITE, load_suite(SUITE).sha256)
+    controller = Controller.load(trained[0])
+    assert controller.config.suite == SUITE
+    # Adapting may see any task: its environment is not the suite's.
+    extreme = load_suite(SUITE).tasks("extreme")[0]
+    adapted = finetune(controller, extreme, Budget(None, 400), episodes=2, points=1)
+    assert adapted.controller.config.suite == SUITE
+    assert adapted.task == extreme
+
+
+def test_a_run_goes_on_with_the_suite_that_it_had(tmp_path: Path) -> None:
+    law = {"payload": "0:3"}
+    file, folder = tmp_path / "loads.json", tmp_path / "run"
+    make_suite("loads", "quadruped", "velocity", {"train": [(law, 5)]}, options={"vx": 0.5}).save(file)
+    first = train("quadruped", "velocity", steps=400, suite=file, hyperparameters=SMALL, out=folder, progress=False)
+    assert first.config.options == {"vx": 0.5}
+    assert resume(folder, steps=800, progress=False).config.suite_sha256 == load_suite(file).sha256
+    make_suite("loads", "quadruped", "velocity", {"train": [(law, 6)]}).save(file)
+    with pytest.raises(SurefootError, match="the run was trained on"):
+        resume(folder, steps=1600, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"vary": {"payload": "0:1"}}, "a suite .--suite. has its own tasks"),
+        ({"parameters": {"payload": 1}}, "a suite .--suite. has its own tasks"),
+        ({"suite": "quadruped-payloads"}, "did you mean quadruped-payload"),
+        ({"suite": "cheetah-cripple"}, "is for half_cheetah run, not for quadruped velocity"),
+    ],
+)
+def test_bad_input(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SurefootError, match=said):
+        train("quadruped", "velocity", out=tmp_path / "run", progress=False, **{"suite": SUITE, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_task_of_a_split_is_measured_and_in_its_place(controller: Controller) -> None:
+    """Robots without motors fall, and others do not in half a second: who fell says which world was whose."""
+    dead, sound = ({"dead_actuator": "front+rear", "payload": "9"}, 1), ({"payload": "0:1"}, 2)
+    splits = {"train": [sound], "test": [sound, dead, sound]}
+    suite = make_suite("limp", "quadruped", "velocity", splits, options={"episode_seconds": 0.5})
+    (result,) = evaluate_suite(controller, suite, ["test"], episodes=3)
+    assert result.returns.shape == (5, 3)
+    assert [t.parameters.get("dead_actuator", "") for t in result.tasks] == ["", "", "front+rear", "", ""]
+    fell = result.evaluation.fell.reshape(5, 3)
+    assert fell[2].all()
+    assert not fell[[0, 1, 3, 4]].any()
+    assert result.evaluation.lengths.max() == 25  # the suite's episode, not the controller's 1000 steps
+    assert np.array_equal(result.returns.ravel(), result.evaluation.returns)
+    again = evaluate_suite(controller, suite, ["test"], episodes=3)[0]
+    assert np.array_equal(again.returns, result.returns)
+
+
+def test_a_split_of_one_task_is_that_task(controller: Controller) -> None:
+    suite = make_suite(
+        "one", "quadruped", "velocity", {"train": [({"payload": "2"}, 1)]}, options={"episode_seconds": 0.6}
+    )
+    (result,) = evaluate_suite(controller, suite, episodes=4, seed=5)
+    alone = evaluate(controller, task=Task({"payload": 2.0}), episodes=4, seed=5, options={"episode_seconds": 0.6})
+    assert np.array_equal(result.returns[0], alone.returns)
+
+
+def test_the_interval_resamples_episodes_within_tasks() -> None:
+    tasks = (Task({"payload": 1.0}), Task({"payload": 2.0}))
+
+    def interval(returns: list[list[float]]) -> tuple[float, float]:
+        flat = np.array(returns).ravel()
+        evaluation = Evaluation(flat, np.ones(len(flat), int), np.zeros(len(flat), bool))
+        return SplitResult("s", "test", tasks, evaluation).interval()
+
+    assert interval([[1, 1, 1], [5, 5, 5]]) == (3.0, 3.0)  # tasks differ, episodes do not: nothing is uncertain
+    low, high = interval([[0, 2] * 50, [4, 6] * 50])
+    # Mean of two means of 100 draws of +-1: sigma sqrt(1/100/2), 1.96 sigma are .139.
+    assert (low, high) == (pytest.approx(3 - 0.139, abs=0.02), pytest.approx(3 + 0.139, abs=0.02))
+
+
+def test_models_are_chosen_on_validation(trained: tuple[Path, set[bytes]], tmp_path: Path) -> None:
+    controller = Controller.load(trained[0])
+    good, bad = tmp_path / "controller.safetensors", tmp_path / "checkpoints" / "step_000000000010.safetensors"
+    controller.save(good)
+    worse = controller.copy()
+    for parameter in worse.policy.action_net.parameters():
+        parameter.data.normal_(0, 3)
+    worse.timesteps = 10
+    worse.save(bad)
+    suite = make_suite(
+        "v", "quadruped", "velocity", {"train": [({"payload": "0:1"}, 1)], "validation": [({"payload": "0:1"}, 4)]},
+        options={"episode_seconds": 2.0},
+    )  # fmt: skip
+    found = validate(tmp_path, suite, episodes=2)
+    assert [file for file, _ in found] == [good, bad]
+    assert all(result.split == "validation" for _, result in found)
+    table = api.validation_table(found)
+    assert table["note"] == f"best on validation: {good}"
+    with pytest.raises(SurefootError, match="no run folder"):
+        validate(good, suite)
+    with pytest.raises(SurefootError, match="unknown split of suite 'cheetah-cripple' 'validation'"):
+        validate(tmp_path, load_suite("cheetah-cripple").model_copy(update={"robot": "quadruped", "task": "velocity"}))
+
+
+def test_a_suite_for_another_robot_is_refused(controller: Controller) -> None:
+    with pytest.raises(SurefootError, match="is for half_cheetah run, not for quadruped velocity"):
+        evaluate_suite(controller, load_suite("cheetah-cripple"))
+    with pytest.raises(SurefootError, match="unknown split of suite 'quadruped-payload' 'tests'"):
+        evaluate_suite(controller, load_suite(SUITE), ["tests"])
+    with pytest.raises(SurefootError, match="episodes 0"):
+        evaluate_suite(controller, load_suite(SUITE), ["test"], episodes=0)
+
+
+def test_tables(controller: Controller) -> None:
+    suite = load_suite(SUITE)
+    assert [row[0] for row in api.suite_table(suite)["rows"]] == list(suite.splits)
+    assert "payload 6.0" in api.suite_table(suite)["rows"][4][2]
+    assert api.tasks_table(suite, "extreme")["rows"][0][1] == suite.tasks("extreme")[0]
+    small = make_suite(
+        "s", "quadruped", "velocity", {"train": [({"payload": "0:1"}, 2)]}, options={"episode_seconds": 0.4}
+    )
+    table = api.split_table(evaluate_suite(controller, small, episodes=2))
+    assert table["columns"][:2] == ["split", "tasks"]
+    assert table["rows"][0][:2] == ["train", 2]
+    assert "suite s v1, 2 episodes a task" in table["note"]

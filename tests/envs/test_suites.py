@@ -1,0 +1,290 @@
+"""Task suites: the same file everywhere, refused when changed, no task in two splits, and worlds that see `train` alone."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.families import FAMILIES
+from surefoot.envs.suites import FOLDER, TaskSuite, content_hash, load_suite, make_suite, suite_names, table_of, verify
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+LAW = {"payload": "0:3", "motor_strength.*": "0.9:1.1", "friction": "log:0.5:2", "vx": "0.5:1"}
+
+
+def small(**changed: Any) -> TaskSuite:
+    splits = {"train": [(LAW, 6)], "test": [(LAW, 3)], "extreme": [({"dead_actuator": "front_left|rear_left"}, 2)]}
+    return make_suite(
+        **{"name": "small", "robot": "quadruped", "task": "velocity", "splits": splits, "seed": 3, **changed}
+    )
+
+
+def written(path: Path, content: dict[str, Any]) -> Path:
+    """A file with the right hash, whatever the content."""
+    content = {k: v for k, v in content.items() if k != "sha256"}
+    path.write_text(json.dumps({**content, "sha256": content_hash(content)}))
+    return path
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_the_suites_that_come_along_are_what_their_families_say(name: str) -> None:
+    suite = load_suite(name)
+    verify(suite)
+    assert suite.family == name
+    assert make_suite(name, **FAMILIES[name]).text().encode() == (FOLDER / f"{name}.json").read_bytes()
+
+
+def test_every_family_is_there() -> None:
+    assert suite_names() == sorted(FAMILIES)
+
+
+def test_the_ranges_are_those_of_the_protocol() -> None:
+    payload = load_suite("quadruped-payload")
+    ranges = {"train": (0, 3), "validation": (0, 3), "test": (0, 3), "moderate": (3, 6), "extreme": (6, 9)}
+    for split, (low, high) in ranges.items():
+        loads = [float(task.parameters["payload"]) for task in payload.tasks(split)]
+        assert low <= min(loads) < low + 0.3
+        assert high - 0.3 < max(loads) <= high
+    for task in payload.tasks("extreme"):
+        weak = [v for k, v in task.parameters.items() if k.startswith("motor_strength") and v < 0.85]
+        assert len(weak) == 1
+        assert 0.4 <= weak[0] <= 0.6
+    cripple = load_suite("cheetah-cripple")
+    dead = {split: {t.parameters["dead_actuator"] for t in cripple.tasks(split)} for split in cripple.splits}
+    assert dead == {
+        "train": {"bthigh", "bshin", "bfoot", "fthigh"},
+        "moderate": {"fshin", "ffoot"},
+        "extreme": {"fshin+ffoot"},
+    }
+
+
+def test_the_held_out_leg_is_never_damaged_in_training() -> None:
+    damage = load_suite("quadruped-damage")
+    for split in ("train", "validation"):
+        assert not [t for t in damage.tasks(split) if "rear_right" in str(t)]
+    assert all("rear_right" in str(t) for t in damage.tasks("test"))
+
+
+def test_the_same_arguments_give_the_same_bytes_everywhere() -> None:
+    """The hash is written down here: a machine, or a change, that gives another one breaks everyone's suites."""
+    assert small().text() == small().text()
+    assert small().sha256 == "f246deb2d4c3027c55f06c9ccba56445b1df21258094dcaae32b792f797167da"
+    assert small(seed=4).splits != small().splits
+
+
+def test_values_follow_their_laws() -> None:
+    suite = small(splits={"train": [(LAW, 300)]})
+    settings = [task.parameters for task in suite.tasks("train")]
+    payload = np.array([s["payload"] for s in settings], float)
+    friction = np.array([s["friction"] for s in settings], float)
+    assert 0 <= payload.min() < 0.1
+    assert 2.9 < payload.max() <= 3
+    assert payload.mean() == pytest.approx(1.5, abs=0.15)
+    assert np.log(friction).mean() == pytest.approx(0, abs=0.1)
+    assert np.log(friction).std() == pytest.approx(2 * math.log(2) / math.sqrt(12), rel=0.1)
+    motors = np.array(
+        [[s[f"motor_strength.front_left_{j}"] for j in ("hip", "thigh", "calf")] for s in settings], float
+    )
+    assert abs(np.corrcoef(motors.T) - np.eye(3)).max() < 0.2  # each motor by itself
+    assert all(0.5 <= task.goal["vx"] <= 1 for task in suite.tasks("train"))
+    assert all(float(f"{v:.6g}") == v for s in settings for v in s.values() if isinstance(v, float))
+
+
+def test_more_tasks_leave_the_first_as_they_are() -> None:
+    more = small(splits={"train": [(LAW, 9)], "test": [(LAW, 3)]})
+    assert more.splits["train"][:6] == small().splits["train"]
+    assert more.splits["test"] == small().splits["test"]
+
+
+def test_choices_are_all_drawn_once() -> None:
+    grid = {"mass": "0.75|0.85|1|1.15|1.25", "damping": "0.75|0.85|1|1.15|1.25"}
+    suite = make_suite("grid", "half_cheetah", "run", {"train": [(grid, 25)]})
+    pairs = {(t.parameters["mass"], t.parameters["damping"]) for t in suite.tasks("train")}
+    assert len(pairs) == 25
+    with pytest.raises(SurefootError, match="gives 25 tasks that are not in the suite yet: expected 26"):
+        make_suite("grid", "half_cheetah", "run", {"train": [(grid, 26)]})
+
+
+def test_splits_cannot_share_a_task_when_made() -> None:
+    one = {"dead_actuator": "front_left"}
+    three = {f"motor_strength.front_left_{joint}": "0" for joint in ("hip", "thigh", "calf")}
+    with pytest.raises(SurefootError, match="gives 0 tasks"):
+        small(splits={"train": [(one, 1)], "test": [(one, 1)]})
+    assert (
+        len(small(splits={"train": [(one, 1)], "test": [(three, 1)]}).splits) == 2
+    )  # other settings of the same robot
+    names = {f"dead_actuator.front_left_{joint}": "1" for joint in ("hip", "thigh", "calf")}
+    with pytest.raises(SurefootError, match="gives 0 tasks"):  # the same settings by other names
+        small(splits={"train": [(one, 1)], "test": [(names, 1)]})
+
+
+@pytest.mark.parametrize(
+    ("again", "said"),
+    [
+        ({"parameters": {"payload": 1.0}, "goal": {}}, "test task 0 is train task 1 again"),
+        ({"parameters": {"payload": 1.0, "friction": 1.0}, "goal": {}}, "test task 0 is train task 1 again"),
+        ({"parameters": {"payload": 300.0}, "goal": {}}, "expected 0 to 200 kg"),
+        ({"parameters": {"payloat": 1.0}, "goal": {}}, "did you mean payload"),
+        ({"parameters": {}, "goal": {"vz": 1.0}}, "unknown goal of task 'velocity' 'vz'"),
+    ],
+)
+def test_a_suite_that_is_wrong_but_hashed_is_refused(again: dict[str, Any], said: str, tmp_path: Path) -> None:
+    content = json.loads(small().text())
+    rows = [{"parameters": {"payload": p}, "goal": {}} for p in (2.0, 1.0)]
+    content["splits"] = {"train": rows, "test": [again]}
+    content["laws"] = {k: content["laws"][k] for k in content["splits"]}
+    suite = load_suite(written(tmp_path / "wrong.json", content))
+    with pytest.raises(SurefootError, match=said):
+        suite.check(table_of("quadruped"))
+    with pytest.raises(SurefootError, match=said):
+        BatchEnv("quadruped", "velocity", 2, suite=suite)
+    with pytest.raises(SurefootError, match=said):
+        verify(suite)
+
+
+def test_a_changed_file_is_refused_and_says_both_hashes(tmp_path: Path) -> None:
+    small().save(tmp_path / "small.json")
+    content = json.loads((tmp_path / "small.json").read_text())
+    content["splits"]["test"][0]["parameters"]["payload"] = 1.0
+    (tmp_path / "small.json").write_text(json.dumps(content))
+    found = content_hash({k: v for k, v in content.items() if k != "sha256"})
+    with pytest.raises(SurefootError) as error:
+        load_suite(tmp_path / "small.json")
+    assert f"expected sha256 {small().sha256[:16]}… (the file says), found {found[:16]}…" in str(error.value)
+    assert "\n" not in str(error.value)
+    # The right hash, but not what laws and seed give.
+    with pytest.raises(SurefootError, match="laws and seed 3 give other tasks in 'test'"):
+        verify(load_suite(written(tmp_path / "again.json", content)))
+
+
+def test_only_the_content_counts(tmp_path: Path) -> None:
+    path = tmp_path / "small.json"
+    small().save(path)
+    assert load_suite(path) == small()
+    path.write_bytes(json.dumps(json.loads(path.read_text()), indent=3).replace("\n", "\r\n").encode())
+    assert load_suite(str(path)) == small()
+
+
+def test_the_hash_that_a_run_remembers_counts(tmp_path: Path) -> None:
+    small(seed=4).save(tmp_path / "small.json")
+    with pytest.raises(SurefootError, match=f"expected sha256 {small().sha256[:16]}… .the run was trained on"):
+        load_suite(tmp_path / "small.json", small().sha256)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a task suite"),
+        ("[]", "not a task suite"),
+        ('{"format": 1}', "expected JSON with a sha256"),
+        ('{"sha256": "x", "seed": NaN}', "not a task suite"),
+        ("[" * 100_000, "not a task suite"),
+    ],
+)
+def test_what_is_no_suite_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(SurefootError, match=said):
+        load_suite(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"seed": -1},
+        {"colour": "red"},
+        {"splits": {}},
+        {"splits": {"tests": []}},
+        {"laws": {}},
+        {"splits": {"train": [{"parameters": {"payload": None}}]}},
+    ],
+)
+def test_fields_are_checked(change: dict[str, Any], tmp_path: Path) -> None:
+    path = written(tmp_path / "x.json", {**json.loads(small().text()), **change})
+    with pytest.raises(SurefootError, match="is not a task suite") as error:
+        load_suite(path)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(SurefootError, match="unknown suite 'quadruped-payloads': did you mean quadruped-payload"):
+        load_suite("quadruped-payloads")
+    with pytest.raises(SurefootError, match=r"no task suite at 'nowhere/suite\.json'"):
+        load_suite("nowhere/suite.json")
+    with pytest.raises(SurefootError, match="unknown split 'tests': did you mean test"):
+        small(splits={"tests": [(LAW, 1)]})
+    with pytest.raises(SurefootError, match="unknown split of suite 'small' 'moderate'"):
+        small().tasks("moderate")
+    with pytest.raises(SurefootError, match="laws and tasks for 'train'"):
+        small(splits={"test": [(LAW, 1)]})
+    with pytest.raises(SurefootError, match="expected 0, at least 1"):
+        small(splits={"train": [(LAW, 0)]})
+    with pytest.raises(SurefootError, match="takes a number, not 'fast'"):
+        small(splits={"train": [({"vx": "fast|slow"}, 1)]})
+
+
+def test_worlds_take_training_tasks_only() -> None:
+    suite = load_suite("quadruped-payload")
+    env = BatchEnv("quadruped", "velocity", 64, suite=suite, seed=0)
+    assert env.training_tasks is not None
+    allowed = {row.tobytes() for row in env.training_tasks.values}
+    other = {row.tobytes() for split in suite.splits if split != "train" for row in suite.rows(split, env.table)[0]}
+    seen = set()
+    env.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(80):
+        seen |= {row.tobytes() for row in env.values}
+        env.step(rng.uniform(-1, 1, (64, 12)))  # they fall, and take the next task
+    assert seen <= allowed
+    assert not seen & other
+    assert len(seen) > 80  # of 128
+    for split in ("test", "validation", "train"):
+        with pytest.raises(SurefootError, match="take no other task"):
+            env.set_tasks(suite.tasks(split)[0])
+
+
+def test_each_task_is_as_likely_as_any_other() -> None:
+    suite = load_suite("cheetah-cripple")
+    env = BatchEnv("half_cheetah", "run", 400, suite=suite, seed=1)
+    env.reset()
+    rows, counts = np.unique(env.values, axis=0, return_counts=True)
+    assert len(rows) == 4
+    assert counts.min() > 70  # 100 are expected, sigma 8.7
+
+
+def test_goals_are_the_tasks_own() -> None:
+    laws = [({"vx": "0.5:1", "payload": "1:2"}, 20), ({"yaw": "0.5", "payload": "3:4"}, 20)]
+    suite = small(splits={"train": laws})
+    env = BatchEnv("quadruped", "velocity", 32, suite=suite, seed=0)
+    goals = {float(t.parameters["payload"]): t.goal for t in suite.tasks("train")}
+    rng = np.random.default_rng(0)
+    env.reset()
+    for _ in range(100):
+        payload = env.values[:, env.table.columns("payload")[0]]
+        for load, command in zip(payload, env.task.command(), strict=True):
+            goal = goals[float(load)]
+            for i, name in enumerate(("vx", "vy", "yaw")):
+                assert name not in goal or command[i] == np.float32(goal[name])
+        env.step(rng.uniform(-1, 1, (32, 12)))
+    assert len(np.unique(env.task.command()[:, 1])) > 2  # what no goal holds is drawn
+
+
+def test_a_suite_is_for_one_robot_and_one_task() -> None:
+    suite = load_suite("cheetah-cripple")
+    with pytest.raises(SurefootError, match="suite 'cheetah-cripple' is for half_cheetah run, not for hopper run"):
+        BatchEnv("hopper", "run", 2, suite=suite)
+    with pytest.raises(SurefootError, match="either a suite to train on, a variation or tasks"):
+        BatchEnv("half_cheetah", "run", 2, suite=suite, tasks=Task())
+
+
+def test_delays_in_a_suite_are_declared() -> None:
+    suite = make_suite("late", "half_cheetah", "run", {"train": [({"delay": "0.01:0.05"}, 4)]})
+    env = BatchEnv("half_cheetah", "run", 8, suite=suite, seed=0)
+    env.reset()
+    assert 0 < env.values[:, env.table.columns("delay")].max() <= env.simulation.max_delay <= 0.05

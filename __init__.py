@@ -15,6 +15,8 @@ from .envs.registration import register
 if TYPE_CHECKING:
     from .api import adapt as adapt
     from .api import evaluate as evaluate
+    from .api import export as export
+    from .api import import_sb3 as import_sb3
     from .api import list_robots as list_robots
     from .api import load as load
     from .api import make as make
@@ -29,14 +31,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "adapt", "evaluate", "list_robots", "load", "make", "make_vec", "record", "replay", "resume", "train", "train_seeds",
-    "tune",
+    "adapt", "evaluate", "export", "import_sb3", "list_robots", "load", "make", "make_vec", "record", "replay", "resume",
+    "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [
     "__version__",
     "adapt",
     "evaluate",
+    "export",
+    "import_sb3",
     "list_robots",
     "load",
     "make",

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .controllers.adaptation import METHODS, Adaptation, Budget
 from .controllers.controller import Controller
-from .controllers.evaluation import Evaluation
+from .controllers.evaluation import AnyController, Evaluation
 from .controllers.evaluation import evaluate as _evaluate
 from .controllers.gym_ids import needs_robot
+from .controllers.metadata import Metadata
+from .controllers.onnx_controller import OnnxController
 from .controllers.screening import Finding, Log, Screening
 from .controllers.screening import screen as _screen
 from .controllers.seeds import SeedSummary, train_seeds
+from .controllers.shipped import find
 from .controllers.splits import SplitResult, validate
 from .controllers.splits import evaluate_suite as _evaluate_suite
 from .controllers.training import resume, train
@@ -53,10 +56,10 @@ if TYPE_CHECKING:  # needs the extra surefoot[tune]
 
 __all__ = [
     "SeedSummary", "adapt", "catalogue", "choose", "curve_table", "duration", "evaluate", "evaluate_suite", "evaluation_table",
-    "list_robots", "list_suites", "load", "load_suite", "make", "make_suite", "make_vec", "read_study", "record",
-    "recording_table", "replay", "resume", "screen", "screening_table", "seeds_table", "split_table", "suite_table",
-    "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
-    "validation_table", "verify_suites", "write_adaptation_page",
+    "export", "import_sb3", "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec",
+    "read_study", "record", "recording_table", "replay", "resume", "screen", "screening_table", "seeds_table", "split_table",
+    "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
+    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -69,8 +72,24 @@ def list_robots() -> list[str]:
 
 
 def load(source: Source) -> Controller:
-    """A controller from a run folder or a controller file; a `Controller` is returned as it is."""
-    return source if isinstance(source, Controller) else Controller.load(source)
+    """A controller from a run folder, a controller file or by the name of a shipped one; a `Controller` as it is."""
+    if isinstance(source, Controller):
+        return source
+    path = find(source)
+    if path.suffix in (".onnx", ".pt"):
+        raise SurefootError(
+            f"{str(source)!r} is an exported file, which only acts: this needs a run folder or a controller (*.safetensors)"
+        )
+    return Controller.load(path)
+
+
+def load_any(source: Source | AnyController) -> AnyController:
+    """As `load`, and exported files (*.onnx) besides: whatever can be evaluated and recorded."""
+    if isinstance(source, OnnxController):
+        return source
+    if isinstance(source, str | Path) and Path(source).suffix == ".onnx":
+        return OnnxController.load(source)
+    return load(source)
 
 
 def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None = None) -> Task:
@@ -99,7 +118,7 @@ def _tuning() -> Any:
 
 
 def evaluate(
-    source: Source,
+    source: Source | AnyController,
     *,
     parameters: Settings | Task | None = None,
     vary: Mapping[str, str] | None = None,
@@ -108,7 +127,7 @@ def evaluate(
 ) -> Evaluation:
     """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`."""
     task = None if parameters is None else task_of(parameters)
-    return _evaluate(load(source), task=task, vary=vary, episodes=episodes, seed=seed)
+    return _evaluate(load_any(source), task=task, vary=vary, episodes=episodes, seed=seed)
 
 
 def list_suites() -> list[TaskSuite]:
@@ -215,6 +234,39 @@ def adapt(
     return adaptation
 
 
+def export(source: Source, *, onnx: str | Path | None = None, torchscript: str | Path | None = None) -> Metadata:
+    """Write a controller as ONNX (*.onnx), TorchScript (*.pt) or both: normaliser, network and limits, with metadata.
+
+    Returns the metadata. Raises `SurefootError` where a package is missing or the algorithm cannot be exported.
+    """
+    from .controllers.export import export as _export
+
+    return _export(load(source), onnx=onnx, torchscript=torchscript)
+
+
+def import_sb3(
+    file: str | Path,
+    robot: str,
+    task: str,
+    *,
+    runs_code: bool = False,
+    vecnormalize: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Controller:
+    """A PPO or SAC controller from a Stable-Baselines3 zip, and the `VecNormalize` pickle that was saved with it.
+
+    Reading either runs the code that is in it, so `runs_code` must say that this is wanted. With `out`, the controller is
+    saved there (*.safetensors), and from then on nothing runs. Raises `SurefootError` for what does not fit.
+    """
+    from .controllers.import_sb3 import import_sb3 as _import_sb3
+
+    _check_name(out, ".safetensors")
+    controller = _import_sb3(file, robot, task, runs_code=runs_code, vecnormalize=vecnormalize)
+    if out is not None:
+        controller.save(out)
+    return controller
+
+
 def _check_name(path: str | Path | None, suffix: str) -> None:
     """Before the work, not after it."""
     if path is not None and Path(path).suffix != suffix:
@@ -222,7 +274,7 @@ def _check_name(path: str | Path | None, suffix: str) -> None:
 
 
 def record(
-    source: Source,
+    source: Source | AnyController,
     *,
     parameters: Settings | Task | None = None,
     seconds: float = 20.0,
@@ -231,7 +283,7 @@ def record(
     script: Script | None = TOUR,
 ) -> Recording:
     """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task."""
-    controller = load(source)
+    controller = load_any(source)
     config = controller.config
     needs_robot(config, "replay")
     env = BatchEnv(
@@ -244,24 +296,26 @@ def record(
         autoreset=False,
         history=controller.settings.history,
     )
+    controller.check(env)
     return _record(controller.act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
 
 
 def replay(
-    source: Source | Recording | Sequence[Recording],
+    source: Source | AnyController | Recording | Sequence[Recording],
     *,
     html: str | Path | None = None,
     video: str | Path | None = None,
     parameters: Settings | Task | None = None,
-    adapted: Source | None = None,
+    adapted: Source | AnyController | None = None,
     seconds: float = 20.0,
     seed: int = 0,
     save: str | Path | None = None,
 ) -> list[Recording]:
     """Show what happened: open recordings, or roll a controller out, and write a page and/or a video.
 
-    `source` is a controller, a run folder, a recording, or the path of any of them. With `adapted`, a second controller
-    does the same on the same robot, as "after" beside "before". `save` keeps the recordings in a folder.
+    `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller.
+    With `adapted`, a second controller does the same on the same robot, as "after" beside "before". `save` keeps the
+    recordings in a folder.
     """
     _check_name(html, ".html")
     _check_name(video, ".mp4")
@@ -282,9 +336,9 @@ def replay(
 
 
 def _recordings(
-    source: Source | Recording | Sequence[Recording],
+    source: Source | AnyController | Recording | Sequence[Recording],
     parameters: Settings | Task | None,
-    adapted: Source | None,
+    adapted: Source | AnyController | None,
     seconds: float,
     seed: int,
 ) -> list[Recording]:
@@ -292,7 +346,7 @@ def _recordings(
         return [source]
     if isinstance(source, Sequence) and not isinstance(source, str):
         return list(source)
-    if isinstance(source, str | Path) and _holds_recordings(Path(source)):
+    if isinstance(source, str | Path) and _holds_recordings(find(source, "run folder, controller or recording")):
         if parameters is not None or adapted is not None:
             raise SurefootError(
                 f"{str(source)!r} is a recording, which has its robot: --set and --adapted need a controller"
@@ -306,8 +360,6 @@ def _recordings(
 
 
 def _holds_recordings(path: Path) -> bool:
-    if not path.exists():
-        raise SurefootError(f"nothing at {str(path)!r}: expected a run folder, a controller or a recording")
     return any(path.glob("[!.]*.recording.npz")) if path.is_dir() else path.suffix == ".npz"
 
 

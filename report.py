@@ -15,6 +15,7 @@ from .controllers.evaluation import Evaluation
 from .controllers.presets import PRESETS, REACHED
 from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
+from .controllers.shipped import card_of, names
 from .controllers.splits import SplitResult
 from .envs.suites import TaskSuite
 from .envs.tasks import TASKS
@@ -218,7 +219,8 @@ def screening_table(screening: Screening) -> dict[str, Any]:
 
 
 def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
-    """Columns and rows of what there is by name: robots, tasks, algorithms, methods, parameters (of `robot`), presets."""
+    """Columns and rows of what there is by name: robots, tasks, algorithms, methods, controllers (that are shipped, with
+    their cards), parameters (of `robot`), presets."""
     kinds = {
         "robots": _robots,
         "tasks": lambda: (["task", "what is asked"], [[name, _first_line(kind)] for name, kind in TASKS.items()]),
@@ -227,6 +229,7 @@ def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
             [[n, _first_line(a.settings)] for n, a in ALGORITHMS.items()],
         ),
         "methods": lambda: (["method", "how"], [[name, _first_line(method)] for name, method in METHODS.items()]),
+        "controllers": _controllers,
         "parameters": lambda: _parameters(robot),
         "presets": _presets,
     }
@@ -245,6 +248,20 @@ def _robots() -> tuple[Columns, Rows]:
         tasks = [task for r, task, algo in PRESETS if r == name and algo == "ppo"]
         rows.append([name, robot.control, f"{1 / robot.control_dt:.0f} Hz", ", ".join(tasks)])
     return ["robot", "actions", "control rate", "tasks"], rows
+
+
+def _controllers() -> tuple[Columns, Rows]:
+    rows: Rows = []
+    for name in names():
+        card = card_of(name)
+        low, high = card.interval
+        tracking = "-" if card.tracking is None else f"{card.tracking:.2f}"
+        falls = "-" if card.falls is None else f"{100 * card.falls:.0f} %"
+        chosen = f"seed {card.seed}" + (f" of {', '.join(map(str, card.seeds))}" if len(card.seeds) > 1 else "")
+        trained = f"{card.steps:,} steps in {duration(card.training_seconds)} on {card.machine}; {chosen}"
+        made = f"{trained}; {card.episodes} episodes; {card.date}, {card.commit}"
+        rows.append([name, card.algo, f"{card.mean_return:.1f}", f"{low:.1f} to {high:.1f}", tracking, falls, made])
+    return ["controller", "algorithm", "return", "95 % interval", "tracking", "falls", "made"], rows
 
 
 def _parameters(name: str) -> tuple[Columns, Rows]:

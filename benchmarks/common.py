@@ -29,7 +29,7 @@ def write_result(path: Path | str, figures: dict[str, Any], seed: int | None) ->
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": machine(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": _commit(),
+        "commit": commit(),
     }
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     git = ["git", "-C", str(ROOT)]
     done = subprocess.run([*git, "describe", "--always", "--dirty"], capture_output=True, text=True)
     return done.stdout.strip() or None

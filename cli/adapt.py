@@ -14,7 +14,7 @@ class Arguments:
     """Adapt a controller to one robot that it was not trained on, and show before, after and the curve between."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """Run folder or controller file (*.safetensors)."""
+    """Run folder, controller file (*.safetensors) or name of a shipped controller."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg) or motor_strength.front_left=0.4 (factor); repeatable.
     Keys and units: `surefoot list parameters ROBOT`."""

@@ -14,7 +14,7 @@ class Arguments:
     """Run whole episodes without exploration and print returns, falls, tracking and every reward term."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """Run folder or controller file (*.safetensors)."""
+    """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg); repeatable; none: the nominal robot.
     Keys and units: `surefoot list parameters ROBOT`."""

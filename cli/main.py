@@ -10,7 +10,7 @@ from .. import __version__
 VERBS = {
     "list": (
         "listing",
-        "robots, tasks, algorithms, methods, parameters and presets",
+        "robots, tasks, algorithms, methods, controllers, parameters and presets",
         "surefoot list parameters quadruped",
     ),
     "train": (
@@ -47,6 +47,16 @@ VERBS = {
         "screen",
         "check recorded episodes before anything learns from them",
         "surefoot screen recordings --out clean",
+    ),
+    "export": (
+        "export",
+        "write a controller as ONNX or TorchScript",
+        "surefoot export runs/walk --onnx walk.onnx",
+    ),
+    "import-sb3": (
+        "import_sb3",
+        "turn a Stable-Baselines3 zip into a controller",
+        "surefoot import-sb3 cheetah.zip half_cheetah run --runs-code --vecnormalize cheetah.pkl",
     ),
     "demo": ("demo", "the main job in ten minutes: train, break, adapt, replay", "surefoot demo --out demo"),
 }

@@ -14,7 +14,8 @@ class Arguments:
     """Roll a controller out, or open recordings, and show them as a page or a video."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN|RECORDING")]]
-    """Run folder, controller file (*.safetensors), recording (*.recording.npz) or folder of recordings."""
+    """Run folder, controller file (*.safetensors or *.onnx), name of a shipped controller, recording (*.recording.npz) or
+    folder of recordings."""
     html: File = None
     """Write a page that opens in any browser, from disk."""
     video: File = None

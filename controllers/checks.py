@@ -34,8 +34,10 @@ def check(settings: Settings) -> None:
         raise SurefootError(f"hyperparameter gamma={settings.gamma}: expected 0 < gamma <= 1")
     if not 0 < settings.learning_rate < 1:
         raise SurefootError(f"hyperparameter learning_rate={settings.learning_rate}: expected between 0 and 1")
-    if not settings.clip_obs >= 3:
-        raise SurefootError(f"hyperparameter clip_obs={settings.clip_obs}: expected 3 or more standard deviations")
+    if settings.clip_obs is not None and not settings.clip_obs >= 3:
+        raise SurefootError(
+            f"hyperparameter clip_obs={settings.clip_obs}: expected 3 or more standard deviations, or none"
+        )
     if isinstance(settings, OnPolicySettings) and not settings.clip_reward > 0:
         raise SurefootError(f"hyperparameter clip_reward={settings.clip_reward}: expected more than 0")
     _check_network(settings)

@@ -16,12 +16,17 @@ from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from ..envs.batch_env import BatchEnv
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .config import TrainConfig, first_problem
 from .policies import FORMAT, Header, empty_policy
 from .presets import settings_for
 from .settings import Settings
+from .shipped import Card
+
+# What shipped files leave out, but for the scale of returns, with which fine-tuning goes on.
+TRAINING_ONLY, RETURNS = ("policy.critic", "training."), "training.return_norm."
 
 
 class Controller:
@@ -33,6 +38,7 @@ class Controller:
         self.training: dict[str, torch.Tensor] = {}
         self.learning_rate: float | None = None
         self.memory: tuple[np.ndarray, ...] | None = None  # of a recurrent policy, since the last `reset`
+        self.card: Card | None = None  # of a shipped controller
 
     @property
     def settings(self) -> Settings:
@@ -53,6 +59,17 @@ class Controller:
             self.memory = None
         for part in self.memory or ():
             part[:, ids] = 0.0
+
+    def check(self, env: BatchEnv) -> None:
+        """Raise `SurefootError` where observations or actions of `env` are of another size than in training."""
+        seen, limits = self.policy.observation_space.shape, self.policy.action_space
+        ours = int(np.prod(seen or ())), limits.shape[0] if isinstance(limits, Box) else env.num_actions
+        theirs = env.observation.shape[1], env.num_actions
+        if ours != theirs:
+            raise SurefootError(
+                f"the controller does not fit {env.robot.name} {env.task_name}: it was trained with {ours[0]} numbers of "
+                f"observation and {ours[1]} of action, the environment has {theirs[0]} and {theirs[1]}"
+            )
 
     @classmethod
     def from_algorithm(cls, config: TrainConfig, model: Any) -> "Controller":
@@ -120,11 +137,16 @@ class Controller:
             learning_rate=self.learning_rate,
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there."""
-        header = self._header()
+    def save(self, path: str | Path, *, card: Card | None = None) -> None:
+        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there.
+
+        With a `card`, to be shipped: without what only training needs, which is optimisers and off-policy critics.
+        """
+        header = self._header().model_copy(update={"card": card})
         tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
         tensors |= {f"training.{k}": v for k, v in self.training.items()}
+        if card is not None:
+            tensors = {k: v for k, v in tensors.items() if not k.startswith(TRAINING_ONLY) or k.startswith(RETURNS)}
         # Clones, because the shared statistics appear under several names.
         tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
         with replacing(path) as temporary:  # not safetensors' save_file, whose files only their owner can read
@@ -157,8 +179,12 @@ class Controller:
         controller = cls(header.config, empty_policy(header), header.timesteps)
         controller.learning_rate = header.learning_rate
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
+        controller.card = header.card
         try:
-            controller.policy.load_state_dict(weights)
+            keys = controller.policy.load_state_dict(weights, strict=False)
+            missing = [k for k in keys.missing_keys if header.card is None or not k.startswith("critic")]
+            if missing or keys.unexpected_keys:
+                raise RuntimeError(f"missing {missing[:3]}, unexpected {keys.unexpected_keys[:3]}")
         except RuntimeError as error:
             raise SurefootError(
                 f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}"

@@ -12,6 +12,9 @@ from ..robots import SurefootError
 from .controller import Controller
 from .gym_ids import is_gym, needs_robot
 from .gym_ids import run_episodes as run_gym_episodes
+from .onnx_controller import OnnxController
+
+AnyController = Controller | OnnxController
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]
 
 
 def evaluate(
-    controller: Controller,
+    controller: AnyController,
     *,
     task: Task | None = None,
     vary: Mapping[str, str] | None = None,
@@ -85,6 +88,7 @@ def evaluate(
         autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
         history=controller.settings.history,
     )
+    controller.check(env)
     return run_episodes(env, controller, deterministic=deterministic)
 
 
@@ -95,7 +99,7 @@ def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int
     return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed)
 
 
-def run_episodes(env: BatchEnv, controller: Controller, *, deterministic: bool = True) -> Evaluation:
+def run_episodes(env: BatchEnv, controller: AnyController, *, deterministic: bool = True) -> Evaluation:
     """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
     n = env.num_envs
     returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)

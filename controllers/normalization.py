@@ -1,5 +1,7 @@
 """Observation statistics as a part of the network: saved, loaded and exported with it."""
 
+import math
+
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
@@ -8,7 +10,7 @@ from torch import nn
 
 
 class RunningNorm(nn.Module):
-    """Mean and variance of everything seen, merged batch by batch (Chan et al., 1979).
+    """Mean and variance of everything seen, merged batch by batch (Chan et al., 1979); what is normalised is clipped.
 
     Rows (n, k*size) are normalised in k parts of `size` numbers, each with the same statistics: a history of observations.
     """
@@ -17,9 +19,9 @@ class RunningNorm(nn.Module):
     var: torch.Tensor
     count: torch.Tensor
 
-    def __init__(self, size: int, clip: float = 10.0):
+    def __init__(self, size: int, clip: float | None = 10.0):
         super().__init__()
-        self.clip = clip
+        self.clip = math.inf if clip is None else clip
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("var", torch.ones(size, dtype=torch.float64))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))

@@ -29,6 +29,7 @@ from .settings import (
     TQCSettings,
     ValueSettings,
 )
+from .shipped import Card
 
 FORMAT = 1
 
@@ -52,6 +53,7 @@ class Header(BaseModel):
     actions: int | None = None
     timesteps: int = 0
     learning_rate: float | None = None
+    card: Card | None = None
 
 
 def policy_kwargs(

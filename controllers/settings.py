@@ -18,7 +18,7 @@ class Settings:
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
         clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
-            statistics are taken of what was clipped.
+            statistics are taken of what was clipped; None: not at all.
     """
 
     num_envs: int = 16
@@ -34,7 +34,7 @@ class Settings:
     encoder_width: int = 64
     optimizer: str = "adam"
     weight_decay: float | None = None
-    clip_obs: float = 10.0
+    clip_obs: float | None = 10.0
 
 
 @dataclass(frozen=True)

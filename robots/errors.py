@@ -13,7 +13,11 @@ class SurefootError(ValueError):
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> SurefootError:
     """Error for a name that is not among `choices`, with the nearest ones first."""
+    return SurefootError(f"unknown {kind} {name!r}: {nearest(name, choices)}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The hint itself: the nearest names, or all of them where none is near."""
     choices = list(choices)
     near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(choices)[:40])}"
-    return SurefootError(f"unknown {kind} {name!r}: {hint}")
+    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(choices)[:40])}"

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 500
-HEAVY = ["torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "optuna", "scipy", "matplotlib"]
+HEAVY = [
+    "torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "onnxruntime", "optuna", "scipy", "matplotlib",
+]  # fmt: skip
 
 # A module may import its own package and any lower floor. report.py, api.py and demo.py stand between the packages and cli/.
 FLOORS = {
@@ -244,6 +247,29 @@ def test_every_package_and_data_file_reaches_the_wheel(wheel: zipfile.ZipFile) -
         f"not in the wheel (a new package belongs in pyproject.toml): {sorted(wanted - inside)}"
     )
     assert not (inside - wanted), f"should not be in the wheel: {sorted(inside - wanted)}"
+
+
+def test_shipped_controllers_load_from_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = """
+import numpy as np
+from surefoot.controllers import shipped
+from surefoot import api
+names = shipped.names()
+assert "quadruped-velocity" in names
+for name in names:
+    controller = api.load(name)
+    seen = np.zeros((3, *controller.policy.observation_space.shape))
+    assert controller.act(seen).shape == (3, *controller.policy.action_space.shape)
+    assert shipped.card_of(name) == controller.card
+print(shipped.FOLDER)
+"""
+    python = [sys.executable, "-c", code]
+    done = subprocess.run(
+        python, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "surefoot" / "assets" / "controllers")
 
 
 def test_package_folders_are_packages() -> None:

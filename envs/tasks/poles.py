@@ -5,6 +5,7 @@ Angles are 0 upright and grow towards +x. Our physics is MuJoCo's, with a finer 
 """
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Pole:
     name: str
     terms: tuple[str, ...]
     episode_steps: int
-    observation_size: int
+    observation_layout: ClassVar[dict[str, int]]
     observation_dtype = np.float32
     command_names: tuple[str, ...] = ()
 
@@ -49,6 +50,7 @@ class Pole:
             ours = next(robot for robot, task in TASK_OF.items() if task == self.name)
             other = TASK_OF.get(sim.robot.name, "velocity" if sim.robot.control == "position" else "run")
             raise SurefootError(f"task {self.name!r} is defined for {ours}, not for {sim.robot.name!r}: try {other!r}")
+        self.observation_size = sum(self.observation_layout.values())
         limits = sim.model.actuator_ctrlrange
         self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()
 
@@ -102,7 +104,13 @@ class Balance(Pole):
     step; the episode ends beyond 2.4 m or 12 degrees, or after 500 steps.
     """
 
-    name, terms, episode_steps, observation_size = "balance", ("upright",), 500, 4
+    name, terms, episode_steps = "balance", ("upright",), 500
+    observation_layout: ClassVar[dict[str, int]] = {
+        "cart_position": 1,
+        "cart_velocity": 1,
+        "pole_angle": 1,
+        "pole_velocity": 1,
+    }
 
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the middle, nearly upright."""
@@ -127,7 +135,8 @@ class SwingUp(Pole):
     torque with which the step begins; the episode never ends before its 200 steps.
     """
 
-    name, terms, episode_steps, observation_size = "swing-up", ("angle", "velocity", "torque"), 200, 3
+    name, terms, episode_steps = "swing-up", ("angle", "velocity", "torque"), 200
+    observation_layout: ClassVar[dict[str, int]] = {"cos_angle": 1, "sin_angle": 1, "angular_velocity": 1}
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         super().__init__(sim, rng)

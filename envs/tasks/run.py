@@ -50,7 +50,12 @@ CONFIGS = {
 
 
 class Run:
-    """Run forward as fast as possible. One instance drives all N worlds of a `Simulation`."""
+    """Run forward as fast as possible. One instance drives all N worlds of a `Simulation`.
+
+    Observation (float64, `observation_layout`), as v5's: generalised positions without the way travelled (m, rad), generalised
+    velocities (m/s, rad/s); ant: clipped contact forces on each body (N m, N); humanoid: inertia and velocity of each body
+    in the frame of the centre of mass, motor forces (N m), contact forces.
+    """
 
     observation_dtype = np.float64
     command_names: tuple[str, ...] = ()
@@ -82,7 +87,14 @@ class Run:
                 sim.batch.bind(f) for f in ("xipos", "cinert", "cvel", "qfrc_actuator")
             )
         self._x_before, self._effort = np.zeros(n), np.zeros(n)
-        self.observation_size = self.observe(slice(0, 1)).shape[1]
+        bodies = model.nbody - 1  # without the world
+        self.observation_layout = {"position": model.nq - self._skip, "velocity": model.nv}
+        if self.name == "ant":
+            self.observation_layout["contact_force"] = 6 * bodies
+        elif self.name == "humanoid":
+            self.observation_layout |= {"body_inertia": 10 * bodies, "body_velocity": 6 * bodies}
+            self.observation_layout |= {"motor_force": model.nv - 6, "contact_force": 6 * bodies}
+        self.observation_size = sum(self.observation_layout.values())
 
     @staticmethod
     def contact_forces_of(robot: str) -> ContactForces:

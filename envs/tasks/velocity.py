@@ -74,8 +74,9 @@ class VelocityConfig:
 class Velocity:
     """Command tracking. One instance drives all N worlds of a `Simulation`.
 
-    Observation (float32): base linear and angular velocity in the base's frame, projected gravity, joint positions minus
-    home, joint velocities, last action, command, sine and cosine of the trot clock: 50 numbers for 12 joints.
+    Observation (float32, `observation_layout`): base linear and angular velocity in the base's frame (m/s, rad/s), projected
+    gravity (unit vector), joint positions minus home (rad), joint velocities (rad/s), last action, command (m/s, m/s, rad/s),
+    sine and cosine of the trot clock: 50 numbers for 12 joints.
     """
 
     observation_dtype = np.float32
@@ -119,7 +120,11 @@ class Velocity:
         self._linear, self._gravity = columns(n, 3), columns(n, 3)
         # Feet in the order front left, front right, rear left, rear right, or left and right swapped (the clock is symmetric).
         self._feet, self._torques = columns(n, self._sensors.shape[1]), columns(n, nu)
-        self.observation_size = 9 + 3 * nu + 5
+        self.observation_layout = {
+            "linear_velocity": 3, "angular_velocity": 3, "gravity": 3, "joint_position": nu, "joint_velocity": nu,
+            "last_action": nu, "command": 3, "gait_clock": 2,
+        }  # fmt: skip
+        self.observation_size = sum(self.observation_layout.values())
         self._noise = np.zeros(self.observation_size, np.float32)
         levels = (("velocity", 3), ("gyro", 3), ("gravity", 3), ("joint", nu), ("joint_velocity", nu))
         self._noise[: 9 + 2 * nu] = c.noise * np.concatenate([np.full(k, NOISE[name]) for name, k in levels])

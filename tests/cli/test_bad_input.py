@@ -57,7 +57,7 @@ from surefoot.robots import Robot, SurefootError
         ("train --resume", "--out"),
         ("train --resume --out nowhere", "no run folder"),
         ("evaluate nowhere", "no run folder or controller file at 'nowhere'"),
-        ("replay nowhere --html x.html", "nothing at 'nowhere'"),
+        ("replay nowhere --html x.html", "no run folder, controller or recording at 'nowhere'"),
         ("list parameters quadrupet", "did you mean quadruped"),
         ("trian quadruped velocity", "unknown verb 'trian': did you mean train?"),
     ],

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .controllers.adaptation import METHODS, Adaptation, Budget
+from .controllers.config import PlannerConfig
 from .controllers.controller import Controller
 from .controllers.evaluation import AnyController, Evaluation
 from .controllers.evaluation import evaluate as _evaluate
 from .controllers.gym_ids import needs_robot
 from .controllers.metadata import Metadata
 from .controllers.onnx_controller import OnnxController
+from .controllers.planner import driver
 from .controllers.screening import Finding, Log, Screening
 from .controllers.screening import screen as _screen
 from .controllers.seeds import SeedSummary, train_seeds
@@ -64,6 +66,7 @@ __all__ = [
 
 Settings = Mapping[str, float | str]
 Source = Controller | str | Path
+Plan = bool | Mapping[str, Any] | PlannerConfig | None  # settings of a planner, True for the usual ones
 
 
 def list_robots() -> list[str]:
@@ -71,25 +74,41 @@ def list_robots() -> list[str]:
     return sorted(ROBOTS)
 
 
-def load(source: Source) -> Controller:
-    """A controller from a run folder, a controller file or by the name of a shipped one; a `Controller` as it is."""
+def load(source: Source, plan: Plan = None) -> Controller:
+    """A controller from a run folder, a controller file or by the name of a shipped one; a `Controller` as it is.
+
+    With `plan` it is one that plans whenever it drives a robot (or, where `plan` is False, one that does not).
+    """
     if isinstance(source, Controller):
-        return source
-    path = find(source)
-    if path.suffix in (".onnx", ".pt"):
-        raise SurefootError(
-            f"{str(source)!r} is an exported file, which only acts: this needs a run folder or a controller (*.safetensors)"
-        )
-    return Controller.load(path)
+        controller = source
+    else:
+        path = find(source)
+        if path.suffix in (".onnx", ".pt"):
+            raise SurefootError(
+                f"{str(source)!r} is an exported file, which only acts: this needs a run folder or a controller (*.safetensors)"
+            )
+        controller = Controller.load(path)
+    if plan is None:
+        return controller
+    controller = controller.copy()
+    if isinstance(plan, bool):
+        controller.plan = PlannerConfig() if plan else None
+    else:
+        controller.plan = plan if isinstance(plan, PlannerConfig) else PlannerConfig.parse(plan)
+    return controller
 
 
-def load_any(source: Source | AnyController) -> AnyController:
+def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController:
     """As `load`, and exported files (*.onnx) besides: whatever can be evaluated and recorded."""
-    if isinstance(source, OnnxController):
-        return source
-    if isinstance(source, str | Path) and Path(source).suffix == ".onnx":
-        return OnnxController.load(source)
-    return load(source)
+    exported = isinstance(source, OnnxController) or (isinstance(source, str | Path) and Path(source).suffix == ".onnx")
+    if not exported:
+        assert not isinstance(source, OnnxController)
+        return load(source, plan)
+    if plan is not None:
+        raise SurefootError(
+            "an exported file (*.onnx) only acts: planning needs a run folder or a controller (*.safetensors)"
+        )
+    return source if isinstance(source, OnnxController) else OnnxController.load(str(source))
 
 
 def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None = None) -> Task:
@@ -124,10 +143,14 @@ def evaluate(
     vary: Mapping[str, str] | None = None,
     episodes: int = 50,
     seed: int = 1000,
+    plan: Plan = None,
 ) -> Evaluation:
-    """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`."""
+    """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`.
+
+    With `plan` (True, or a planner's settings), the controller plans each step with its policy and value function.
+    """
     task = None if parameters is None else task_of(parameters)
-    return _evaluate(load_any(source), task=task, vary=vary, episodes=episodes, seed=seed)
+    return _evaluate(load_any(source, plan), task=task, vary=vary, episodes=episodes, seed=seed)
 
 
 def list_suites() -> list[TaskSuite]:
@@ -211,12 +234,13 @@ def adapt(
     seed: int = 0,
     out: str | Path | None = None,
     html: str | Path | None = None,
+    plan: Plan = None,
 ) -> Adaptation:
     """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock seconds or steps.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
-    is saved there (a file, *.safetensors); with `html`, a page shows before and after. Raises `SurefootError` for an unknown
-    method or parameter.
+    is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` holds the settings of method
+    "planner". Raises `SurefootError` for an unknown method or parameter.
     """
     if method not in METHODS:
         raise unknown("adaptation method", method, METHODS)
@@ -224,7 +248,9 @@ def adapt(
     _check_name(html, ".html")
     task = task_of(parameters)
     budget = Budget(seconds, steps)
-    controller = load(source)
+    if plan is not None and method != "planner":
+        raise SurefootError(f"method {method!r} does not plan: expected method 'planner' with settings of a planner")
+    controller = load(source, plan)
     needs_robot(controller.config, "adapt")
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points)
     if out is not None:
@@ -281,9 +307,10 @@ def record(
     seed: int = 0,
     label: str = "controller",
     script: Script | None = TOUR,
+    plan: Plan = None,
 ) -> Recording:
     """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task."""
-    controller = load_any(source)
+    controller = load_any(source, plan)
     config = controller.config
     needs_robot(config, "replay")
     env = BatchEnv(
@@ -297,7 +324,8 @@ def record(
         history=controller.settings.history,
     )
     controller.check(env)
-    return _record(controller.act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
+    act = driver(controller, env, seed).act
+    return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
 
 
 def replay(
@@ -310,16 +338,17 @@ def replay(
     seconds: float = 20.0,
     seed: int = 0,
     save: str | Path | None = None,
+    plan: Plan = None,
 ) -> list[Recording]:
     """Show what happened: open recordings, or roll a controller out, and write a page and/or a video.
 
     `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller.
     With `adapted`, a second controller does the same on the same robot, as "after" beside "before". `save` keeps the
-    recordings in a folder.
+    recordings in a folder. With `plan` (True, or a planner's settings), the controllers plan.
     """
     _check_name(html, ".html")
     _check_name(video, ".mp4")
-    recordings = _recordings(source, parameters, adapted, seconds, seed)
+    recordings = _recordings(source, parameters, adapted, seconds, seed, plan)
     if save is not None:
         for i, recording in enumerate(recordings):
             name = re.sub(r"[^\w-]+", "_", recording.label) or "recording"  # a label may come from a file
@@ -341,21 +370,22 @@ def _recordings(
     adapted: Source | AnyController | None,
     seconds: float,
     seed: int,
+    plan: Plan,
 ) -> list[Recording]:
     if isinstance(source, Recording):
         return [source]
     if isinstance(source, Sequence) and not isinstance(source, str):
         return list(source)
     if isinstance(source, str | Path) and _holds_recordings(find(source, "run folder, controller or recording")):
-        if parameters is not None or adapted is not None:
+        if parameters is not None or adapted is not None or plan is not None:
             raise SurefootError(
-                f"{str(source)!r} is a recording, which has its robot: --set and --adapted need a controller"
+                f"{str(source)!r} is a recording, which has its robot: --set, --adapted and --plan need a controller"
             )
         return load_many(source)
     label = "controller" if adapted is None else "before"
-    found = [record(source, parameters=parameters, seconds=seconds, seed=seed, label=label)]
+    found = [record(source, parameters=parameters, seconds=seconds, seed=seed, label=label, plan=plan)]
     if adapted is not None:
-        found.append(record(adapted, parameters=parameters, seconds=seconds, seed=seed, label="after"))
+        found.append(record(adapted, parameters=parameters, seconds=seconds, seed=seed, label="after", plan=plan))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Seconds, Values, parameters
+from .options import Count, File, Flag, Seconds, Values, parameters, planner
 
 
 @dataclass
@@ -20,6 +20,9 @@ class Arguments:
     Keys and units: `surefoot list parameters ROBOT`."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "finetune"
     """Adaptation method: `surefoot list methods`."""
+    planner: Values = field(default_factory=list)
+    """Setting of method planner, such as samples=64, horizon=16 or model=nominal (what it believes of the robot);
+    repeatable."""
     seconds: Seconds = None
     """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where --steps is given."""
     steps: Count = None
@@ -51,6 +54,7 @@ def run(given: Arguments) -> None:
         seed=given.seed or 0,
         out=given.out,
         html=given.html,
+        plan=planner(False, given.planner),
     )
     show_summary(api.summary_table(adaptation))
     if not given.quiet:

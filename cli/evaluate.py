@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Ranges, Values, pairs, parameters
+from .options import Count, Flag, Ranges, Values, pairs, parameters, planner
 
 
 @dataclass
@@ -28,6 +28,11 @@ class Arguments:
     """Compare all checkpoints of the run on the suite's split `validation`: which to keep, without seeing the tests."""
     episodes: Count = None
     """Number of episodes, one robot each; none: 50, or 10 of each task of a suite."""
+    plan: Flag = False
+    """Plan each step with the controller's policy and value function in a simulation of the robot: better, and slow (minutes:
+    --episodes 8 is a start)."""
+    planner: Values = field(default_factory=list)
+    """Plan with this setting, such as samples=64, horizon=16 or model=nominal (what it believes of the robot); repeatable."""
     seed: Count = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
 
@@ -46,6 +51,7 @@ def run(given: Arguments) -> None:
         vary=pairs("--vary", given.vary) or None,
         episodes=50 if given.episodes is None else given.episodes,
         seed=1000 if given.seed is None else given.seed,
+        plan=planner(given.plan, given.planner),
     )
     show_summary(api.evaluation_table(result))
     if result.terms:

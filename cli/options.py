@@ -80,6 +80,11 @@ def values(flag: str, items: Sequence[str]) -> dict[str, Any]:
     return {key: _value(text) for key, text in pairs(flag, items).items()}
 
 
+def planner(plan: bool, items: Sequence[str]) -> bool | dict[str, Any] | None:
+    """What `--plan` and the repeated `--planner KEY=VALUE`, which implies it, ask for; None where neither is given."""
+    return values("--planner", items) or plan or None
+
+
 def _number_or_text(text: str) -> float | str:
     try:
         return float(text)

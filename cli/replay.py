@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Folder, Seconds, Values, parameters
+from .options import Count, File, Flag, Folder, Seconds, Values, parameters, planner
 
 
 @dataclass
@@ -28,6 +28,11 @@ class Arguments:
     """Length of the roll-out in seconds of robot time. Not for recordings."""
     seed: Count = 0
     """Seed of the roll-out's start."""
+    plan: Flag = False
+    """Plan each step with the controller's policy and value function in a simulation of the robot: better, and slow.
+    Not for recordings."""
+    planner: Values = field(default_factory=list)
+    """Plan with this setting, such as samples=64, horizon=16 or model=nominal (what it believes of the robot); repeatable."""
     save: Folder = None
     """Keep the recordings in this folder."""
 
@@ -46,6 +51,7 @@ def run(given: Arguments) -> None:
         seconds=20.0 if given.seconds is None else given.seconds,
         seed=given.seed or 0,
         save=given.save,
+        plan=planner(given.plan, given.planner),
     )
     show_summary(api.recording_table(recordings))
     written = [path for path in (given.html, given.video, given.save) if path is not None]

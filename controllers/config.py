@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..robots import SurefootError
+from ..robots import SurefootError, unknown
 from ..robots.files import replacing
 
 
@@ -51,6 +53,51 @@ class TrainConfig(BaseModel):
     def save(self, path: Path) -> None:
         with replacing(path) as temporary:
             temporary.write_text(self.model_dump_json(indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """How a controller plans (`planner.Planner`).
+
+    Attributes:
+        samples: variants of the future that are simulated for each robot and step; horizon: their length in control steps.
+        noise: standard deviation of the residual actions, relative to half the range of actions.
+        correlation: of the noise from one control step to the next, 0 to below 1.
+        temperature: of the weights, in standard deviations of the variants' returns; 0 takes the best variant.
+        iterations: times that a plan is improved before it is acted on.
+        model: parameters of the robot that it simulates: "own" (the robot's true ones), "nominal", or some by name, such as
+            {"payload": 4.5}, for example as they were identified.
+    """
+
+    samples: int = 32
+    horizon: int = 10
+    noise: float = 0.3
+    correlation: float = 0.8
+    temperature: float = 0.1
+    iterations: int = 1
+    model: Literal["own", "nominal"] | Mapping[str, float | str] = "own"
+
+    def __post_init__(self) -> None:
+        limits = {
+            "samples": (self.samples >= 3, "3 or more"),
+            "horizon": (self.horizon >= 1, "1 or more"),
+            "noise": (self.noise >= 0, "0 or more"),
+            "correlation": (0 <= self.correlation < 1, "0 or more, below 1"),
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "iterations": (self.iterations >= 1, "1 or more"),
+        }
+        for name, (fine, expected) in limits.items():
+            if not fine:
+                raise SurefootError(f"planner setting {name}={getattr(self, name)}: expected {expected}")
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "PlannerConfig":
+        """From settings by name, such as {"samples": 64}. Raises `SurefootError` for an unknown name or a wrong value."""
+        names = {f.name for f in fields(cls)}
+        for name in settings:
+            if name not in names:
+                raise unknown("planner setting", name, names)
+        return cls(**typed("planner setting", dict(settings), cls))
 
 
 def checked_config(**fields: Any) -> TrainConfig:

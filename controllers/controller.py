@@ -19,8 +19,9 @@ from stable_baselines3.common.policies import BasePolicy
 from ..envs.batch_env import BatchEnv
 from ..robots import SurefootError
 from ..robots.files import replacing
-from .config import TrainConfig, first_problem
+from .config import PlannerConfig, TrainConfig, first_problem
 from .policies import FORMAT, Header, empty_policy
+from .policy import Policy
 from .presets import settings_for
 from .settings import Settings
 from .shipped import Card
@@ -39,6 +40,8 @@ class Controller:
         self.learning_rate: float | None = None
         self.memory: tuple[np.ndarray, ...] | None = None  # of a recurrent policy, since the last `reset`
         self.card: Card | None = None  # of a shipped controller
+        # How it plans when it drives a robot; training and fine-tuning go on with the policy alone.
+        self.plan: PlannerConfig | None = None
 
     @property
     def settings(self) -> Settings:
@@ -70,6 +73,27 @@ class Controller:
                 f"the controller does not fit {env.robot.name} {env.task_name}: it was trained with {ours[0]} numbers of "
                 f"observation and {ours[1]} of action, the environment has {theirs[0]} and {theirs[1]}"
             )
+
+    def value(self, observation: np.ndarray) -> np.ndarray:
+        """What the policy expects to earn from observations (N, O): discounted rewards (N,), in the task's units.
+
+        Raises `SurefootError` for an algorithm that learns none, or one of whole histories.
+        """
+        policy: Any = self.policy
+        with torch.no_grad():
+            seen, _ = policy.obs_to_tensor(observation)
+            if isinstance(policy, Policy):
+                # PPO and its kin learn from rewards that are divided by the standard deviation of returns.
+                variance = self.training.get("return_norm.var", torch.ones(1) - 1e-8)
+                value = policy.predict_values(seen) * torch.sqrt(variance + 1e-8)
+            elif hasattr(policy, "actor") and hasattr(policy, "critic"):
+                qs = policy.critic(seen, policy._predict(seen, deterministic=True))
+                value = torch.cat(qs, dim=1).amin(1) if isinstance(qs, tuple) else qs.flatten(1).mean(1)
+            else:
+                raise SurefootError(
+                    f"planning needs a value function of single observations: controllers of {self.config.algo!r} have none"
+                )
+        return value.flatten().numpy().astype(float)
 
     @classmethod
     def from_algorithm(cls, config: TrainConfig, model: Any) -> "Controller":
@@ -135,6 +159,7 @@ class Controller:
             actions=int(done.n) if isinstance(done, Discrete) else None,
             timesteps=self.timesteps,
             learning_rate=self.learning_rate,
+            plan=self.plan,
         )
 
     def save(self, path: str | Path, *, card: Card | None = None) -> None:
@@ -177,7 +202,7 @@ class Controller:
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
         controller = cls(header.config, empty_policy(header), header.timesteps)
-        controller.learning_rate = header.learning_rate
+        controller.learning_rate, controller.plan = header.learning_rate, header.plan
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         controller.card = header.card
         try:
@@ -199,7 +224,7 @@ class Controller:
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
-        twin.learning_rate = self.learning_rate
+        twin.learning_rate, twin.plan = self.learning_rate, self.plan
         return twin
 
 

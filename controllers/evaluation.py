@@ -13,6 +13,7 @@ from .controller import Controller
 from .gym_ids import is_gym, needs_robot
 from .gym_ids import run_episodes as run_gym_episodes
 from .onnx_controller import OnnxController
+from .planner import Driver, driver
 
 AnyController = Controller | OnnxController
 
@@ -65,6 +66,8 @@ def evaluate(
 ) -> Evaluation:
     """Run `episodes` whole episodes on one task (nominal by default), or on draws from a variation.
 
+    A controller with settings for a planner (`Controller.plan`) plans, which is slow: see `planner.Planner`.
+
     `options` change the task's options that the controller was trained with. Same seed, same start states and commands.
     """
     if episodes < 1:
@@ -89,7 +92,7 @@ def evaluate(
         history=controller.settings.history,
     )
     controller.check(env)
-    return run_episodes(env, controller, deterministic=deterministic)
+    return run_episodes(env, driver(controller, env, seed), deterministic=deterministic)
 
 
 def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int = 1000) -> Evaluation:
@@ -99,7 +102,7 @@ def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int
     return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed)
 
 
-def run_episodes(env: BatchEnv, controller: AnyController, *, deterministic: bool = True) -> Evaluation:
+def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True) -> Evaluation:
     """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
     n = env.num_envs
     returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)

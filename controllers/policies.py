@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from stable_baselines3.common.policies import BasePolicy
 
 from .algorithms import find_algorithm
-from .config import TrainConfig
+from .config import PlannerConfig, TrainConfig
 from .discrete import action_grid
 from .gym_ids import policy_on
 from .networks import EncodedExtractor, hidden, make_encoder
@@ -53,6 +53,7 @@ class Header(BaseModel):
     actions: int | None = None
     timesteps: int = 0
     learning_rate: float | None = None
+    plan: PlannerConfig | None = None
     card: Card | None = None
 
 

@@ -44,6 +44,7 @@ class BatchEnv:
         contact_forces: ContactForces | None = None,
         episode_steps: int | None = None,
         autoreset: bool = True,
+        max_delay: float = 0.0,
         history: int = 1,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
@@ -51,8 +52,9 @@ class BatchEnv:
         `suite` is for training: each episode is a task of its split `train`, and the worlds never take any other.
 
         `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
-        contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`. `history` is
-        the number of control steps in an observation.
+        contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`. `max_delay` s of
+        actuator delay can be set later, even where neither `variation` nor `tasks` name it now. `history` is the number of
+        control steps in an observation.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
         if task not in TASKS:
@@ -74,7 +76,7 @@ class BatchEnv:
             num_envs,
             threads=threads,
             contact_forces=contact_forces or kind.contact_forces_of(robot.name),
-            max_delay=_longest_delay(robot, variation, suite.tasks("train") if suite else tasks),
+            max_delay=max(max_delay, _longest_delay(robot, variation, suite.tasks("train") if suite else tasks)),
         )
         self.table = self.simulation.table
         self.training_tasks = TrainingTasks(suite, self.table) if suite else None
@@ -128,6 +130,21 @@ class BatchEnv:
             self.seed = seed
         self._restart(np.arange(self.num_envs) if ids is None else ids)
         return self.observation
+
+    def copy_from(self, other: "BatchEnv", index: np.ndarray) -> None:
+        """Put world i into the state of world `index[i]` of `other`, which has the same robot and task.
+
+        With the same parameters and actions it goes on as that world does, bit for bit, as far as chance decides nothing:
+        parameters, configuration and random generators stay this environment's own. Raises `SurefootError` for another
+        robot or task.
+        """
+        if self.task_name != other.task_name:
+            raise SurefootError(f"the state of task {other.task_name!r} does not fit into task {self.task_name!r}")
+        self.simulation.copy_from(other.simulation, index)
+        for name in self.task.world_state:
+            _copy_rows(getattr(self.task, name), getattr(other.task, name), index)
+        for name in ("observation", "reward", "terms", "terminated", "truncated", "returns", "lengths"):
+            _copy_rows(getattr(self, name), getattr(other, name), index)
 
     def stagger(self) -> None:
         """Spread the worlds over the episode, so that their time limits do not fall into the same step."""
@@ -183,6 +200,14 @@ class BatchEnv:
             if self.autoreset:
                 self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated
+
+
+def _copy_rows(mine: np.ndarray, theirs: np.ndarray, index: np.ndarray) -> None:
+    """mine[i] = theirs[index[i]], also where `mine` is one of MuJoCo's outputs, which are marked read-only."""
+    writeable = mine.flags.writeable
+    mine.flags.writeable = True
+    mine[:] = theirs[index]
+    mine.flags.writeable = writeable
 
 
 def _longest_delay(robot: Robot, variation: Variation | None, tasks: Task | list[Task] | None) -> float:

@@ -146,6 +146,22 @@ class Simulation:
         if self._exact_forces:
             self.cfrc_ext[ids] = 0.0  # as in Gymnasium, which computes them only after a step
 
+    def copy_from(self, other: "Simulation", index: np.ndarray) -> None:
+        """Put world i into the state of world `index[i]` of `other`, bit for bit; parameters stay.
+
+        Derived fields (sensors, positions of bodies) follow with the next step. Raises `SurefootError` for another robot,
+        or another length of the actuators' histories.
+        """
+        if self.robot.name != other.robot.name or self.batch.nstate != other.batch.nstate:
+            raise SurefootError(
+                f"the state of {other.robot.name!r} with delays up to {other.max_delay:g} s does not fit into "
+                f"{self.robot.name!r} with delays up to {self.max_delay:g} s"
+            )
+        self.batch.state[:] = other.batch.state[index]
+        self.diverged[:] = other.diverged[index]
+        if self._exact_forces:
+            self.cfrc_ext[:] = other.cfrc_ext[index]
+
     def step(self) -> None:
         """One control step with the controls in `ctrl`. Sets `diverged`; never raises for a world that blew up."""
         failed = None

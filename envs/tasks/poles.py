@@ -42,6 +42,7 @@ class Pole:
     episode_steps: int
     observation_layout: ClassVar[dict[str, int]]
     observation_dtype = np.float32
+    world_state: tuple[str, ...] = ()  # beside what is in the simulation
     command_names: tuple[str, ...] = ()
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):

@@ -86,6 +86,8 @@ class Run:
             self._xipos, self._cinert, self._cvel, self._motor = (
                 sim.batch.bind(f) for f in ("xipos", "cinert", "cvel", "qfrc_actuator")
             )
+        # Arrays with N rows that, with the simulation's state, decide how a world goes on: positions that lag the state.
+        self.world_state = {"ant": ("_xpos",), "humanoid": ("_xipos",)}.get(self.name, ())
         self._x_before, self._effort = np.zeros(n), np.zeros(n)
         bodies = model.nbody - 1  # without the world
         self.observation_layout = {"position": model.nq - self._skip, "velocity": model.nv}

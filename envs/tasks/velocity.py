@@ -81,6 +81,19 @@ class Velocity:
 
     observation_dtype = np.float32
     command_names = COMMANDS
+    # Arrays with N rows that, with the simulation's state, decide how a world goes on.
+    world_state = (
+        "_fixed",
+        "_command",
+        "_steps_left",
+        "_phase",
+        "_action",
+        "_last_action",
+        "_q",
+        "_v",
+        "_linear",
+        "_gravity",
+    )
 
     def __init__(self, sim: Simulation, rng: np.random.Generator, config: VelocityConfig | None = None):
         self.sim, self.rng, self.config = sim, rng, config or VelocityConfig()
@@ -164,7 +177,8 @@ class Velocity:
     def _draw_commands(self, ids: np.ndarray) -> None:
         drawn = self.rng.uniform(-1, 1, (len(ids), 3)) * self._limits
         drawn *= self.rng.random((len(ids), 3)) < self.config.active
-        self._steps_left[ids] = self.rng.geometric(self.dt / self.config.mean_hold, len(ids))
+        if np.isfinite(self.config.mean_hold):
+            self._steps_left[ids] = self.rng.geometric(self.dt / self.config.mean_hold, len(ids))
         fixed = self._fixed[ids]
         self._command[ids] = np.where(np.isnan(fixed), drawn, fixed)
 

@@ -134,6 +134,29 @@ def test_adapt_within_steps_and_without_adaptation(walk: Path, capsys: pytest.Ca
     assert "zero-shot" in capsys.readouterr().out
 
 
+def test_planning(walk: Path, surefoot, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--planner", "samples=3", "--planner", "horizon=2"]
+    line = ["adapt", str(walk), "--set", "payload=6", "--method", "planner", "--episodes", "2", *small]
+    assert run([*line, "--out", str(tmp_path / "plans.safetensors")]) == 0
+    adapted = capsys.readouterr().out
+    assert "planner on payload=6" in adapted
+    line = ["--set", "payload=6", "--episodes", "2"]
+    outputs = {}
+    for name, source, extra in (
+        ("as saved", tmp_path / "plans.safetensors", []),
+        ("asked for", walk, small),
+        ("nominal", walk, [*small, "--plan", "--planner", "model=nominal"]),
+        ("policy alone", walk, []),
+    ):
+        assert run(["evaluate", str(source), *line, *extra]) == 0
+        outputs[name] = capsys.readouterr().out
+    assert outputs["as saved"] == outputs["asked for"]
+    assert len(set(outputs.values())) == 3
+    done = surefoot("replay", walk, "--seconds", "0.3", "--save", "kept", "--html", "plan.html", "--plan")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "plan.html").stat().st_size > 1000
+
+
 def test_evaluate_on_draws(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = []
     for _ in range(2):

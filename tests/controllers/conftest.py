@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from surefoot.controllers import threads
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import train
 
@@ -18,6 +19,12 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "quadruped", "velocity", steps=1000, vary={"payload": "0:3"}, hyperparameters=SMALL, out=folder, progress=False
     )
     return folder
+
+
+@pytest.fixture
+def one_update_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For updates of networks so small that a second thread only waits."""
+    monkeypatch.setattr(threads, "UPDATE_THREADS", 1)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ PUCK = """
 
 
 class Puck(gymnasium.Env):
-    """Push a red puck onto a green spot, seen from above in 32 x 32 pixels; the reward is minus the distance in metres."""
+    """Push a red puck onto a green spot, seen from above in 32 x 32 pixels; the reward is how much nearer it came, m."""
 
     observation_space = Box(0, 255, (32, 32, 3), np.uint8)
     action_space = Box(-1, 1, (2,), np.float32)
@@ -50,8 +50,11 @@ class Puck(gymnasium.Env):
         self.data.qpos[:] = self.np_random.uniform(-0.9, 0.9, 2)
         self.data.mocap_pos[0, :2] = self.np_random.uniform(-0.9, 0.9, 2)
         mujoco.mj_forward(self.model, self.data)
-        self.steps = 0
+        self.steps, self.distance = 0, self.measure()
         return self.picture(), {}
+
+    def measure(self) -> float:
+        return float(np.linalg.norm(self.data.qpos - self.data.mocap_pos[0, :2]))
 
     def picture(self) -> np.ndarray:
         self.renderer.update_scene(self.data, "above")
@@ -61,8 +64,8 @@ class Puck(gymnasium.Env):
         self.data.ctrl[:] = action
         mujoco.mj_step(self.model, self.data, 2)
         self.steps += 1
-        distance = float(np.linalg.norm(self.data.qpos - self.data.mocap_pos[0, :2]))
-        return self.picture(), -distance, False, self.steps >= 30, {}
+        before, self.distance = self.distance, self.measure()
+        return self.picture(), before - self.distance, False, self.steps >= 15, {}
 
     def close(self) -> None:
         self.renderer.close()

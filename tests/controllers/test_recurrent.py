@@ -24,6 +24,7 @@ from surefoot.replay.rollout import record
 from surefoot.robots import SurefootError
 
 SMALL: dict[str, Any] = {"num_envs": 8, "n_steps": 12, "batch_size": 48, "n_epochs": 1, "net": (16,), "hidden": 8}
+pytestmark = pytest.mark.usefixtures("one_update_thread")
 cells = pytest.mark.parametrize("cell", CELLS)
 
 
@@ -216,7 +217,7 @@ class Recall:
     What `SB3VecEnv` and the batched rollouts use of a `BatchEnv`, no more.
     """
 
-    LENGTH = 7
+    LENGTH = 5
     num_actions, observation_size, diverged = 1, 2, 0
 
     def __init__(self, num_envs: int):
@@ -255,19 +256,19 @@ class Recall:
 )
 def test_only_a_memory_solves_a_memory_task(algo: str, own: dict[str, Any]) -> None:
     hyperparameters = {
-        "num_envs": 64, "n_steps": 16, "batch_size": 256, "n_epochs": 5, "net": (16,), "gamma": 0.9, "linear_decay": True,
+        "num_envs": 128, "n_steps": 8, "batch_size": 256, "n_epochs": 5, "net": (16,), "gamma": 0.9, "linear_decay": True,
         "adaptive_kl": None, "learning_rate": 5e-3,
     }  # fmt: skip
-    own |= {"hidden": 16} if own else {}
+    own = own | ({"hidden": 16} if own else {})
     asked = TrainConfig(robot="hopper", task="run", algo=algo, steps=1, hyperparameters=hyperparameters | own)
-    model = make_algorithm(asked, Recall(64))  # type: ignore[arg-type]
-    model.learn(25_000)
+    model = make_algorithm(asked, Recall(128))  # type: ignore[arg-type]
+    model.learn(16_000)
     controller, worlds = Controller.from_algorithm(asked, model), Recall(400)
     total, observation = 0.0, worlds.reset()
     for _ in range(Recall.LENGTH):
         worlds.step(controller.act(observation))
         observation, total = worlds.observation, total + worlds.reward.mean() / Recall.LENGTH
     if algo == "ppo":
-        assert total < 0.25  # at best one step in seven
+        assert total < 0.3  # at best one step in five
     else:
         assert total > 0.9  # at best 1

@@ -12,19 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from surefoot.controllers import training
 from surefoot.controllers.controller import Controller, controller_file
-from surefoot.controllers.off_policy import SAC
 from surefoot.controllers.training import make_algorithm, make_env, resume, train
 from surefoot.robots import SurefootError
 
 SMALL = {"num_envs": 16, "batch_size": 128, "net": (16, 16)}
-SAC_SMALL = {
-    "num_envs": 4,
-    "batch_size": 32,
-    "net": (16, 16),
-    "learning_starts": 40,
-    "gradient_steps": 1,
-    "buffer_size": 2000,
-}
 
 
 def weights(controller: Controller) -> dict[str, torch.Tensor]:
@@ -159,27 +150,6 @@ def test_every_reward_term_is_logged(run_folder: Path) -> None:
     wanted = {f"reward/{name}" for name in WEIGHTS} | {"train/approx_kl", "train/value_loss", "rollout/diverged"}
     assert wanted <= board
     assert wanted <= table
-
-
-def test_sac_trains_saves_loads_and_resumes(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"algo": "sac", "hyperparameters": SAC_SMALL, "progress": False}
-    first = train("hopper", "run", steps=400, out=tmp_path / "run", **options)
-    loaded = Controller.load(tmp_path / "run")
-    seen = observations(first)
-    assert np.array_equal(first.act(seen), loaded.act(seen))
-    assert float(loaded.training["log_ent_coef"]) != 0.0
-    names = {name.split(".")[0] for name in loaded.training}
-    assert {"actor_optimizer", "critic_optimizer", "ent_coef_optimizer", "log_ent_coef"} <= names
-    env = make_env(loaded.config, 4)
-    model = make_algorithm(loaded.config, env)
-    assert isinstance(model, SAC)
-    loaded.give_to(model)
-    assert same(Controller.from_algorithm(loaded.config, model).training, loaded.training)
-    assert resume(tmp_path / "run", steps=500, progress=False).timesteps >= 500
-    board, table = logged(tmp_path / "run" / "log_0")
-    assert {"reward/forward", "reward/control", "reward/survive"} <= board & table
-    again = train("hopper", "run", steps=400, **options)
-    assert same(weights(again), weights(first))
 
 
 def test_nothing_is_written_for_bad_input(tmp_path: Path) -> None:

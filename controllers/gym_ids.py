@@ -4,6 +4,7 @@ The controller file, evaluation and settings are those of the robots; what needs
 parameters) says so in one line.
 """
 
+import inspect
 from typing import Any
 
 import gymnasium
@@ -52,8 +53,12 @@ def policy_on(
     """The policy's class and arguments: the algorithm's, or SB3's own where ours is made for batched worlds."""
     if not is_gym(config.robot) or config.algo not in ON_POLICY:
         return algorithm.policy, kwargs
-    stock = {key: value for key, value in kwargs.items() if key != "mirror"}
-    return algorithm.model.policy_aliases["MlpPolicy"], stock
+    policy = algorithm.model.policy_aliases["MlpPolicy"]
+    known = inspect.signature(policy).parameters
+    for name in kwargs.keys() - known.keys():
+        if kwargs[name]:
+            raise SurefootError(f"hyperparameter {name} is for Surefoot's robots, not for {config.robot!r}")
+    return policy, {name: value for name, value in kwargs.items() if name in known}
 
 
 def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> VecEnv:
@@ -95,6 +100,13 @@ def _check_spaces(config: TrainConfig, seen: Space[Any], done: Space[Any]) -> No
         )
 
 
+def callbacks(config: TrainConfig) -> list[BaseCallback]:
+    """What training on a Gymnasium id needs besides: `values` keeps its statistics itself, and tables need none."""
+    if not is_gym(config.robot) or takes_discrete(find_algorithm(config.algo).settings):
+        return []
+    return [Statistics()]
+
+
 def fits(algo: str, discrete: bool) -> bool:
     """Whether an algorithm trains on Gymnasium ids with discrete or with continuous actions (perhaps made discrete)."""
     settings = ALGORITHMS[algo].settings
@@ -124,7 +136,7 @@ class GridVecEnv(VecEnvWrapper):
 
 
 class Statistics(BaseCallback):
-    """Keeps the observation statistics of a stock on-policy policy, as `rollouts` does for batched worlds.
+    """Keeps the observation statistics of the policy, which SB3's own loops know nothing of.
 
     They change between rollouts alone, so that all of a rollout is seen, and learnt from, with the same ones.
     """

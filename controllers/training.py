@@ -273,9 +273,7 @@ def _learn(
     bar = _progress_bar() if progress and sys.stderr.isatty() else None
     with bar or nullcontext():
         monitor = Monitor(config, out, bar, tell=progress)
-        callbacks: list[BaseCallback] = [monitor, *([callback] if callback else [])]
-        if gym_ids.is_gym(config.robot) and config.algo in gym_ids.ON_POLICY:
-            callbacks.append(gym_ids.Statistics())
+        callbacks: list[BaseCallback] = [monitor, *gym_ids.callbacks(config), *([callback] if callback else [])]
         remaining = config.steps - model.num_timesteps
         try:
             with _disk(out):

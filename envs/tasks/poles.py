@@ -40,7 +40,9 @@ class Pole:
     name: str
     terms: tuple[str, ...]
     episode_steps: int
-    observation_layout: ClassVar[dict[str, int]]
+    observation_layout: ClassVar[
+        dict[str, int]
+    ]  # names of what is observed, in order, each with how many numbers it has
     observation_dtype = np.float32
     world_state: tuple[str, ...] = ()  # beside what is in the simulation
     command_names: tuple[str, ...] = ()
@@ -51,9 +53,9 @@ class Pole:
             ours = next(robot for robot, task in TASK_OF.items() if task == self.name)
             other = TASK_OF.get(sim.robot.name, "velocity" if sim.robot.control == "position" else "run")
             raise SurefootError(f"task {self.name!r} is defined for {ours}, not for {sim.robot.name!r}: try {other!r}")
-        self.observation_size = sum(self.observation_layout.values())
         limits = sim.model.actuator_ctrlrange
         self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()
+        self.observation_size = sum(self.observation_layout.values())
 
     @staticmethod
     def contact_forces_of(robot: str) -> ContactForces:
@@ -106,12 +108,7 @@ class Balance(Pole):
     """
 
     name, terms, episode_steps = "balance", ("upright",), 500
-    observation_layout: ClassVar[dict[str, int]] = {
-        "cart_position": 1,
-        "cart_velocity": 1,
-        "pole_angle": 1,
-        "pole_velocity": 1,
-    }
+    observation_layout: ClassVar[dict[str, int]] = {"position": 1, "velocity": 1, "angle": 1, "angular_velocity": 1}
 
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the middle, nearly upright."""
@@ -137,7 +134,7 @@ class SwingUp(Pole):
     """
 
     name, terms, episode_steps = "swing-up", ("angle", "velocity", "torque"), 200
-    observation_layout: ClassVar[dict[str, int]] = {"cos_angle": 1, "sin_angle": 1, "angular_velocity": 1}
+    observation_layout: ClassVar[dict[str, int]] = {"direction": 2, "angular_velocity": 1}
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         super().__init__(sim, rng)

@@ -59,7 +59,7 @@ def test_sb3s_checker(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_registered_spec(name: str) -> None:
-    assert gymnasium.spec(name).max_episode_steps == 1000
+    assert gymnasium.spec(name).max_episode_steps == IDS[name]
     env = gymnasium.make(name)
     assert env.spec is not None
     again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))

@@ -19,6 +19,7 @@ CASES = [
     for robot in ROBOTS
     for parameter in PARAMETERS
     if ROBOTS[robot].control == "position" or not parameter.position_only
+    if parameter.name != "friction" or robot not in ("cartpole", "pendulum")  # which touch nothing
 ]
 STEPS = {"friction": 40}  # friction shows once the robot has come down
 

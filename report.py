@@ -58,7 +58,8 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
         cells = evaluation_cells(result.evaluation, result.interval())
         rows.append([result.split, len(means), *cells, f"{means[worst]:.1f}: {result.tasks[worst]}"])
     episodes = results[0].returns.shape[1]
-    note = f"suite {results[0].suite}, {episodes} episodes a task; intervals: episodes resampled within tasks"
+    resampled = "tasks" if episodes == 1 else "episodes within tasks"
+    note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
     return {"columns": ["split", "tasks", *BATCH_COLUMNS, "worst task"], "rows": rows, "note": note}
 
 

@@ -11,6 +11,7 @@ episodes from seed 2000 is shipped; the card's figures come from episodes of ano
 
 import argparse
 import csv
+import dataclasses
 import shutil
 import time
 from pathlib import Path
@@ -69,6 +70,8 @@ def make(name: str, folders: list[Path], episodes: int) -> Path:
     returns = [evaluate(run, episodes=episodes, seed=CHOICE_SEED).mean for run in runs]
     best = max(range(len(runs)), key=returns.__getitem__)
     chosen, config = runs[best], runs[best].config
+    # All of the settings: a preset that changes later must not change the network that a shipped file describes.
+    chosen.config = config.model_copy(update={"hyperparameters": dataclasses.asdict(chosen.settings)})
     result = evaluate(chosen, episodes=episodes, seed=CARD_SEED)
     computer = machine()
     card = Card(

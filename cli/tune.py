@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Arguments:
     """Search for better hyperparameters: many short trainings, the hopeless ones cut off early. The first is the preset.
 
-    The study is a file. Ctrl-C loses nothing: the same command goes on, and given in several terminals (or on several
-    machines that share the folder) all of them work on the same study."""
+    A trial is worth its return in an evaluation without exploration (velocity: its tracking). The study is a file: after
+    Ctrl-C the same command goes on, and given in several terminals all of them work on the same study."""
 
     robot: Positional[Annotated[str, tyro.conf.arg(metavar="ROBOT")]]
     """Name of the robot: `surefoot list robots`."""

@@ -26,8 +26,8 @@ from .presets import settings_for
 from .settings import Settings
 from .shipped import Card
 
-# What shipped files leave out, but for the scale of returns, with which fine-tuning goes on.
-TRAINING_ONLY, RETURNS = ("policy.critic", "training."), "training.return_norm."
+# Parts of a policy that only learning needs, which shipped files leave out.
+CRITICS = ("critic", "actor_target", "q_net_target", "quantile_net_target")
 
 
 class Controller:
@@ -165,13 +165,16 @@ class Controller:
     def save(self, path: str | Path, *, card: Card | None = None) -> None:
         """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there.
 
-        With a `card`, to be shipped: without what only training needs, which is optimisers and off-policy critics.
+        With a `card`, to be shipped: without what only learning needs, which is optimisers and the critics of off-policy
+        algorithms. Fine-tuning goes on from such a file, but only by PPO and its kin.
         """
         header = self._header().model_copy(update={"card": card})
-        tensors = {f"policy.{k}": v for k, v in self.policy.state_dict().items()}
-        tensors |= {f"training.{k}": v for k, v in self.training.items()}
+        weights, training = self.policy.state_dict(), self.training
         if card is not None:
-            tensors = {k: v for k, v in tensors.items() if not k.startswith(TRAINING_ONLY) or k.startswith(RETURNS)}
+            weights = {k: v for k, v in weights.items() if not k.startswith(CRITICS)}
+            training = {k: v for k, v in training.items() if k.startswith("return_norm.")}  # for fine-tuning
+        tensors = {f"policy.{k}": v for k, v in weights.items()}
+        tensors |= {f"training.{k}": v for k, v in training.items()}
         # Clones, because the shared statistics appear under several names.
         tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
         with replacing(path) as temporary:  # not safetensors' save_file, whose files only their owner can read
@@ -207,7 +210,7 @@ class Controller:
         controller.card = header.card
         try:
             keys = controller.policy.load_state_dict(weights, strict=False)
-            missing = [k for k in keys.missing_keys if header.card is None or not k.startswith("critic")]
+            missing = [k for k in keys.missing_keys if header.card is None or not k.startswith(CRITICS)]
             if missing or keys.unexpected_keys:
                 raise RuntimeError(f"missing {missing[:3]}, unexpected {keys.unexpected_keys[:3]}")
         except RuntimeError as error:

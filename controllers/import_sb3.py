@@ -4,6 +4,7 @@ SB3 stores parts of its zips, and all of a saved `VecNormalize`, as pickles. The
 as safe as any other.
 """
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..robots import SurefootError
+from .algorithms import find_algorithm
 from .config import checked_config, first_problem
 from .controller import Controller
 from .networks import ACTIVATIONS
@@ -57,7 +59,10 @@ def import_sb3(
         raise SurefootError(f"{str(vecnormalize)!r} holds a {type(wrapper).__name__}: expected a saved VecNormalize")
     _check_spaces(model, env, where)
     seen: VecNormalize | None = wrapper if wrapper is not None and wrapper.norm_obs else None
-    hyperparameters = _network(model, where) | {
+    # On top of the algorithm's defaults, all of them written down: a preset must not change the network.
+    hyperparameters = {
+        **dataclasses.asdict(find_algorithm(algo).settings()),
+        **_network(model, where),
         "gamma": float(model.gamma),
         "clip_obs": float(seen.clip_obs) if seen is not None else None,
     }

@@ -38,9 +38,12 @@ class SplitResult:
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """95 % interval of the mean return by stratified bootstrap: episodes are drawn again within each task.
 
-        The tasks are the suite's and stay (Agarwal et al., 2021, resample runs within tasks in the same way).
+        The tasks are the suite's and stay (Agarwal et al., 2021, resample runs within tasks in the same way). Where a task
+        has one episode, tasks are drawn again instead.
         """
         returns = self.returns
+        if returns.shape[1] == 1:
+            return self.evaluation.interval(seed)
         rng = np.random.default_rng(seed)
         means = np.zeros(BOOTSTRAPS)
         for row in returns:

@@ -151,12 +151,12 @@ class BatchEnv:
         self.lengths[:] = self.rng.integers(0, self.episode_steps, self.num_envs)
 
     def _restart(self, ids: np.ndarray) -> None:
-        if self.variation is not None:
-            self.simulation.set_parameters(ids, self.variation.sample(self.rng, len(ids), self.table))
-        elif self.training_tasks is not None:
+        if self.training_tasks is not None:
             values, goals = self.training_tasks.sample(self.rng, len(ids))
             self.simulation.set_parameters(ids, values)
             self.task.set_goals(ids, goals)
+        elif self.variation is not None:
+            self.simulation.set_parameters(ids, self.variation.sample(self.rng, len(ids), self.table))
         self.task.reset(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0

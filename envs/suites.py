@@ -5,6 +5,7 @@ models are chosen on `validation` and reported on the others.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
@@ -252,33 +253,39 @@ def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
 
 
 def _draw(
-    address: str, vary: Mapping[str, str], count: int, task: str, table: ParameterTable, seen: set[bytes]
+    address: str, vary: Mapping[str, str], number: int, task: str, table: ParameterTable, seen: set[bytes]
 ) -> Iterator[dict[str, Any]]:
-    """`count` tasks that are not in `seen` yet, as rows of the file."""
+    """`number` tasks that are not in `seen` yet, as rows of the file."""
     terms = Variation.parse(vary).terms
-    goals = TASKS[task].command_names
-    found, attempt, since = 0, -1, 0
-    while found < count:
-        attempt, since = attempt + 1, since + 1
-        if since > ATTEMPTS * (count + 1):
+    found = misses = 0
+    for attempt in itertools.count():
+        if found == number or misses > ATTEMPTS * (number + 1):
             break
-        parameters: dict[str, float | str] = {}
-        goal: dict[str, float] = {}
-        for term in terms:
-            if term.key in goals:
-                goal[term.key] = _number(term, _unit(f"{address}/{attempt}/{term.key}"))
-                continue
-            for key in _keys(term, table):
-                parameters[key] = _value(term, _unit(f"{address}/{attempt}/{key}"))
+        parameters, goal = _settings(terms, f"{address}/{attempt}", TASKS[task].command_names, table)
         identity = _identity(table.values(parameters), _goal_row(task, goal))
+        misses += 1
         if identity not in seen:
             seen.add(identity)
-            found, since = found + 1, 0
+            found, misses = found + 1, 0
             yield {"parameters": parameters, "goal": goal}
-    if found < max(count, 1):
+    if found < max(number, 1):
         raise SurefootError(
-            f"{dict(vary)} gives {found} tasks that are not in the suite yet: expected {count}, at least 1"
+            f"{dict(vary)} gives {found} tasks that are not in the suite yet: expected {number}, at least 1"
         )
+
+
+def _settings(
+    terms: Sequence[Term], address: str, goals: Sequence[str], table: ParameterTable
+) -> tuple[dict[str, float | str], dict[str, float]]:
+    """One draw of each term: parameters and goal of a task."""
+    parameters: dict[str, float | str] = {}
+    goal: dict[str, float] = {}
+    for term in terms:
+        if term.key in goals:
+            goal[term.key] = _number(term, _unit(f"{address}/{term.key}"))
+        else:
+            parameters |= {key: _value(term, _unit(f"{address}/{key}")) for key in _keys(term, table)}
+    return parameters, goal
 
 
 def _unit(address: str) -> float:

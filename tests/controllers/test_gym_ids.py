@@ -187,7 +187,7 @@ def test_an_environment_that_cannot_be_made_says_why() -> None:
     gymnasium.registry.pop(name, None)
     gymnasium.register(name, "no_such_module_here:Env")
     with pytest.raises(
-        SurefootError, match="'gym:surefoot-tests/Broken-v0' cannot be made: .*no_such_module_here"
+        SurefootError, match=r"'gym:surefoot-tests/Broken-v0' cannot be made: .*no_such_module_here"
     ) as told:
         train(f"gym:{name}", progress=False)
     assert "\n" not in str(told.value)

@@ -158,6 +158,7 @@ def test_the_interval_resamples_episodes_within_tasks() -> None:
     assert interval([[1, 1, 1], [5, 5, 5]]) == (3.0, 3.0)  # tasks differ, episodes do not: nothing is uncertain
     low, high = interval([[0, 2] * 50, [4, 6] * 50])
     # Mean of two means of 100 draws of +-1: sigma sqrt(1/100/2), 1.96 sigma are .139.
+    assert interval([[1], [5]]) == (1.0, 5.0)  # one episode each: tasks are resampled
     assert (low, high) == (pytest.approx(3 - 0.139, abs=0.02), pytest.approx(3 + 0.139, abs=0.02))
 
 

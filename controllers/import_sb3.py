@@ -95,7 +95,7 @@ def import_sb3(
 
 
 def _algorithm_of(file: Path, where: str) -> str:
-    """ "ppo" or "sac", from the parts of the zip that are text; runs nothing."""
+    """Name of the algorithm, from the parts of the zip that are text; runs nothing."""
     if not file.is_file():
         raise SurefootError(f"no SB3 zip at {where}")
     try:

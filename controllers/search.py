@@ -15,34 +15,66 @@ from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import check
 from .config import typed
-from .settings import OffPolicySettings, OnPolicySettings, PPOSettings, Settings
+from .settings import (
+    ARSSettings,
+    DDPGSettings,
+    JointLossSettings,
+    OffPolicySettings,
+    OnPolicySettings,
+    PPOSettings,
+    SACSettings,
+    Settings,
+    TabularSettings,
+    ValueSettings,
+)
 
 # An algorithm has the laws of its settings' class and of those that it inherits from. Every preset lies within.
+_NETWORK = {
+    "learning_rate": "log:1e-4:3e-3",
+    "gamma": "0.95|0.96|0.97|0.98|0.99|0.995",
+    "net": "64,64|128,128|256,256",
+}
+_EXPLORATION = {
+    "exploration_fraction": "0.05:0.6",
+    "exploration_initial_eps": "0.1:1",
+    "exploration_final_eps": "log:0.005:0.2",
+}
 SEARCH: dict[type[Settings], dict[str, str]] = {
-    Settings: {
-        "learning_rate": "log:1e-4:3e-3",
-        "gamma": "0.95|0.96|0.97|0.98|0.99|0.995",
-        "net": "64,64|128,128|256,256",
-    },
     OnPolicySettings: {
-        "num_envs": "64|128|256|512|1024",
+        **_NETWORK,
+        "num_envs": "32|64|128|256|512|1024",
         "n_steps": "16|24|32|64|128",
         "gae_lambda": "0.9|0.95|0.98",
-        "ent_coef": "0|0.0005|0.002|0.005",
         "log_std_init": "-2:0",
     },
+    JointLossSettings: {"ent_coef": "0|0.0005|0.002|0.005"},
     PPOSettings: {
-        "batch_size": "512|1024|2048|3072|4096",
+        "batch_size": "256|512|1024|2048|3072|4096",
         "n_epochs": "3:10",
         "clip_range": "0.1|0.2|0.3",
         "adaptive_kl": "none|0.01|0.02|0.03",
     },
     OffPolicySettings: {
+        **_NETWORK,
         "num_envs": "8|16|32|64",
         "batch_size": "128|256|512|1024",
         "gradient_steps": "2|4|8|16|32",
-        "learning_starts": "1000|5000|10000|20000",
-        "tau": "log:0.001:0.03",
+        "learning_starts": "1000|2000|5000|10000|20000",
+    },
+    SACSettings: {"tau": "log:0.001:0.03"},
+    DDPGSettings: {"tau": "log:0.001:0.03", "exploration_noise": "0.05:0.4"},
+    ValueSettings: {**_EXPLORATION, "target_update_interval": "100|200|500|1000|2000"},
+    TabularSettings: {
+        **_EXPLORATION,
+        "learning_rate": "log:0.01:0.99",
+        "gamma": "0.95|0.98|0.99|0.995|1",
+        "num_envs": "16|32|64",
+    },
+    ARSSettings: {
+        "learning_rate": "log:0.003:0.1",
+        "delta_std": "log:0.01:0.2",
+        "n_top": "4|8|16|32",
+        "num_envs": "64|128|256",
     },
 }
 

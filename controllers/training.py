@@ -245,7 +245,7 @@ def resume(
     """Continue the run in folder `out` from its newest controller, up to `steps` in total.
 
     Weights, optimiser, statistics and step count continue; the worlds start new episodes, seeded by seed and step count, and
-    SAC fills a new replay buffer.
+    off-policy algorithms fill a new replay buffer before they learn on.
     """
     folder = Path(out)
     controller = Controller.load(controller_file(folder))

@@ -26,7 +26,7 @@ from surefoot.robots import Robot, SurefootError
     [
         ("train quadroped velocity", "unknown robot 'quadroped': did you mean quadruped?"),
         ("train quadruped velocty", "unknown task 'velocty': did you mean velocity?"),
-        ("train quadruped velocity --algo pop", "unknown algorithm 'pop': did you mean ppo?"),
+        ("train quadruped velocity --algo pop", "unknown algorithm 'pop': did you mean ppo"),
         ("train quadruped velocity --vary payloat=0:3", "unknown parameter 'payloat': did you mean payload?"),
         ("train quadruped velocity --vary motor_strength.frontleft=0:1", "front_left"),
         ("train quadruped velocity --vary payload=3:0", "expected low <= high"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from safetensors import safe_open
@@ -27,9 +28,10 @@ def test_help_of_each_verb_names_every_option(capsys: pytest.CaptureFixture[str]
         flat = " ".join(text.replace("│", " ").split())
         assert example in flat
         arguments = importlib.import_module(f"surefoot.cli.{module}").Arguments
+        hints = get_type_hints(arguments, include_extras=True)
         for field in dataclasses.fields(arguments):
             name = {"parameters": "set"}.get(field.name, field.name).replace("_", "-")
-            positional = field.name in ("source", "robot", "task", "what")
+            positional = "Positional" in repr(hints[field.name])
             assert (f"--{name}" in text) != positional, f"{verb}: {name}"
         assert "(required)" in text or "default" in text
 

@@ -110,6 +110,9 @@ class Commands:
         self.seen.append(observation[:, 45:48].copy())
         return np.full((len(observation), 12), self.action, np.float32)
 
+    def reset(self) -> None:
+        """Nothing to forget."""
+
 
 def test_both_sides_get_the_same_commands_even_where_one_falls() -> None:
     tapes, falls = [], []

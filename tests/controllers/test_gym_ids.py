@@ -19,15 +19,19 @@ from surefoot.controllers.training import make_algorithm, make_worlds, resume, t
 from surefoot.robots import SurefootError
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
-    ("gym:CartPole-v1", "ppo", {"num_envs": 2, "n_steps": 32, "net": (16, 16)}),
-    ("gym:Pendulum-v1", "ppo", {"num_envs": 2, "n_steps": 32, "net": (16, 16)}),
-    ("gym:CartPole-v1", "dqn", {"num_envs": 2, "learning_starts": 32, "net": (16, 16)}),
-    ("gym:Pendulum-v1", "qrdqn", {"num_envs": 2, "learning_starts": 32, "net": (16, 16), "bins": 3}),
-    ("gym:CartPole-v1", "deep_sarsa", {"num_envs": 2, "learning_starts": 32, "net": (16, 16)}),
-    ("gym:Pendulum-v1", "sac", {"num_envs": 1, "learning_starts": 32, "net": (16, 16)}),
+    ("gym:CartPole-v1", "ppo", {"num_envs": 2, "n_steps": 32, "batch_size": 64, "net": (16, 16)}),
+    ("gym:Pendulum-v1", "ppo", {"num_envs": 2, "n_steps": 32, "batch_size": 64, "net": (16, 16)}),
+    ("gym:CartPole-v1", "dqn", {"num_envs": 2, "learning_starts": 32, "gradient_steps": 1, "net": (16, 16)}),
+    (
+        "gym:Pendulum-v1",
+        "qrdqn",
+        {"num_envs": 2, "learning_starts": 32, "gradient_steps": 1, "net": (16, 16), "bins": 3},
+    ),
+    ("gym:CartPole-v1", "deep_sarsa", {"num_envs": 2, "learning_starts": 32, "gradient_steps": 1, "net": (16, 16)}),
+    ("gym:Pendulum-v1", "sac", {"num_envs": 1, "learning_starts": 32, "gradient_steps": 1, "net": (16, 16)}),
     ("gym:FrozenLake-v1", "q_learning", {}),
     ("gym:Pendulum-v1", "sarsa", {"bins": 3, "cells": (4, 4, 4), "span": (1.0, 1.0, 8.0)}),
-    ("gym:surefoot/Cartpole-Balance-v0", "dqn", {"num_envs": 2, "learning_starts": 32, "bins": 2}),
+    ("gym:surefoot/Cartpole-Balance-v0", "dqn", {"num_envs": 2, "learning_starts": 32, "gradient_steps": 1, "bins": 2}),
 ]
 
 
@@ -57,8 +61,9 @@ def test_trains_saves_loads_evaluates(name: str, algo: str, hyper: dict[str, Any
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
 def test_same_seed_same_result(algo: str) -> None:
+    hyper = {"ppo": {"n_steps": 32}, "dqn": {"learning_starts": 100, "net": (16, 16)}}
     runs = [
-        train("gym:CartPole-v1", algo=algo, steps=300, seed=seed, hyperparameters={"num_envs": 2}, progress=False)
+        train("gym:CartPole-v1", algo=algo, steps=300, seed=seed, hyperparameters=hyper[algo], progress=False)
         for seed in (3, 3, 4)
     ]
     states = [run.policy.state_dict() for run in runs]

@@ -155,7 +155,7 @@ def test_another_robot(model_zip: Path, tmp_path: Path) -> None:
     ("policy_kwargs", "said"),
     [
         ({"net_arch": {"pi": [8], "vf": [16]}}, "different widths for actor and critic"),
-        ({"net_arch": [8], "activation_fn": torch.nn.LeakyReLU}, "has the activation LeakyReLU"),
+        ({"net_arch": [8], "activation_fn": torch.nn.Hardtanh}, "has the activation Hardtanh"),
     ],
 )
 def test_networks_that_are_not_known(policy_kwargs: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def test_updates_equal_those_of_the_stock_class(algo: str) -> None:
         model.train(gradient_steps=6, batch_size=64)
     after, wanted = learnt(ours), learnt(stock)
     for name, value in wanted.items():
-        torch.testing.assert_close(after[name], value, rtol=1e-5, atol=1e-6, msg=name)
+        # Weights move by 6e-3, those of targets by 1e-4; Adam enlarges the rounding of gradients that are nearly zero.
+        torch.testing.assert_close(after[name], value, rtol=0, atol=1e-6 if "target" in name else 1e-5, msg=name)
         if name.endswith("weight"):
             assert (value - before[name]).abs().max() > 2e-5, name
 

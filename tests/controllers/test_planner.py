@@ -132,14 +132,13 @@ def test_planning_improves_what_a_poor_controller_earns(controller: Controller) 
     with torch.no_grad():
         controller.policy.value_net.weight.zero_()  # after three rollouts it knows nothing: rewards alone
         controller.policy.value_net.bias.zero_()
-    earned, fell = {}, {}
+    earned = {}
     for name, settings in (("policy", None), ("planner", PlannerConfig(samples=24, horizon=10))):
         env = walkers(4, episode_steps=40)
         result = run_episodes(env, driver(controller if settings is None else planning(controller, settings), env))
-        earned[name], fell[name] = result.returns, result.fell.mean()
+        earned[name] = result.returns
     assert earned["planner"].mean() > 1.3 * earned["policy"].mean()
     assert (earned["planner"] > earned["policy"]).mean() >= 0.75
-    assert fell["planner"] <= fell["policy"]
 
 
 @pytest.mark.parametrize(

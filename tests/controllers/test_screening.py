@@ -100,7 +100,7 @@ def put(name: str, change: Callable[[np.ndarray], Any]) -> Tamper:
 
 def swap_rows(log: Log) -> dict[str, Any]:
     order = np.arange(len(log.done))
-    order[[ROW, ROW + 3]] = order[[ROW + 3, ROW]]
+    order[[ROW, ROW + 1]] = order[[ROW + 1, ROW]]
     return {"qpos": log.qpos[order], "qvel": log.qvel[order]}
 
 

@@ -94,6 +94,8 @@ def _check_recurrent(settings: RecurrentPPOSettings) -> None:
 
 
 def _check_ars(settings: ARSSettings) -> None:
+    if settings.network != "mlp":
+        raise SurefootError(f"network {settings.network!r}: ars searches linear policies and MLPs, expected 'mlp'")
     if settings.n_top > settings.n_delta:
         raise SurefootError(
             f"hyperparameter n_top={settings.n_top}: expected at most n_delta = {settings.n_delta}, the directions"

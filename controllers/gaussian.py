@@ -17,6 +17,8 @@ class Gaussian(DiagGaussianDistribution):
 
     def proba_distribution(self, mean_actions: torch.Tensor, log_std: torch.Tensor) -> "Gaussian":
         self.mean, self.log_std = mean_actions, log_std
+        # For what SB3 asks of it beside the formulas below, such as the divergence of two of them.
+        self.distribution = torch.distributions.Normal(mean_actions, log_std.exp(), validate_args=False)
         return self
 
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from .policy import Mirror
 from .presets import settings_for
 from .settings import (
     ActorCriticSettings,
+    ARSSettings,
     CrossQSettings,
     OnPolicySettings,
     QRDQNSettings,
@@ -74,6 +75,8 @@ def policy_kwargs(
         "normalize_images": False,  # PixelNorm does
         "optimizer_class": partial(make_optimizer, name=settings.optimizer, weight_decay=settings.weight_decay),
     }
+    if isinstance(settings, ARSSettings):  # which has neither images nor an optimiser
+        return {k: v for k, v in kwargs.items() if k not in ("normalize_images", "optimizer_class")}
     encoder = None
     if settings.network != "mlp":
         encoder = partial(

@@ -27,6 +27,7 @@ _RUN_PPO = PPOSettings(
     adaptive_kl=None,
     linear_decay=True,
     gamma=0.98,
+    gae_lambda=0.9,
     ent_coef=0.0,
     vf_coef=0.5,
     max_grad_norm=0.5,

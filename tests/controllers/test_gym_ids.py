@@ -153,7 +153,7 @@ for kind, spaces in ODD.items():
         (
             "CartPole-v1",
             {"algo": "sac"},
-            "'sac' does not train on the discrete actions .*: choose from ppo, dqn, qrdqn",
+            "'sac' does not train on the discrete actions .*: choose from ppo, .*dqn, qrdqn",
         ),
         ("Pendulum-v1", {"algo": "dqn"}, "'dqn' needs discrete actions .* 'gym:Pendulum-v1' .*: --hyper bins=5"),
         ("CartPole-v1", {"algo": "dqn", "hyperparameters": {"bins": 3}}, "bins=3 is for continuous actions"),

@@ -396,9 +396,9 @@ import surefoot
 from surefoot.controllers import threads
 from surefoot.envs.batch_env import BatchEnv
 cpus = os.cpu_count()
-assert BatchEnv("hopper", "run", 4).simulation.batch.nthread == cpus
+assert BatchEnv("hopper", "run", 64).simulation.batch.nthread == cpus
 threads.share_cpus(cpus)
-assert BatchEnv("hopper", "run", 4).simulation.batch.nthread == threads.UPDATE_THREADS == 1
+assert BatchEnv("hopper", "run", 64).simulation.batch.nthread == threads.UPDATE_THREADS == 1
 assert BatchEnv("hopper", "run", 4, threads=2).simulation.batch.nthread == 2
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -215,7 +215,8 @@ def main() -> None:
             report(f"half_cheetah over SubprocVecEnv {processes}",
                    against_subprocesses(envs, processes, threads, seed, steps, rounds))  # fmt: skip
     if not options.quick:
-        print("wrote", write_result("throughput.json", figures, seed))
+        name = f"throughput_{options.only}.json" if options.only else "throughput.json"
+        print("wrote", write_result(name, figures, seed))
 
 
 if __name__ == "__main__":

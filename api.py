@@ -402,6 +402,10 @@ def screen(
     cannot be read is a finding too. Raises `SurefootError` when there is no file.
     """
     files = [file for source in sources for file in _recording_files(Path(source))]
+    if out is not None and Path(out).resolve() in {file.parent.resolve() for file in files}:
+        raise SurefootError(f"--out {str(out)!r} holds the recordings themselves: choose another folder")
+    if out is not None and len({file.name for file in files}) < len(files):
+        raise SurefootError("two recordings have the same file name: screen their folders one by one")
     found: list[tuple[Path, Recording]] = []
     logs: list[Log] = []
     unreadable: list[Finding] = []

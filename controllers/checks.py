@@ -1,6 +1,7 @@
 """Hyperparameters that make no sense, named in one line each."""
 
 import math
+import os
 
 from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
@@ -9,6 +10,7 @@ from .settings import (
     ActorCriticSettings,
     ARSSettings,
     CrossQSettings,
+    OffPolicySettings,
     OnPolicySettings,
     PPOSettings,
     RecurrentPPOSettings,
@@ -59,6 +61,21 @@ def check(settings: Settings) -> None:
         _check_values(settings)
 
 
+def check_memory(settings: Settings, observation_size: int) -> None:
+    """Raise `SurefootError` where what is kept of observations (float32) would not fit into .8 of this machine's memory."""
+    rows = 0
+    if isinstance(settings, OnPolicySettings):
+        rows = settings.n_steps * settings.num_envs
+    elif isinstance(settings, OffPolicySettings):
+        rows = 2 * settings.buffer_size
+    needed, there = 4 * rows * observation_size, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > 0.8 * there:
+        raise SurefootError(
+            f"{rows:,} observations of {observation_size} numbers take {needed / 2**30:.1f} GiB of this machine's "
+            f"{there / 2**30:.1f}: lower history={settings.history}, num_envs, n_steps or buffer_size"
+        )
+
+
 def _check_network(settings: Settings) -> None:
     choices = {
         "network": NETWORKS, "activation": ACTIVATIONS, "norm_layer": NORM_LAYERS, "optimizer": OPTIMIZERS
@@ -75,6 +92,8 @@ def _check_network(settings: Settings) -> None:
         raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
     if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
         raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")
+    if getattr(settings, "untied", False) and not getattr(settings, "mirror", False):
+        raise SurefootError("untied=true is for a mirrored network: set mirror=true as well")
 
 
 def _check_recurrent(settings: RecurrentPPOSettings) -> None:
@@ -124,7 +143,7 @@ def _check_actor_critic(settings: ActorCriticSettings) -> None:
             f"{settings.n_quantiles - 1}, fewer than n_quantiles"
         )
     if isinstance(settings, SACSettings | CrossQSettings):
-        start = settings.ent_coef.removeprefix("auto_") if settings.ent_coef != "auto" else "1"
+        start = str(settings.ent_coef).removeprefix("auto_") if settings.ent_coef != "auto" else "1"
         try:
             fits = 0 < float(start) < math.inf
         except ValueError:

@@ -79,7 +79,7 @@ def export(
 
     Input `observation` (N, O) float32, output `action` (N, nu) float32, any N; a recurrent controller besides takes
     `memory` (rows, N, width), zeros when an episode begins, and gives `memory_out`. Raises `SurefootError` where a package is
-    missing, the algorithm cannot be exported or the disk refuses; then nothing is written.
+    missing, the algorithm cannot be exported or the disk refuses; no file is half-written.
     """
     for path, suffix in ((onnx, ".onnx"), (torchscript, ".pt")):
         if path is not None and Path(path).suffix != suffix:

@@ -1,9 +1,9 @@
 """What an exported controller says of itself: all that a robot's software has to know beside the network."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from .. import __version__
 from ..envs.batch_env import BatchEnv
@@ -19,6 +19,11 @@ MEANING = {
 REFERENCE_GAIT = (
     " + the open-loop trot of the task (surefoot/envs/tasks/velocity.py), scaled by its option reference_gait"
 )
+
+
+PER_JOINT = (
+    "joint_names", "action_low", "action_high", "action_scale", "default_pose", "joint_stiffness", "joint_damping",
+)  # fmt: skip
 
 
 class Metadata(BaseModel):
@@ -60,6 +65,15 @@ class Metadata(BaseModel):
     observation_sizes: tuple[int, ...]
     observation_history: int
     memory_shape: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        if len(self.observation_names) != len(self.observation_sizes):
+            raise ValueError("observation_names and observation_sizes: expected as many of one as of the other")
+        for name in PER_JOINT:
+            if len(getattr(self, name)) != len(self.action_names):
+                raise ValueError(f"{name}: expected as many as action_names, {len(self.action_names)}")
+        return self
 
 
 def describe(config: TrainConfig, env: BatchEnv, memory_shape: tuple[int, ...] = ()) -> Metadata:

@@ -112,19 +112,25 @@ class OnnxController:
             raise SurefootError(f"{self.where} does not fit {env.robot.name} {env.task_name}: {difference}")
 
     def _try(self) -> None:
-        """One observation of zeros through the network: does it fit what the metadata say?"""
-        actions = len(self.metadata.action_low)
-        try:
-            made = self.act(np.zeros((1, self.size), np.float32))
-            self.reset()
-        except Exception as error:  # as in `load`
-            raise SurefootError(
-                f"{self.where}: the network does not fit its metadata: {first_problem(error)}"
-            ) from error
-        if made.shape != (1, actions) or not np.isfinite(made).all():
-            raise SurefootError(
-                f"{self.where}: the network gives actions {made[0].tolist()}: expected {actions} finite numbers"
-            )
+        """Do the network's inputs, and what it makes of zeros, fit what the metadata say?"""
+        wanted = {"observation": [self.size]}
+        if self.metadata.memory_shape:
+            wanted["memory"] = list(self.metadata.memory_shape)
+        # But for the number of worlds, which has a name instead of a size.
+        found = {i.name: [size for size in i.shape if isinstance(size, int)] for i in self.session.get_inputs()}
+        problem = "" if found == wanted else f"it takes {found}, they say {wanted}"
+        if not problem:
+            try:
+                made = self.act(np.zeros((1, self.size), np.float32))
+            except Exception as error:  # as in `load`
+                problem = first_problem(error)
+            else:
+                actions = len(self.metadata.action_low)
+                if made.shape != (1, actions) or not np.isfinite(made).all():
+                    problem = f"it gives {made[0].tolist()}, they say {actions} finite numbers"
+        if problem:
+            raise SurefootError(f"{self.where}: the network does not fit its metadata: {problem}")
+        self.reset()
 
 
 def open_session(content: bytes) -> Any:

@@ -10,14 +10,18 @@ from .algorithms import find_algorithm
 from .checks import check
 from .gym_ids import is_gym
 from .settings import (
+    A2CSettings,
+    ARSSettings,
     DeepSarsaSettings,
     DQNSettings,
     PPOSettings,
     QLearningSettings,
     QRDQNSettings,
+    RecurrentPPOSettings,
     SACSettings,
     SarsaSettings,
     Settings,
+    TRPOSettings,
 )
 
 _RUN_PPO = PPOSettings(
@@ -37,6 +41,49 @@ _RUN_PPO = PPOSettings(
     steps=3_000_000,
 )
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
+
+_RUN_A2C = A2CSettings(
+    num_envs=64,
+    gamma=0.98,
+    ent_coef=0.0,
+    vf_coef=0.5,
+    max_grad_norm=0.5,
+    net=(64, 64),
+    activation="tanh",
+    log_std_init=-1.0,
+    steps=3_000_000,
+)
+_RUN_TRPO = TRPOSettings(
+    num_envs=128,
+    n_steps=64,
+    batch_size=1024,
+    n_critic_updates=5,
+    cg_max_steps=10,
+    gamma=0.98,
+    net=(64, 64),
+    activation="tanh",
+    log_std_init=-1.0,
+    steps=3_000_000,
+)
+_RUN_RECURRENT_PPO = RecurrentPPOSettings(
+    num_envs=64,
+    n_steps=64,
+    batch_size=1024,
+    adaptive_kl=None,
+    linear_decay=True,
+    gamma=0.98,
+    ent_coef=0.0,
+    vf_coef=0.5,
+    max_grad_norm=0.5,
+    net=(64,),
+    activation="tanh",
+    hidden=64,
+    log_std_init=-1.0,
+    steps=3_000_000,
+)
+_WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
+_WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
+_WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
 
 # cartpole and pendulum: tuned by hand; tests/controllers/test_values.py holds them to what they reach.
 _POLE_PPO = PPOSettings(
@@ -107,11 +154,20 @@ _GYM: dict[str, Settings] = {
 
 _RUN_ROBOTS = ("half_cheetah", "hopper", "walker2d", "ant", "humanoid")
 _QUADRUPEDS = ("quadruped", "go1")
+# What `run` pays for each step of being alive: ARS takes it back, as the paper does, for it only teaches to stand still.
+_ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 
-# PPO is tuned on half_cheetah and on quadruped (benchmarks/results); SAC has the zoo's values, which are SB3's defaults.
+# PPO is tuned on half_cheetah and on quadruped (benchmarks/results), the other on-policy ones were tried out; SAC has the zoo's values, which are SB3's defaults.
 PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "run", "ppo"): _RUN_PPO for robot in _RUN_ROBOTS},
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},
+    **{(robot, "run", "a2c"): _RUN_A2C for robot in _RUN_ROBOTS},
+    **{(robot, "run", "trpo"): _RUN_TRPO for robot in _RUN_ROBOTS},
+    **{(robot, "run", "recurrent_ppo"): _RUN_RECURRENT_PPO for robot in _RUN_ROBOTS},
+    **{(robot, "run", "ars"): ARSSettings(alive_bonus_offset=-_ALIVE.get(robot, 1.0)) for robot in _RUN_ROBOTS},
+    **{(robot, "velocity", "a2c"): _WALK_A2C for robot in _QUADRUPEDS},
+    **{(robot, "velocity", "trpo"): _WALK_TRPO for robot in _QUADRUPEDS},
+    **{(robot, "velocity", "recurrent_ppo"): _WALK_RECURRENT_PPO for robot in _QUADRUPEDS},
     **{(robot, "run", "sac"): SACSettings() for robot in _RUN_ROBOTS},
     **{(robot, "velocity", "sac"): SACSettings() for robot in _QUADRUPEDS},
     **_POLES,

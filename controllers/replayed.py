@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.buffers import BaseBuffer
+from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutReturn, TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
@@ -92,6 +92,9 @@ class BatchedReplay(OffPolicyAlgorithm):
         if isinstance(self.env, SB3VecEnv):
             self.replay_buffer_class = PackedReplay  # type: ignore[assignment]
             self.replay_buffer_kwargs = {"seed": self.seed}
+        elif self.exploration_noise and self.action_noise is None:  # for SB3's loop
+            spread = np.full(self.action_space.shape or (), self.exploration_noise)
+            self.action_noise = NormalActionNoise(np.zeros_like(spread), spread)
         super()._setup_model()
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
@@ -154,6 +157,21 @@ class BatchedReplay(OffPolicyAlgorithm):
         done = torch.as_tensor(core.terminated)[:, None]
         reward = torch.as_tensor(core.reward)[:, None] * self.reward_scale
         buffer.add(observation, actions, following, done, reward)
+
+    def _store_transition(
+        self,
+        replay_buffer: ReplayBuffer,
+        buffer_action: np.ndarray,
+        new_obs: Any,
+        reward: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """In SB3's loop: statistics and scaled rewards as in ours."""
+        norm = getattr(self.actor.features_extractor, "norm", None)
+        if isinstance(norm, RunningNorm):
+            norm.update(torch.as_tensor(self._last_obs))
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward * self.reward_scale, dones, infos)
 
     def _note(self, core: BatchEnv) -> None:
         self._terms += core.terms.mean(axis=0)

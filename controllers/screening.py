@@ -6,7 +6,7 @@ action, the recorded next state, reward and end must follow, as exactly as the r
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -20,10 +20,11 @@ from ..robots import SurefootError
 from .config import typed
 
 Reason = Literal["unreadable", "non-finite", "out of limits", "duplicated", "mislabelled", "poisoned"]
+Where = tuple[int, int]  # log and episode
+Damage = tuple[int, Reason, str]  # step, reason, detail
 
-TOLERANCE = (
-    1e-3  # of a usual change; honest recordings of all robots here are reproduced to 1e-5, a label 1 % off to 1e-2
-)
+# Honest recordings of all robots here are reproduced to 1e-5 of a usual change, those with a label 1 % off to 1e-2.
+TOLERANCE = 1e-3
 ROUNDING = 30.0  # times what a change of the last recorded digit does; honest recordings stay below 6
 OUTLIER = 10.0  # times the median absolute deviation, where recorded states are noisy and the tolerance is larger
 MISLABELLED = 0.1  # share of an episode's steps that do not follow: more is the label's fault, fewer are single steps'
@@ -96,32 +97,26 @@ class Screening:
 
 
 def screen(logs: Sequence[Log], *, tolerance: float = TOLERANCE) -> Screening:
-    """Check every episode; each that fails is named once, with the first reason of the order in `Reason`.
+    """Check every episode; each that fails is named once, with the first thing that is wrong with it.
 
-    `tolerance` is the error of a re-simulated step, as a share of a usual step's change of velocity or reward: raise it for
-    logs with measurement noise. Raises `SurefootError` when it is not above 0.
+    Of copies the first that is sound is kept. `tolerance` is the error of a re-simulated step, as a share of a usual step's
+    change of velocity or reward: raise it for logs with measurement noise. Raises `SurefootError` when it is not above 0.
     """
     if not tolerance > 0:
         raise SurefootError(f"tolerance {tolerance}: expected more than 0")
-    found: dict[tuple[int, int], Finding] = {}
+    found: dict[Where, Damage] = {}
+    contradicted: dict[Where, Damage] = {}
     notes: list[str] = []
-
-    def drop(log: int, episode: int, step: int, reason: Reason, detail: str) -> None:
-        found.setdefault((log, episode), Finding(log, logs[log].label, episode, step, reason, detail))
-
-    worlds = [_claimed_world(log) for log in logs]
-    for i, (log, env) in enumerate(zip(logs, worlds, strict=True)):
-        for e, rows in enumerate(log.episodes()):
-            if damage := _not_finite(log, rows):
-                drop(i, e, *damage)
-            elif isinstance(env, str):
-                drop(i, e, 0, "mislabelled", env)
-            elif damage := _out_of_limits(log, rows, env):
-                drop(i, e, *damage)
-    for i, e, detail in _duplicates(logs, found.keys()):
-        drop(i, e, 0, "duplicated", detail)
-    for i, (log, env) in enumerate(zip(logs, worlds, strict=True)):
-        left = {e: rows for e, rows in enumerate(log.episodes()) if (i, e) not in found and len(rows) > 1}
+    episodes = [list(log.episodes()) for log in logs]
+    for i, log in enumerate(logs):
+        env = _claimed_world(log)
+        for e, rows in enumerate(episodes[i]):
+            damage = _not_finite(log, rows)
+            if damage is None:
+                damage = (0, "mislabelled", env) if isinstance(env, str) else _out_of_limits(log, rows, env)
+            if damage:
+                found[i, e] = damage
+        left = {e: rows for e, rows in enumerate(episodes[i]) if (i, e) not in found and len(rows) > 1}
         if isinstance(env, str) or not left:
             continue
         if log.hidden.shape[1] != env.task.hidden().shape[1]:
@@ -130,17 +125,14 @@ def screen(logs: Sequence[Log], *, tolerance: float = TOLERANCE) -> Screening:
         replay = _resimulate(log, list(left.values()), env)
         for e, rows in left.items():
             if damage := _contradiction(log, rows, replay, tolerance):
-                drop(i, e, *damage)
-    keep = []
-    for i, log in enumerate(logs):
-        mask = np.zeros(len(log.done), bool)
-        for e, rows in enumerate(log.episodes()):
-            mask[rows] = (i, e) not in found
-        keep.append(mask)
-    return Screening(tuple(found[key] for key in sorted(found)), tuple(keep), tuple(notes))
-
-
-Damage = tuple[int, Reason, str] | None  # step, reason, detail
+                contradicted[i, e] = damage
+    sound = [(i, e) for i in range(len(logs)) for e in range(len(episodes[i])) if (i, e) not in found | contradicted]
+    found = contradicted | found | _duplicates(logs, episodes, [*sound, *contradicted])
+    keep = [np.ones(len(log.done), bool) for log in logs]
+    for i, e in found:
+        keep[i][episodes[i][e]] = False
+    findings = tuple(Finding(i, logs[i].label, e, *found[i, e]) for i, e in sorted(found))
+    return Screening(findings, tuple(keep), tuple(notes))
 
 
 def _claimed_world(log: Log) -> BatchEnv | str:
@@ -168,7 +160,7 @@ def _worlds(log: Log, num: int) -> BatchEnv:
     return BatchEnv(log.robot, log.task, num, tasks=Task(log.parameters), seed=0, config=config, autoreset=False)
 
 
-def _not_finite(log: Log, rows: np.ndarray) -> Damage:
+def _not_finite(log: Log, rows: np.ndarray) -> Damage | None:
     for name in ("time", "qpos", "qvel", "action", "reward", "command", "hidden"):
         bad = ~np.isfinite(getattr(log, name)[rows]).reshape(len(rows), -1).all(axis=1)
         if bad.any():
@@ -176,7 +168,7 @@ def _not_finite(log: Log, rows: np.ndarray) -> Damage:
     return None
 
 
-def _out_of_limits(log: Log, rows: np.ndarray, env: BatchEnv) -> Damage:
+def _out_of_limits(log: Log, rows: np.ndarray, env: BatchEnv) -> Damage | None:
     """The first step at which time stands still, an action or a joint is beyond its limits, or the state jumps."""
     model, low, high = env.simulation.model, env.task.action_low, env.task.action_high
     steps = np.diff(log.time[rows])
@@ -224,27 +216,26 @@ def _jumps(log: Log, rows: np.ndarray, steps: np.ndarray, model: mujoco.MjModel)
     return jumps
 
 
-def _duplicates(logs: Sequence[Log], dropped: Collection[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """(log, episode, detail) of each episode of which much is in one before it: by hashes of its rounded steps."""
-    seen: dict[bytes, tuple[int, int]] = {}
-    for i, log in enumerate(logs):
-        for e, rows in enumerate(log.episodes()):
-            if (i, e) in dropped:
-                continue
-            parts = [np.rint(getattr(log, name)[rows].astype(float) / grid) for name, grid in GRID.items()]
-            rounded = np.concatenate(parts, axis=1) + 0.0  # -0 becomes 0
-            prefix = f"{log.robot} {log.task}".encode()
-            keys = [hashlib.blake2b(prefix + row.tobytes(), digest_size=8).digest() for row in rounded]
-            owners = Counter(seen[key] for key in keys if key in seen)
-            (first, count), *_ = owners.most_common(1) or [((0, 0), 0)]
-            if count >= SAME * len(keys):
-                yield (
-                    i,
-                    e,
-                    f"{count / len(keys):.0%} of its steps are in episode {first[1]} of {logs[first[0]].label!r}",
-                )
-            else:
-                seen |= {key: (i, e) for key in keys if key not in seen}
+def _duplicates(
+    logs: Sequence[Log], episodes: Sequence[Sequence[np.ndarray]], order: Sequence[Where]
+) -> dict[Where, Damage]:
+    """Of the episodes in `order`, those of which much is in one before them: by hashes of their rounded steps."""
+    found: dict[Where, Damage] = {}
+    seen: dict[bytes, Where] = {}
+    for i, e in order:
+        log, rows = logs[i], episodes[i][e]
+        parts = [np.rint(getattr(log, name)[rows].astype(float) / grid) for name, grid in GRID.items()]
+        rounded = np.concatenate(parts, axis=1) + 0.0  # -0 becomes 0
+        prefix = f"{log.robot} {log.task}".encode()
+        keys = [hashlib.blake2b(prefix + row.tobytes(), digest_size=8).digest() for row in rounded]
+        owners = Counter(seen[key] for key in keys if key in seen)
+        (first, count), *_ = owners.most_common(1) or [((0, 0), 0)]
+        if count >= SAME * len(keys):
+            share = f"{count / len(keys):.0%} of its steps"
+            found[i, e] = 0, "duplicated", f"{share} are in episode {first[1]} of {logs[first[0]].label!r}"
+        else:
+            seen |= {key: (i, e) for key in keys if key not in seen}
+    return found
 
 
 @dataclass(frozen=True)
@@ -335,7 +326,7 @@ def _rms(x: np.ndarray) -> np.ndarray:
     return np.sqrt(np.square(x).mean(axis=1))
 
 
-def _contradiction(log: Log, rows: np.ndarray, replay: _Replay, tolerance: float) -> Damage:
+def _contradiction(log: Log, rows: np.ndarray, replay: _Replay, tolerance: float) -> Damage | None:
     """What the simulator says against an episode."""
     error, reward = replay.error[rows], replay.reward[rows]
     asked = ~np.isnan(reward)

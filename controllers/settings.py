@@ -183,7 +183,7 @@ class SACSettings(ActorCriticSettings):
     """
 
     tau: float = 0.005
-    ent_coef: str = "auto"
+    ent_coef: float | str = "auto"
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class CrossQSettings(ActorCriticSettings):
     """CrossQ: batch normalisation instead of target networks; the actor learns at every `policy_delay`-th step."""
 
     learning_rate: float = 1e-3
-    ent_coef: str = "auto"
+    ent_coef: float | str = "auto"
     policy_delay: int = 3
 
 

@@ -26,6 +26,7 @@ from ..envs.variation import Task, Variation
 from ..robots import SurefootError
 from . import gym_ids
 from .algorithms import find_algorithm
+from .checks import check_memory
 from .config import TrainConfig, checked_config, typed
 from .controller import Controller, controller_file
 from .discrete import grid_for
@@ -82,6 +83,7 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
     else:
         worlds = env if grid is None else gym_ids.GridVecEnv(env, grid)
     size = (worlds.observation_space.shape or (1,))[0]
+    check_memory(settings, size)
     policy, kwargs = gym_ids.policy_on(config, algorithm, policy_kwargs(settings, size, mirror, grid))
     return algorithm.model(
         policy=policy,

@@ -162,7 +162,7 @@ def folder(tmp_path: Path, walk: Path) -> Path:
     return found
 
 
-def test_screen(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_screen(folder: Path, tmp_path: Path, refused, capsys: pytest.CaptureFixture[str]) -> None:
     whole = {name: Recording.load(folder / f"{name}.recording.npz") for name in "ac"}
     screening, left = api.screen([folder], out=tmp_path / "clean")
     named = [(Path(f.label).name[0], f.episode, f.reason) for f in screening.findings]
@@ -180,5 +180,10 @@ def test_screen(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     text = capsys.readouterr().out
     for word in ("unreadable", "non-finite", "mislabelled", "payload=4", "kept", "wrote"):
         assert word in text
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert "choose another folder" in refused("screen", folder, "--out", folder)
+    assert "same file name" in refused("screen", folder, tmp_path / "clean", "--out", tmp_path / "third")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert not (tmp_path / "third").exists()
     assert run(["screen", str(folder / "a.recording.npz"), "--tolerance", "0.01"]) == 0
     assert "kept 150 of 150 steps" in capsys.readouterr().out

@@ -67,6 +67,9 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         "velocity",
         "ppo",
         "sac",
+        "deep_sarsa",
+        "cartpole",
+        "swing-up",
         "finetune",
         "zero-shot",
         "motor_strength",
@@ -154,7 +157,7 @@ def test_planning(walk: Path, surefoot, tmp_path: Path, capsys: pytest.CaptureFi
         outputs[name] = capsys.readouterr().out
     assert outputs["as saved"] == outputs["asked for"]
     assert len(set(outputs.values())) == 3
-    done = surefoot("replay", walk, "--seconds", "0.3", "--save", "kept", "--html", "plan.html", "--plan")
+    done = surefoot("replay", walk, "--seconds", "0.3", "--save", "kept", "--html", "plan.html", "--plan", *small)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "plan.html").stat().st_size > 1000
 
@@ -178,6 +181,31 @@ def test_replay_writes_page_video_and_recordings(walk: Path, surefoot, tmp_path:
         done = surefoot("replay", source, "--html", "again.html")
         assert done.returncode == 0, done.stderr
         assert "payload=3" in done.stdout
+
+
+def test_a_gymnasium_id_trains_and_is_evaluated(surefoot, tmp_path: Path, refused) -> None:
+    small = "--hyper num_envs=2 --hyper learning_starts=50 --hyper net=16,16 --hyper gradient_steps=1"
+    done = surefoot("train", "gym:CartPole-v1", *f"--algo dqn --steps 200 --quiet {small}".split())
+    assert (done.returncode, done.stderr) == (0, "")
+    run_folder = tmp_path / "runs" / "CartPole-v1-dqn-0"
+    assert str(run_folder.relative_to(tmp_path)) in done.stdout
+    assert "replay" not in done.stdout
+    done = surefoot("evaluate", run_folder, "--episodes", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mean length" in done.stdout
+    for line in ("adapt RUN --set payload=1", "replay RUN --html x.html", "evaluate RUN --set payload=1"):
+        said = refused(*[run_folder if word == "RUN" else word for word in line.split()])
+        assert "needs a Surefoot robot, not 'gym:CartPole-v1'" in said
+    assert surefoot("train", "--resume", "--out", run_folder, "--steps", "300", "--quiet").returncode == 0
+
+
+def test_a_pole_trains_and_is_replayed(surefoot, tmp_path: Path) -> None:
+    line = "train pendulum swing-up --algo q_learning --steps 5e3 --vary gravity=8:12 --vary mass.*=0.8:1.2 --quiet"
+    done = surefoot(*line.split(), "--out", "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = surefoot("replay", "run", "--html", "page.html", "--seconds", "2", "--set", "gravity=5")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").stat().st_size > 10_000
 
 
 def test_demo_quick(surefoot, tmp_path: Path) -> None:

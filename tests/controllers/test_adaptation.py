@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from surefoot.controllers.adaptation import METHODS, Adaptation, Budget, finetune
+from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
 from surefoot.envs.batch_env import BatchEnv
@@ -30,6 +31,8 @@ def unchanged(controller: Controller, before: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_changes_the_controller_it_is_given(method: str, controller: Controller) -> None:
+    if method == "planner":
+        controller.plan = PlannerConfig(samples=3, horizon=1)  # the least work
     before, config = snapshot(controller), controller.config.model_copy(deep=True)
     adaptation = METHODS[method](controller, HEAVY, Budget(None, 500), episodes=2, points=1)
     assert unchanged(controller, before)
@@ -45,6 +48,20 @@ def test_zero_shot_costs_nothing(controller: Controller) -> None:
     assert (point.steps, point.episodes, point.robot_seconds, point.seconds) == (0, 0, 0.0, 0.0)
     seen = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
     assert np.array_equal(adaptation.controller.act(seen), controller.act(seen))
+
+
+def test_planner_compares_the_policy_alone_with_the_planner(controller: Controller) -> None:
+    alone = METHODS["zero-shot"](controller, HEAVY, Budget(), episodes=2).after.evaluation
+    controller.plan = PlannerConfig(samples=3, horizon=1)
+    adaptation = METHODS["planner"](controller, HEAVY, Budget(), episodes=2)
+    before, after = adaptation.curve
+    assert np.array_equal(before.evaluation.returns, alone.returns)
+    assert np.array_equal(
+        after.evaluation.returns, evaluate(adaptation.controller, task=HEAVY, episodes=2, seed=1000).returns
+    )
+    assert not np.array_equal(after.evaluation.returns, alone.returns)
+    assert (after.steps, after.robot_seconds) == (0, 0.0)  # it has learnt nothing
+    assert adaptation.controller.plan == controller.plan
 
 
 def check_curve(adaptation: Adaptation) -> None:

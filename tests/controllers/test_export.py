@@ -18,7 +18,7 @@ from surefoot import api
 from surefoot.controllers.algorithms import ALGORITHMS
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.export import JSON_FILE, export
-from surefoot.controllers.metadata import Metadata
+from surefoot.controllers.metadata import PER_JOINT, Metadata
 from surefoot.controllers.onnx_controller import OnnxController
 from surefoot.controllers.training import train
 from surefoot.envs.batch_env import BatchEnv
@@ -225,7 +225,12 @@ def test_another_layout(
         ({"joint_names": None}, "metadata that make no sense: joint_names"),
         ({"config": {"robot": "quadruped"}}, "metadata that make no sense: config.task"),
         ({"observation_sizes": [3, 3, 3, 12, 12, 12, 3, 3]}, "network does not fit its metadata"),
-        ({"action_low": [0.0] * 3}, "expected 3 finite numbers"),
+        ({"observation_names": ["a"]}, "observation_names and observation_sizes: expected as many"),
+        ({"action_low": [0.0] * 3}, "action_low: expected as many as action_names, 12"),
+        (
+            dict.fromkeys((*PER_JOINT, "action_names"), ["1"] * 3),
+            "the network does not fit its metadata: it gives [",
+        ),
     ],
 )
 def test_metadata_that_make_no_sense(
@@ -273,7 +278,7 @@ def test_nan_weights(exported: Callable[[str], tuple[Controller, Path]], tmp_pat
             value = numpy_helper.to_array(tensor)
             tensor.CopyFrom(numpy_helper.from_array(np.full_like(value, np.nan), tensor.name))
     onnx.save(model, tmp_path / "nan.onnx")
-    with pytest.raises(SurefootError, match=r"nan.onnx.*expected 12 finite numbers"):
+    with pytest.raises(SurefootError, match=r"nan.onnx.*gives \[nan, .*they say 12 finite numbers"):
         OnnxController.load(tmp_path / "nan.onnx")
 
 

@@ -7,6 +7,20 @@ import mujoco
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize, VecTransposeImage
+
+from surefoot.controllers.config import TrainConfig
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import run_episodes
+from surefoot.controllers.policies import policy_kwargs
+from surefoot.controllers.policy import Policy
+from surefoot.controllers.ppo import PPO
+from surefoot.controllers.settings import PPOSettings
+from surefoot.controllers.training import make_algorithm, make_env
+from surefoot.envs.batch_env import BatchEnv
 
 pytestmark = pytest.mark.slow
 
@@ -69,3 +83,48 @@ class Puck(gymnasium.Env):
 
     def close(self) -> None:
         self.renderer.close()
+
+
+@pytest.mark.render
+def test_ppo_with_a_cnn_learns_from_pictures() -> None:
+    settings = PPOSettings(network="cnn", net=(64,), activation="relu", log_std_init=-0.5)
+    env = VecNormalize(DummyVecEnv([lambda: Monitor(Puck())] * 16), norm_obs=False, gamma=0.9)
+    model = PPO(
+        Policy, env, learning_rate=1e-3, n_steps=128, batch_size=256, n_epochs=8, gamma=0.9, gae_lambda=0.9,
+        policy_kwargs=policy_kwargs(settings, 32 * 32 * 3), seed=0, device="cpu",
+    )  # fmt: skip
+    judged = VecTransposeImage(DummyVecEnv([lambda: Monitor(Puck())]))
+
+    def gained() -> float:
+        judged.seed(1000)
+        return float(evaluate_policy(model, judged, n_eval_episodes=50)[0])
+
+    before = gained()
+    model.learn(20_480)
+    # The way to the spot is .94 m on average.
+    assert before < 0.25
+    assert gained() > 0.65
+
+
+def blind(env: BatchEnv) -> BatchEnv:
+    """The same worlds, with zeros for all velocities in the observation."""
+    see, velocities = env.task.observe, env.simulation.model.nv
+
+    def observe(ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
+        out = see(ids, out)
+        out[:, -velocities:] = 0.0
+        return out
+
+    env.task.observe = observe  # type: ignore[method-assign]
+    return env
+
+
+def blind_hopper(**hyperparameters: Any) -> float:
+    """Mean return of a hopper trained and judged without velocities."""
+    config = TrainConfig(robot="hopper", task="run", steps=300_000, hyperparameters=hyperparameters)
+    history = hyperparameters.get("history", 1)
+    model = make_algorithm(config, blind(make_env(config, 128)))
+    model.set_logger(configure(None, []))
+    model.learn(config.steps)
+    judged = blind(BatchEnv("hopper", "run", 20, seed=1000, autoreset=False, history=history))
+    return run_episodes(judged, Controller.from_algorithm(config, model)).mean

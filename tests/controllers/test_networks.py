@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -27,6 +28,7 @@ from surefoot.controllers.networks import (
 from surefoot.controllers.normalization import NormalizedExtractor, RunningNorm
 from surefoot.controllers.policies import policy_kwargs
 from surefoot.controllers.policy import Policy
+from surefoot.controllers.ppo import PPO
 from surefoot.controllers.presets import settings_for
 from surefoot.controllers.training import make_algorithm, make_env, mirror_map, train
 from surefoot.robots import SurefootError
@@ -270,6 +272,7 @@ def test_images_either_way_round() -> None:
         ({"network": "tcn"}, "network 'tcn' reads a history: set history=16"),
         ({"network": "cnn", "history": 2}, "network 'cnn' reads one image"),
         ({"network": "cnn"}, r"network 'cnn' reads images \(channels, height, width\), not observations \(11,\)"),
+        ({"untied": True}, "untied=true is for a mirrored network"),
         ({"history": 0}, "history=0: expected 1 or more"),
         ({"encoder_width": 0}, "encoder_width=0: expected 1 or more"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0: expected 0 or more"),
@@ -280,6 +283,28 @@ def test_bad_names_and_values_are_one_clear_line(wrong: dict[str, Any], message:
         train("hopper", "run", steps=256, hyperparameters=wrong, out=tmp_path / "run", progress=False)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_is_filled(tmp_path: Path) -> None:
+    for algo, wrong in (("ppo", {"n_steps": 10**8}), ("sac", {"buffer_size": 10**11})):
+        asked = {"num_envs": 16, "history": 3, **wrong}
+        with pytest.raises(SurefootError, match=r"observations of 33 numbers take .* GiB .*: lower history=3"):
+            train("hopper", "run", algo=algo, steps=99, hyperparameters=asked, out=tmp_path / "r", progress=False)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1"])
+def test_our_policy_learns_in_sb3s_own_loops(name: str) -> None:
+    """Logits where actions are discrete, a Gaussian where they are not."""
+    settings = settings_for("", "", "ppo", {"net": (16,), "norm_layer": "layer", "optimizer": "adamw"})
+    env = gymnasium.make(name)
+    kwargs = policy_kwargs(settings, env.observation_space.shape[0])
+    model = PPO(Policy, env, n_steps=32, batch_size=16, n_epochs=1, policy_kwargs=kwargs, device="cpu", seed=0)
+    before = {k: v.clone() for k, v in model.policy.named_parameters()}
+    model.learn(64)
+    assert all(not torch.equal(v, before[k]) for k, v in model.policy.named_parameters())
+    action = model.predict(env.observation_space.sample())[0]
+    assert env.action_space.contains(int(action) if action.ndim == 0 else action)
 
 
 def test_a_history_that_does_not_fit() -> None:

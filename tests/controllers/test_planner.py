@@ -50,7 +50,7 @@ def test_weights_on_hand_numbers() -> None:
 
 def test_without_noise_it_is_the_policy(controller: Controller) -> None:
     results = []
-    for settings in (None, replace(SMALL, noise=0.0)):
+    for settings in (None, replace(SMALL, samples=3, horizon=2, noise=0.0)):
         env = walkers(5, variation=Variation.parse({"payload": "0:3"}), episode_steps=120)
         drives = driver(controller if settings is None else planning(controller, settings), env)
         assert isinstance(drives, Controller if settings is None else Planner)

@@ -189,6 +189,19 @@ def test_copies_are_found_whatever_was_done_to_them() -> None:
         assert not screening.keep[1].any()
 
 
+def test_an_honest_episode_is_not_lost_to_a_poisoned_copy() -> None:
+    honest = walk()
+    action = honest.action.copy()
+    action[ROW] *= -1
+    poisoned = dataclasses.replace(honest, action=action, label="poisoned")
+    screening = screen([poisoned, honest])
+    named = {(f.log, f.episode, f.reason) for f in screening.findings}
+    assert named == {(0, 1, "duplicated"), (1, 0, "duplicated"), (1, 2, "duplicated"), (1, 3, "duplicated")}
+    alone = [keep[50:100] for keep in screening.keep]
+    assert not alone[0].any()
+    assert alone[1].all()
+
+
 def test_contact_costs_and_lagging_rewards_are_recomputed() -> None:
     """The ant's reward has contact forces and a position that lags; a change of 1 % is seen."""
     honest = log_of(recorded("ant", 4.0, friction=0.5))

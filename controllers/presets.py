@@ -75,7 +75,7 @@ _RUN_RECURRENT_PPO = RecurrentPPOSettings(
     ent_coef=0.0,
     vf_coef=0.5,
     max_grad_norm=0.5,
-    net=(64,),
+    net=(64, 64),
     activation="tanh",
     hidden=64,
     log_std_init=-1.0,
@@ -157,7 +157,8 @@ _QUADRUPEDS = ("quadruped", "go1")
 # What `run` pays for each step of being alive: ARS takes it back, as the paper does, for it only teaches to stand still.
 _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 
-# PPO is tuned on half_cheetah and on quadruped (benchmarks/results), the other on-policy ones were tried out; SAC has the zoo's values, which are SB3's defaults.
+# PPO is tuned on half_cheetah and on quadruped (benchmarks/results), the other on-policy ones were tried out; SAC has the
+# zoo's values, which are SB3's defaults.
 PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "run", "ppo"): _RUN_PPO for robot in _RUN_ROBOTS},
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},

@@ -43,7 +43,7 @@ SEARCH: dict[type[Settings], dict[str, str]] = {
     OnPolicySettings: {
         **_NETWORK,
         "num_envs": "32|64|128|256|512|1024",
-        "n_steps": "16|24|32|64|128",
+        "n_steps": "8|16|24|32|64|128",
         "gae_lambda": "0.9|0.95|0.98",
         "log_std_init": "-2:0",
     },

@@ -49,7 +49,7 @@ SEARCH: dict[type[Settings], dict[str, str]] = {
     },
     JointLossSettings: {"ent_coef": "0|0.0005|0.002|0.005"},
     PPOSettings: {
-        "batch_size": "256|512|1024|2048|3072|4096",
+        "batch_size": "256|512|1024|1536|2048|3072|4096",
         "n_epochs": "3:10",
         "clip_range": "0.1|0.2|0.3",
         "adaptive_kl": "none|0.01|0.02|0.03",
@@ -162,7 +162,8 @@ def _law(term: Term, text: str, settings: type[Settings]) -> Law:
 
 def _check_alone(settings: Settings, name: str, value: Any) -> None:
     """Whether `value` is legal by itself: what does not fit together is found trial by trial."""
-    roomy = {key: size for key, size in (("batch_size", 1), ("num_envs", 2**20)) if hasattr(settings, key)}
+    steps = value if name == "n_steps" else getattr(settings, "n_steps", 1)  # a recurrent policy's smallest minibatch
+    roomy = {key: size for key, size in (("batch_size", steps), ("num_envs", 2**20)) if hasattr(settings, key)}
     check(dataclasses.replace(settings, **{**roomy, name: value}))
 
 

@@ -267,7 +267,9 @@ def export(source: Source, *, onnx: str | Path | None = None, torchscript: str |
     """
     from .controllers.export import export as _export
 
-    return _export(load(source), onnx=onnx, torchscript=torchscript)
+    controller = load(source)
+    needs_robot(controller.config, "export")
+    return _export(controller, onnx=onnx, torchscript=torchscript)
 
 
 def import_sb3(

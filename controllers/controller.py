@@ -86,12 +86,14 @@ class Controller:
                 # PPO and its kin learn from rewards that are divided by the standard deviation of returns.
                 variance = self.training.get("return_norm.var", torch.ones(1) - 1e-8)
                 value = policy.predict_values(seen) * torch.sqrt(variance + 1e-8)
-            elif hasattr(policy, "actor") and hasattr(policy, "critic"):
+            elif self.card is None and hasattr(policy, "actor") and hasattr(policy, "critic"):
                 qs = policy.critic(seen, policy._predict(seen, deterministic=True))
                 value = torch.cat(qs, dim=1).amin(1) if isinstance(qs, tuple) else qs.flatten(1).mean(1)
             else:
+                shipped = "shipped " if self.card else ""
                 raise SurefootError(
-                    f"planning needs a value function of single observations: controllers of {self.config.algo!r} have none"
+                    "planning needs a value function of single observations: "
+                    f"{shipped}controllers of {self.config.algo!r} have none"
                 )
         return value.flatten().numpy().astype(float)
 

@@ -162,8 +162,8 @@ def _copy_statistics(norm: RunningNorm, found: Any, epsilon: float) -> None:
     """From SB3's `RunningMeanStd`, whose users add `epsilon` to the variance."""
     norm.load_state_dict(
         {
-            "mean": torch.as_tensor(np.broadcast_to(found.mean, norm.mean.shape)),
-            "var": torch.as_tensor(np.broadcast_to(found.var + epsilon - EPSILON, norm.var.shape)),
-            "count": torch.as_tensor(float(found.count)),
+            "mean": torch.tensor(np.broadcast_to(found.mean, norm.mean.shape)),
+            "var": torch.tensor(np.broadcast_to(found.var + epsilon - EPSILON, norm.var.shape)),
+            "count": torch.tensor(float(found.count)),
         }
     )

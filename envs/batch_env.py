@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots.parameters import Fields
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import TASKS, VelocityConfig
 from .variation import Task, Variation
+
+AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
 
 
 class BatchEnv:
@@ -70,6 +73,7 @@ class BatchEnv:
         kind = TASKS[task]
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
+        self._ahead: tuple[np.ndarray, Fields] | None = None  # parameters of the next episodes, drawn already
         self.rng, self.seed = np.random.default_rng(seed), seed
         self.simulation = Simulation(
             robot,
@@ -128,6 +132,7 @@ class BatchEnv:
         if seed is not None:
             self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
             self.seed = seed
+        self._ahead = None
         self._restart(np.arange(self.num_envs) if ids is None else ids)
         return self.observation
 
@@ -156,11 +161,20 @@ class BatchEnv:
             self.simulation.set_parameters(ids, values)
             self.task.set_goals(ids, goals)
         elif self.variation is not None:
-            self.simulation.set_parameters(ids, self.variation.sample(self.rng, len(ids), self.table))
+            self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
         self.task.reset(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0
         self.observation[ids] = np.tile(self.task.observe(ids), self.history)
+
+    def _draw(self, variation: Variation, n: int) -> tuple[np.ndarray, Fields]:
+        """Parameters (n, K) of the next n episodes, and the model fields that they make."""
+        if self._ahead is None or len(self._ahead[0]) < n:
+            values = variation.sample(self.rng, max(n, AHEAD), self.table)
+            self._ahead = values, self.table.fields(values)
+        values, fields = self._ahead
+        self._ahead = values[n:], {name: array[n:] for name, array in fields.items()}
+        return values[:n], {name: array[:n] for name, array in fields.items()}
 
     def observe(self) -> np.ndarray:
         """Look again, after a goal has changed between two steps. Returns `observation`, only its newest step anew."""

@@ -11,7 +11,7 @@ import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from ..robots import Robot, SurefootError
-from ..robots.parameters import ParameterTable
+from ..robots.parameters import Fields, ParameterTable
 from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
@@ -109,12 +109,13 @@ class Simulation:
         first, last = mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADCTRL
         self._warnings = self.batch.warning[:, int(first) : int(last) + 1, 1]  # live counters of bad numbers, (N, 4)
 
-    def set_parameters(self, ids: np.ndarray, values: np.ndarray) -> None:
+    def set_parameters(self, ids: np.ndarray, values: np.ndarray, fields: Fields | None = None) -> None:
         """Give worlds `ids` (n,) the parameters `values` (n, K), always from the compiled nominal model.
 
-        Raises `SurefootError` for illegal values, before anything is written.
+        `fields`: what `table.fields` makes of them, where that is already worked out. Raises `SurefootError` for illegal
+        values, before anything is written.
         """
-        fields = self.table.fields(values)
+        fields = self.table.fields(values) if fields is None else fields
         self._check_delay(values)
         for name in fields.keys() - self._expanded.keys():
             self._expanded[name] = self.batch.expand(name)

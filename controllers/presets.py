@@ -12,6 +12,8 @@ from .gym_ids import is_gym
 from .settings import (
     A2CSettings,
     ARSSettings,
+    CrossQSettings,
+    DDPGSettings,
     DeepSarsaSettings,
     DQNSettings,
     PPOSettings,
@@ -21,6 +23,8 @@ from .settings import (
     SACSettings,
     SarsaSettings,
     Settings,
+    TD3Settings,
+    TQCSettings,
     TRPOSettings,
 )
 
@@ -110,6 +114,14 @@ _POLE_VALUES: dict[str, Any] = {
     "target_update_interval": 200,
     "exploration_fraction": 0.2,
 }
+_SWING_ACTOR: dict[str, Any] = {
+    "num_envs": 8,
+    "steps": 20_000,
+    "learning_rate": 1e-3,
+    "net": (64, 64),
+    "learning_starts": 1000,
+    "gradient_steps": 4,
+}
 _BALANCE_TABLE: dict[str, Any] = {
     "bins": 2,
     "cells": (4, 6, 12, 12),
@@ -131,6 +143,11 @@ _POLES: dict[tuple[str, str, str], Settings] = {
     ("cartpole", "balance", "q_learning"): QLearningSettings(**_BALANCE_TABLE),
     ("cartpole", "balance", "sarsa"): SarsaSettings(**_BALANCE_TABLE),
     ("pendulum", "swing-up", "ppo"): _POLE_PPO,
+    ("pendulum", "swing-up", "sac"): SACSettings(**_SWING_ACTOR),
+    ("pendulum", "swing-up", "tqc"): TQCSettings(**_SWING_ACTOR),
+    ("pendulum", "swing-up", "crossq"): CrossQSettings(**_SWING_ACTOR),
+    ("pendulum", "swing-up", "td3"): TD3Settings(**_SWING_ACTOR),
+    ("pendulum", "swing-up", "ddpg"): DDPGSettings(**_SWING_ACTOR),
     ("pendulum", "swing-up", "dqn"): DQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "qrdqn"): QRDQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "deep_sarsa"): DeepSarsaSettings(bins=5, **_POLE_VALUES),

@@ -17,6 +17,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecNormalize
+from torch import nn
 
 from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
@@ -136,7 +137,7 @@ def _network(model: Any, where: str) -> dict[str, Any]:
     widths = {tuple(part) for part in parts}
     if len(widths) != 1:
         raise SurefootError(f"{where} has different widths for actor and critic, {policy.net_arch}: expected the same")
-    activations = {kind: name for name, kind in ACTIVATIONS.items()}
+    activations = {kind: name for name, kind in ACTIVATIONS.items()} | {nn.Tanh: "tanh"}
     if policy.activation_fn not in activations:
         raise SurefootError(
             f"{where} has the activation {policy.activation_fn.__name__}: expected one of {', '.join(ACTIVATIONS)}"

@@ -44,6 +44,7 @@ _RUN_PPO = PPOSettings(
     log_std_init=-1.0,
     steps=3_000_000,
 )
+_CHEETAH_PPO = dataclasses.replace(_RUN_PPO, n_steps=16, n_epochs=8, net=(128, 128), steps=5_000_000)
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 
 _RUN_A2C = A2CSettings(
@@ -147,7 +148,7 @@ _POLES: dict[tuple[str, str, str], Settings] = {
     ("pendulum", "swing-up", "tqc"): TQCSettings(**_SWING_ACTOR),
     ("pendulum", "swing-up", "crossq"): CrossQSettings(**_SWING_ACTOR),
     ("pendulum", "swing-up", "td3"): TD3Settings(**_SWING_ACTOR),
-    ("pendulum", "swing-up", "ddpg"): DDPGSettings(**_SWING_ACTOR),
+    ("pendulum", "swing-up", "ddpg"): DDPGSettings(**{**_SWING_ACTOR, "learning_rate": 3e-4}),
     ("pendulum", "swing-up", "dqn"): DQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "qrdqn"): QRDQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "deep_sarsa"): DeepSarsaSettings(bins=5, **_POLE_VALUES),
@@ -178,6 +179,7 @@ _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 # zoo's values, which are SB3's defaults.
 PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "run", "ppo"): _RUN_PPO for robot in _RUN_ROBOTS},
+    ("half_cheetah", "run", "ppo"): _CHEETAH_PPO,
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},
     **{(robot, "run", "a2c"): _RUN_A2C for robot in _RUN_ROBOTS},
     **{(robot, "run", "trpo"): _RUN_TRPO for robot in _RUN_ROBOTS},

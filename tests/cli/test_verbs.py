@@ -193,8 +193,8 @@ def test_a_gymnasium_id_trains_and_is_evaluated(surefoot, tmp_path: Path, refuse
     done = surefoot("evaluate", run_folder, "--episodes", "3")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mean length" in done.stdout
-    lines = ("adapt RUN --set payload=1", "replay RUN --html x.html", "evaluate RUN --set payload=1", "export RUN --onnx x.onnx")
-    for line in lines:
+    needing_a_robot = "adapt RUN --set payload=1", "replay RUN --html x.html", "evaluate RUN --set payload=1"
+    for line in (*needing_a_robot, "export RUN --onnx x.onnx"):
         said = refused(*[run_folder if word == "RUN" else word for word in line.split()])
         assert "needs a Surefoot robot, not 'gym:CartPole-v1'" in said
     assert surefoot("train", "--resume", "--out", run_folder, "--steps", "300", "--quiet").returncode == 0

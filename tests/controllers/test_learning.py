@@ -74,7 +74,16 @@ def test_the_cartpole_is_balanced(algo: str, steps: int, threshold: float) -> No
 
 @pytest.mark.parametrize(
     ("algo", "steps", "threshold"),  # random: about -1200; Pendulum-v1 counts as solved around -150 to -200
-    [("ppo", 200_000, -250), ("dqn", 30_000, -250), ("q_learning", 2_000_000, -400)],
+    [
+        ("ppo", 200_000, -250),
+        ("sac", 20_000, -200),
+        ("tqc", 20_000, -200),
+        ("crossq", 20_000, -200),
+        ("td3", 20_000, -200),
+        ("ddpg", 20_000, -200),
+        ("dqn", 30_000, -250),
+        ("q_learning", 2_000_000, -400),
+    ],
 )
 def test_the_pendulum_swings_up(algo: str, steps: int, threshold: float) -> None:
     trained = train("pendulum", "swing-up", algo=algo, steps=steps, seed=0, progress=False)

@@ -1,6 +1,7 @@
 """What the presets reach: train, judge by 100 deterministic episodes, and put it beside published returns.
 
     python benchmarks/learning.py half_cheetah-ppo --seeds 3     # one row of the table; hopper-ppo, ant-sac, ...
+    python benchmarks/learning.py ant-ppo --share 2 &            # two rows side by side, each on half of the CPUs
     python benchmarks/learning.py --table                        # the table of all rows that there are, as Markdown
 
 A row is ROBOT-ALGORITHM on the unmodified v5 task. Seeds that are done are kept, an interrupted one goes on from its last
@@ -12,6 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import surefoot  # noqa: F401  # isort: skip
 # ^ before anything loads torch: it limits the spinning of torch's threads
@@ -20,6 +22,7 @@ import numpy as np
 from common import RESULTS, write_result
 from stable_baselines3.common.callbacks import BaseCallback
 
+from surefoot.controllers import threads
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.presets import settings_for
@@ -58,7 +61,7 @@ class Clock(BaseCallback):
         return self.before + time.perf_counter() - self.started
 
 
-def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, episodes: int) -> dict[str, float]:
+def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, episodes: int) -> dict[str, Any]:
     """Train (or go on) and judge one seed."""
     out = runs / f"{robot}-{algo}" / f"seed_{seed}"
     clock = Clock(out.with_suffix(".seconds"))
@@ -73,7 +76,7 @@ def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, ep
     low, high = result.interval()
     return {
         "seed": seed, "steps": controller.timesteps, "seconds": round(clock.seconds(), 1), "return": round(result.mean, 1),
-        "interval": [round(low, 1), round(high, 1)], "falls": float(result.fell.mean()),
+        "interval": [round(low, 1), round(high, 1)], "falls": float(result.fell.mean()), "cpus": threads.UPDATE_THREADS,
     }  # fmt: skip
 
 
@@ -98,7 +101,9 @@ def one_row(name: str, seeds: list[int], steps: int | None, runs: Path, episodes
 
 def table() -> str:
     """All rows as Markdown."""
-    lines = ["| robot | algorithm | return (95 % interval over seeds) | seeds | steps | minutes | zoo | mjlab | goal |"]
+    lines = [
+        "| robot | algorithm | return (95 % interval over seeds) | seeds | steps | minutes (CPUs) | zoo | mjlab | goal |"
+    ]
     lines.append("|" + "---|" * 9)
     for file in sorted(FOLDER.glob("*.json")):
         f = json.loads(file.read_text())["figures"]
@@ -108,7 +113,7 @@ def table() -> str:
         zoo = ZOO.get(f["algo"], {}).get(f["robot"], "–")
         lines.append(
             f"| {f['robot']} | {f['algo']} | {f['mean']:,.0f} ({low:,.0f}–{high:,.0f}) | {len(f['seeds'])} | {steps:.1f} M "
-            f"| {minutes:.1f} | {zoo} | {MJLAB[f['robot']]} | {GOAL[f['robot']]} |"
+            f"| {minutes:.1f} ({f['seeds'][0]['cpus']}) | {zoo} | {MJLAB[f['robot']]} | {GOAL[f['robot']]} |"
         )
     return "\n".join(lines)
 
@@ -120,8 +125,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the preset's")
     parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes of a seed")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"), help="folder of the runs")
+    parser.add_argument("--share", type=int, default=1, help="so many of these processes share the CPUs")
     parser.add_argument("--table", action="store_true", help="print the table of all results")
     args = parser.parse_args()
+    threads.share_cpus(args.share)
     for name in args.rows:
         try:
             one_row(name, list(range(args.seeds)), args.steps, args.runs, args.episodes)

@@ -1,6 +1,7 @@
 """Does it walk? Train quadruped and go1 on `velocity`, then judge them over the whole command range.
 
     python benchmarks/walking.py --seconds 180            # 3 seeds of each robot, about 20 minutes on 2 cores
+    python benchmarks/walking.py --robots go1 --share 2 & # beside another process, on half of the CPUs: walking_go1.json
 
 Reported for each seed: mean of exp(-e^2/.25) of the horizontal velocity over whole 20 s episodes (standing starts,
 command changes and standing still included), the share of episodes with a fall, and when the same term, averaged over
@@ -19,6 +20,7 @@ import numpy as np
 from common import write_result
 from stable_baselines3.common.callbacks import BaseCallback
 
+from surefoot.controllers import threads
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.gait import measure_gait
@@ -69,9 +71,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--seconds", type=float, default=180.0, help="training time of one seed, s")
     parser.add_argument("--episodes", type=int, default=256, help="evaluation episodes of 20 s")
-    parser.add_argument("--out", default="walking.json", help="result file")
+    parser.add_argument("--share", type=int, default=1, help="so many of these processes share the CPUs")
     args = parser.parse_args()
-    figures: dict[str, object] = {"training_seconds": args.seconds, "evaluation_episodes": args.episodes}
+    threads.share_cpus(args.share)
+    figures: dict[str, object] = {
+        "training_seconds": args.seconds, "cpus": threads.UPDATE_THREADS, "evaluation_episodes": args.episodes
+    }  # fmt: skip
     for robot in args.robots:
         rows = []
         untrained = judge(train(robot, "velocity", steps=1, progress=False, seed=0), args.episodes)
@@ -85,7 +90,7 @@ def main() -> None:
             rows.append(row | {"curve": [[round(t, 1), n, round(r, 3)] for t, n, r in watch.curve[::20]]})
             print(robot, row, flush=True)
         figures[robot] = {"seeds": rows, "reference_gait_alone": untrained}
-    write_result(args.out, figures, seed=0)
+    write_result("walking.json" if len(args.robots) > 1 else f"walking_{args.robots[0]}.json", figures, seed=0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 Reported for each seed: mean of exp(-e^2/.25) of the horizontal velocity over whole 20 s episodes (standing starts,
 command changes and standing still included), the share of episodes with a fall, and when the same term, averaged over
 training steps with exploration on, first passed .8 and .9; of the gait, left-right symmetry and trot at 1 m/s, standing still
-at command 0, and what is reached of a command in each direction. The untrained controller (the open-loop reference gait alone)
+at command 0, and what is reached of a command in each direction. The untrained controller (the reference gait alone)
 is measured beside them.
 """
 

@@ -17,7 +17,7 @@ MEANING = {
     "torque": "torque of each joint's motor (N m) = action_scale * action",
 }
 REFERENCE_GAIT = (
-    " + the open-loop trot of the task (surefoot/envs/tasks/velocity.py), scaled by its option reference_gait"
+    " + the reference trot of the task (surefoot/envs/tasks/velocity.py), scaled by its option reference_gait"
 )
 
 

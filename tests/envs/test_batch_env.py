@@ -68,6 +68,7 @@ def test_worlds_equal_single_environments(robot: str, task: str) -> None:
         start.reset(np.array([0]), core.simulation.qpos[[i]].copy(), core.simulation.qvel[[i]].copy())
         if task == "velocity":
             single.core.task._phase[:] = core.task._phase[i]
+            single.core.task._read_state(slice(None))
     rng = np.random.default_rng(1)
     for _ in range(50):
         actions = rng.uniform(-0.5, 0.5, (5, core.num_actions)).astype(np.float32)

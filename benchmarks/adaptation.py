@@ -16,6 +16,7 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 from common import write_result
 
+from surefoot.controllers import threads
 from surefoot.controllers.adaptation import Budget, finetune
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
@@ -35,8 +36,10 @@ def main() -> None:
     )
     parser.add_argument("--finetune-steps", type=float, default=2e5, help="steps of fine-tuning")
     parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes")
+    parser.add_argument("--share", type=int, default=1, help="so many such processes share the CPUs")
     parser.add_argument("--out", default="adaptation.json", help="result file")
     args = parser.parse_args()
+    threads.share_cpus(args.share)
     task = Task(BROKEN)
     if args.base:
         base = Controller.load(args.base)
@@ -67,17 +70,17 @@ def main() -> None:
         }  # fmt: skip
         rows.append(row)
         print({k: v for k, v in row.items() if k != "curve"}, row["curve"], flush=True)
-    recovered = np.array([r["recovered"] for r in rows])
-    rng = np.random.default_rng(0)
-    interval = np.percentile(rng.choice(recovered, (10000, len(recovered))).mean(axis=1), [2.5, 97.5])
-    figures = {
-        "task": str(task), "variation": VARY, "base_steps": base.timesteps, "runs": rows,
-        "recovered_mean": float(recovered.mean()), "recovered_95_interval": interval.tolist(),
-        "steps_ratio": max(r["finetune_steps"] / r["scratch_steps"] for r in rows),
-        "slowest_finetune_seconds": max(r["finetune_seconds"] for r in rows),
-    }  # fmt: skip
+        recovered = np.array([r["recovered"] for r in rows])
+        rng = np.random.default_rng(0)
+        interval = np.percentile(rng.choice(recovered, (10000, len(recovered))).mean(axis=1), [2.5, 97.5])
+        figures = {
+            "task": str(task), "variation": VARY, "base_steps": base.timesteps, "cpus": threads.UPDATE_THREADS, "runs": rows,
+            "recovered_mean": float(recovered.mean()), "recovered_95_interval": interval.tolist(),
+            "steps_ratio": max(r["finetune_steps"] / r["scratch_steps"] for r in rows),
+            "slowest_finetune_seconds": max(r["finetune_seconds"] for r in rows),
+        }  # fmt: skip
+        write_result(args.out, figures, seed=0)
     print({k: v for k, v in figures.items() if k != "runs"})
-    write_result(args.out, figures, seed=0)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def main() -> None:
             row |= {"seconds_to_0.8": watch.passed(0.8), "seconds_to_0.9": watch.passed(0.9)}
             rows.append(row | {"curve": [[round(t, 1), n, round(r, 3)] for t, n, r in watch.curve[::20]]})
             print(robot, row, flush=True)
-        figures[robot] = {"seeds": rows, "reference_gait_alone": untrained}
-    write_result("walking.json" if len(args.robots) > 1 else f"walking_{args.robots[0]}.json", figures, seed=0)
+            figures[robot] = {"seeds": rows, "reference_gait_alone": untrained}
+            write_result("walking.json" if len(args.robots) > 1 else f"walking_{args.robots[0]}.json", figures, seed=0)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _RUN_PPO = PPOSettings(
     log_std_init=-1.0,
     steps=3_000_000,
 )
-_CHEETAH_PPO = dataclasses.replace(_RUN_PPO, n_steps=16, n_epochs=8, net=(128, 128), steps=5_000_000)
+_CHEETAH_PPO = dataclasses.replace(_RUN_PPO, n_steps=32, n_epochs=8, net=(128, 128), steps=5_000_000)
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 
 _RUN_A2C = A2CSettings(

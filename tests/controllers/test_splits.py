@@ -122,17 +122,17 @@ def test_bad_input(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
 
 
 def test_every_task_of_a_split_is_measured_and_in_its_place(controller: Controller) -> None:
-    """Robots without motors fall, and others do not in half a second: who fell says which world was whose."""
+    """Robots without motors fall, and others do not in .4 s: who fell says which world was whose."""
     dead, sound = ({"dead_actuator": "front+rear", "payload": "9"}, 1), ({"payload": "0:1"}, 2)
     splits = {"train": [sound], "test": [sound, dead, sound]}
-    suite = make_suite("limp", "quadruped", "velocity", splits, options={"episode_seconds": 0.5})
+    suite = make_suite("limp", "quadruped", "velocity", splits, options={"episode_seconds": 0.4})
     (result,) = evaluate_suite(controller, suite, ["test"], episodes=3)
     assert result.returns.shape == (5, 3)
     assert [t.parameters.get("dead_actuator", "") for t in result.tasks] == ["", "", "front+rear", "", ""]
     fell = result.evaluation.fell.reshape(5, 3)
     assert fell[2].all()
     assert not fell[[0, 1, 3, 4]].any()
-    assert result.evaluation.lengths.max() == 25  # the suite's episode, not the controller's 1000 steps
+    assert result.evaluation.lengths.max() == 20  # the suite's episode, not the controller's 1000 steps
     assert np.array_equal(result.returns.ravel(), result.evaluation.returns)
     again = evaluate_suite(controller, suite, ["test"], episodes=3)[0]
     assert np.array_equal(again.returns, result.returns)

@@ -28,64 +28,24 @@ from .settings import (
     TRPOSettings,
 )
 
-_RUN_PPO = PPOSettings(
-    num_envs=128,
-    n_steps=64,
-    batch_size=1024,
-    adaptive_kl=None,
-    linear_decay=True,
-    gamma=0.98,
-    gae_lambda=0.9,
-    ent_coef=0.0,
-    vf_coef=0.5,
-    max_grad_norm=0.5,
-    net=(64, 64),
-    activation="tanh",
-    log_std_init=-1.0,
-    steps=3_000_000,
-)
+# What the on-policy algorithms share on `run`, and those of them that descend one loss.
+_RUN: dict[str, Any] = {
+    "gamma": 0.98,
+    "net": (64, 64),
+    "activation": "tanh",
+    "log_std_init": -1.0,
+    "steps": 3_000_000,
+}
+_RUN_JOINT: dict[str, Any] = {**_RUN, "ent_coef": 0.0, "vf_coef": 0.5, "max_grad_norm": 0.5}
+_RUN_LONG: dict[str, Any] = {"n_steps": 64, "batch_size": 1024}
+_RUN_PPO = PPOSettings(num_envs=128, adaptive_kl=None, linear_decay=True, gae_lambda=0.9, **_RUN_LONG, **_RUN_JOINT)
 _CHEETAH_PPO = dataclasses.replace(_RUN_PPO, n_steps=32, n_epochs=8, net=(128, 128), steps=5_000_000)
-_WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
-
-_RUN_A2C = A2CSettings(
-    num_envs=64,
-    gamma=0.98,
-    ent_coef=0.0,
-    vf_coef=0.5,
-    max_grad_norm=0.5,
-    net=(64, 64),
-    activation="tanh",
-    log_std_init=-1.0,
-    steps=3_000_000,
-)
-_RUN_TRPO = TRPOSettings(
-    num_envs=128,
-    n_steps=64,
-    batch_size=1024,
-    n_critic_updates=5,
-    cg_max_steps=10,
-    gamma=0.98,
-    net=(64, 64),
-    activation="tanh",
-    log_std_init=-1.0,
-    steps=3_000_000,
-)
+_RUN_A2C = A2CSettings(num_envs=64, **_RUN_JOINT)
+_RUN_TRPO = TRPOSettings(num_envs=128, n_critic_updates=5, cg_max_steps=10, **_RUN_LONG, **_RUN)
 _RUN_RECURRENT_PPO = RecurrentPPOSettings(
-    num_envs=64,
-    n_steps=64,
-    batch_size=1024,
-    adaptive_kl=None,
-    linear_decay=True,
-    gamma=0.98,
-    ent_coef=0.0,
-    vf_coef=0.5,
-    max_grad_norm=0.5,
-    net=(64, 64),
-    activation="tanh",
-    hidden=64,
-    log_std_init=-1.0,
-    steps=3_000_000,
+    num_envs=64, adaptive_kl=None, linear_decay=True, hidden=64, **_RUN_LONG, **_RUN_JOINT
 )
+_WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
 _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)

@@ -45,7 +45,7 @@ class VelocityConfig:
     Attributes:
         vx, vy, yaw: commands are drawn from [-value, value], m/s and rad/s.
         active: probability that each of the three is on; otherwise it is zero.
-        mean_hold: commands are held for an exponential time of this mean, s.
+        mean_hold: commands are held for an exponential time of this mean, s; for the whole episode if infinite.
         weights: of the reward terms.
         gait_frequency: of the trot clock, Hz.
         reference_gait: factor on a trot to which the actions are added (residual learning on a trajectory
@@ -289,10 +289,11 @@ class Velocity:
         terms *= self._weights
         np.logical_or(gravity[:, 2] > -c.min_up, self._q[:, 2] < c.min_height, out=terminated)
         reward = np.maximum(rewards.total(terms) * self.dt, 0.0)
-        self._steps_left -= 1
-        over = np.flatnonzero(self._steps_left == 0)
-        if len(over):
-            self._draw_commands(over)
+        if np.isfinite(c.mean_hold):  # else commands stay, also those of a world copied from where they do not
+            self._steps_left -= 1
+            over = np.flatnonzero(self._steps_left == 0)
+            if len(over):
+                self._draw_commands(over)
         return reward
 
     def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:

@@ -103,6 +103,21 @@ def test_nothing_is_earned_after_a_fall(controller: Controller) -> None:
     assert told[0] > first[0]
 
 
+def test_commands_stay_in_what_is_planned(controller: Controller) -> None:
+    """Also when the robot's own changes within the horizon: when it will is chance, and two plans from one seed agree."""
+    env = walkers(3, config=VelocityConfig(mean_hold=0.1))
+    env.reset()
+    drives = [Planner(planning(controller, replace(SMALL, samples=3, horizon=6)), env, seed=5) for _ in range(2)]
+    commands = []
+    for _ in range(40):
+        first, second = (drive.act(env.observation) for drive in drives)
+        assert np.array_equal(first, second)
+        assert np.array_equal(drives[0].futures.task._command, np.repeat(env.task._command, 3, axis=0))
+        env.step(first)
+        commands.append(env.task._command.copy())
+    assert len(np.unique(commands, axis=0)) > 5
+
+
 def test_values_are_in_the_units_of_rewards(controller: Controller) -> None:
     seen = np.random.default_rng(0).normal(size=(6, 50)).astype(np.float32)
     raw = controller.policy.predict_values(torch.as_tensor(seen)).detach().numpy().ravel()

@@ -60,7 +60,7 @@ class Deployed(nn.Module):
         if memory is None:
             return self.limited(policy._predict(observation, deterministic=True))
         latent, memory = policy.remember(policy.features_extractor(observation), memory)
-        return self.limited(policy.distribution(policy.heads(latent)[0]).mode()), memory
+        return self.limited(policy.distribution(policy.means(latent)).mode()), memory
 
     def limited(self, action: torch.Tensor) -> torch.Tensor:
         """From the policy's own scale, or the number of a row of its grid, to the robot's."""

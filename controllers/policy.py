@@ -1,6 +1,7 @@
 """SB3's actor-critic policy with an optional exact left-right symmetry."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,15 +84,35 @@ class Policy(ActorCriticPolicy):
 
     def heads(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Action means (n, nu) and values (n,) of normalised features (n, O), or (n, H*O) of a history."""
+        outputs, image = self._both(features, _outputs)
+        if image is None:
+            return outputs[:, :-1], outputs[:, -1]
+        return self._average(outputs[:, :-1], image[:, :-1]), 0.5 * (outputs[:, -1] + image[:, -1])
+
+    def means(self, features: torch.Tensor) -> torch.Tensor:
+        """Action means (n, nu) of normalised features."""
+        mean, image = self._both(features, _means)
+        return mean if image is None else self._average(mean, image)
+
+    def values(self, features: torch.Tensor) -> torch.Tensor:
+        """Values (n,) of normalised features."""
+        value, image = self._both(features, _values)
+        return value if image is None else 0.5 * (value + image)
+
+    def _both(
+        self, features: torch.Tensor, output: Callable[[Any, torch.Tensor], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """`output` of features and, with `mirror`, of their mirror image."""
         if not self.mirrored:
-            return _outputs(self, features)
+            return output(self, features), None
         reflected = self.reflected(features)
         if self.untied:
-            (mean, value), (image, image_value) = _outputs(self, features), _outputs(self.image, reflected)
-        else:
-            means, values = _outputs(self, torch.cat([features, reflected]))
-            (mean, image), (value, image_value) = means.chunk(2), values.chunk(2)
-        return 0.5 * (mean + image[:, self.mirror_action] * self.mirror_action_sign), 0.5 * (value + image_value)
+            return output(self, features), output(self.image, reflected)
+        original, image = output(self, torch.cat([features, reflected])).chunk(2)
+        return original, image
+
+    def _average(self, mean: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        return 0.5 * (mean + image[:, self.mirror_action] * self.mirror_action_sign)
 
     def initial_memory(self, worlds: int) -> torch.Tensor:
         """What a policy knows when an episode begins, (rows, worlds, width); nothing here, see `recurrent`."""
@@ -144,10 +165,10 @@ class Policy(ActorCriticPolicy):
         return actions, value[:, None], distribution.log_prob(actions)
 
     def get_distribution(self, obs: Any) -> Distribution:
-        return self.distribution(self.heads(self._features(obs))[0])
+        return self.distribution(self.means(self._features(obs)))
 
     def predict_values(self, obs: Any) -> torch.Tensor:
-        return self.heads(self._features(obs))[1][:, None]
+        return self.values(self._features(obs))[:, None]
 
     def evaluate_actions(
         self, obs: Any, actions: torch.Tensor
@@ -157,7 +178,17 @@ class Policy(ActorCriticPolicy):
         return value[:, None], distribution.log_prob(actions), distribution.entropy()
 
 
-def _outputs(parts: Any, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Action means and values of one network, `Policy` itself or its `image`."""
+# Of one network, `Policy` itself or its `image`: action means, values (n,), and both side by side (n, nu + 1).
+
+
+def _means(parts: Any, features: torch.Tensor) -> torch.Tensor:
+    return parts.action_net(parts.mlp_extractor.forward_actor(features))
+
+
+def _values(parts: Any, features: torch.Tensor) -> torch.Tensor:
+    return parts.value_net(parts.mlp_extractor.forward_critic(features)).flatten()
+
+
+def _outputs(parts: Any, features: torch.Tensor) -> torch.Tensor:
     latent_pi, latent_vf = parts.mlp_extractor(features)
-    return parts.action_net(latent_pi), parts.value_net(latent_vf).flatten()
+    return torch.cat([parts.action_net(latent_pi), parts.value_net(latent_vf)], dim=1)

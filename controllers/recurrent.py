@@ -85,7 +85,7 @@ class RecurrentPolicy(Policy):
             memory = memory * torch.as_tensor(~np.asarray(episode_start, bool))[:, None]
         with torch.no_grad():
             latent, memory = self.remember(self.features_extractor(obs), memory)
-            actions = self.distribution(self.heads(latent)[0]).get_actions(deterministic).numpy()
+            actions = self.distribution(self.means(latent)).get_actions(deterministic).numpy()
         actions = np.clip(actions, self.action_space.low, self.action_space.high)
         return (actions if many else actions[0]), (memory.numpy(),)
 

@@ -20,8 +20,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
+from . import threads
 from .normalization import RunningNorm
 from .policy import Policy
+
+CHUNK = 4096  # rows of a rollout that are valued at once
 
 
 @dataclass
@@ -36,14 +39,16 @@ class Rollout:
     dones: torch.Tensor  # (T, N), 1 where the step ended the episode
     cut_values: torch.Tensor  # (T, N), value of the last state where a time limit cut the episode, else 0
     advantages: torch.Tensor  # (T, N)
+    latents: torch.Tensor  # (T, N, L), what the heads saw; the features themselves for a policy without a memory
     memory: torch.Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0))  # the policy's, before the first step
 
     @classmethod
-    def empty(cls, steps: int, worlds: int, observation: int, actions: int) -> "Rollout":
+    def empty(cls, steps: int, worlds: int, observation: int, actions: int, latent: int) -> "Rollout":
         tn = (steps, worlds)
-        return cls(
-            torch.zeros(*tn, observation), torch.zeros(*tn, actions), *(torch.zeros(tn) for _ in range(6))
-        )  # fmt: skip
+        features = torch.zeros(*tn, observation)
+        latents = features if latent == observation else torch.zeros(*tn, latent)
+        a, b, c, d, e, f = (torch.zeros(tn) for _ in range(6))
+        return cls(features, torch.zeros(*tn, actions), a, b, c, d, e, f, latents)
 
     def compute_advantages(self, last_values: torch.Tensor, gamma: float, gae_lambda: float) -> None:
         """Generalised advantage estimation (Schulman et al., 2016)."""
@@ -125,7 +130,9 @@ class BatchedRollouts(OnPolicyAlgorithm):
         super()._setup_model()
         if batched:
             core = core_of(self)
-            self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.observation_size, core.num_actions)
+            features = torch.zeros(1, core.observation_size)
+            latent = self.policy.remember(features, self.policy.initial_memory(1))[0].shape[1]
+            self.rollout = Rollout.empty(self.n_steps, self.n_envs, core.observation_size, core.num_actions, latent)
             self._discounted = torch.zeros(self.n_envs)
             assert isinstance(self.rollout_buffer, RolloutView)
             self.rollout_buffer.rollout = self.rollout
@@ -150,9 +157,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
             data.memory = self._memory
             for t in range(n_rollout_steps):
                 features = data.features[t] = norm(torch.as_tensor(core.observation))
-                latent, self._memory = policy.remember(features, self._memory)
-                mean, data.values[t] = policy.heads(latent)
-                distribution = policy.distribution(mean)
+                data.latents[t], self._memory = policy.remember(features, self._memory)
+                distribution = policy.distribution(policy.means(data.latents[t]))
                 actions = distribution.get_actions()
                 data.actions[t], data.log_probs[t] = actions, distribution.log_prob(actions)
                 core.step(np.clip(actions.numpy(), low, high))
@@ -166,8 +172,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
                 if not callback.on_step():
                     return False
             self._scale_rewards(data)
-            last = policy.heads(policy.remember(norm(torch.as_tensor(core.observation)), self._memory)[0])[1]
-            data.compute_advantages(last, self.gamma, self.gae_lambda)
+            last = policy.remember(norm(torch.as_tensor(core.observation)), self._memory)[0]
+            data.compute_advantages(self._values(data, last), self.gamma, self.gae_lambda)
             self._update_statistics(norm, data)
         for name, value in zip(core.task.terms, terms / n_rollout_steps, strict=True):
             self.logger.record(f"reward/{name}", float(value))
@@ -184,8 +190,18 @@ class BatchedRollouts(OnPolicyAlgorithm):
         if len(cut):
             final = self.policy.features_extractor(torch.as_tensor(core.final_observation[cut]))
             latent = self.policy.remember(final, self._memory[:, cut])[0]
-            data.cut_values[t, cut] = self.policy.heads(latent)[1]
+            data.cut_values[t, cut] = self.policy.values(latent)
         self._memory = self._memory * (1.0 - data.dones[t])[:, None]
+
+    def _values(self, data: Rollout, last: torch.Tensor) -> torch.Tensor:
+        """Fill in the values of a whole rollout at once, with all threads; return those of the latents `last` (N, ...)."""
+        torch.set_num_threads(threads.UPDATE_THREADS)
+        for latents, values in zip(
+            data.latents.flatten(0, 1).split(CHUNK), data.values.flatten().split(CHUNK), strict=True
+        ):
+            values[:] = self.policy.values(latents)
+        torch.set_num_threads(1)
+        return self.policy.values(last)
 
     def _scale_rewards(self, data: Rollout) -> None:
         """Divide by the standard deviation of discounted returns, as SB3's VecNormalize does, but once a rollout."""

@@ -18,8 +18,11 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("surefoot", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("thorough", parent=settings.get_profile("surefoot"), max_examples=500)
+# The same examples in each run, so that a failure is the change's; `HYPOTHESIS_PROFILE=thorough` looks for new ones.
+settings.register_profile(
+    "surefoot", deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", parent=settings.get_profile("surefoot"), derandomize=False, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "surefoot"))
 
 

@@ -29,7 +29,7 @@ def config(**changes: object) -> TrainConfig:
 )
 def test_advantages_equal_the_sum_of_their_definition(steps: int, gamma: float, gae_lambda: float, seed: int) -> None:
     worlds, rng = 3, np.random.default_rng(seed)
-    data = Rollout.empty(steps, worlds, 2, 1)
+    data = Rollout.empty(steps, worlds, 2, 1, 2)
     rewards, values = rng.normal(size=(steps, worlds)), rng.normal(size=(steps + 1, worlds))
     dones = rng.random((steps, worlds)) < 0.3
     beyond = np.where(dones & (rng.random((steps, worlds)) < 0.5), rng.normal(size=(steps, worlds)), 0.0)  # time limits

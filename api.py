@@ -22,7 +22,7 @@ from .controllers.shipped import find
 from .controllers.splits import SplitResult, validate
 from .controllers.splits import evaluate_suite as _evaluate_suite
 from .controllers.training import resume, train
-from .envs.batch_env import BatchEnv, configured
+from .controllers.worlds import worlds_of
 from .envs.families import FAMILIES
 from .envs.gym import make, make_vec
 from .envs.suites import TaskSuite, load_suite, suite_names
@@ -315,16 +315,7 @@ def record(
     controller = load_any(source, plan)
     config = controller.config
     needs_robot(config, "replay")
-    env = BatchEnv(
-        config.robot,
-        config.task,
-        1,
-        tasks=task_of(parameters),
-        seed=seed,
-        config=configured(config.task, **config.options),
-        autoreset=False,
-        history=controller.settings.history,
-    )
+    env = worlds_of(config, 1, tasks=task_of(parameters), seed=seed, autoreset=False)
     controller.check(env)
     act = driver(controller, env, seed).act
     return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)

@@ -3,6 +3,7 @@
 import math
 import os
 
+from ..envs.inputs import REMEMBERED
 from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
@@ -83,13 +84,20 @@ def _check_network(settings: Settings) -> None:
     for name, known in choices.items():
         if getattr(settings, name) not in known:
             raise unknown(name.replace("_", " "), getattr(settings, name), known)
-    for name in ("history", "encoder_width"):
+    for name in ("history", "encoder_width", "trial"):
         if getattr(settings, name) < 1:
             raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
     if settings.weight_decay is not None and not settings.weight_decay >= 0:
         raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
     if settings.network in HISTORY_NETWORKS and settings.history == 1:
         raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
+    if settings.network == "privileged" and (
+        settings.history > 1 or not settings.inputs or set(settings.inputs) & {*REMEMBERED}
+    ):
+        raise SurefootError(
+            f"network 'privileged' encodes parameters: expected history=1 and inputs=parameters, or parameters by name, "
+            f"not inputs={','.join(settings.inputs) or 'none'} and history={settings.history}"
+        )
     if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
         raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")
     if getattr(settings, "untied", False) and not getattr(settings, "mirror", False):

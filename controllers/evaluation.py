@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
 from ..envs.tasks import VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
@@ -14,6 +14,7 @@ from .gym_ids import is_gym, needs_robot
 from .gym_ids import run_episodes as run_gym_episodes
 from .onnx_controller import OnnxController
 from .planner import Driver, driver
+from .worlds import worlds_of
 
 AnyController = Controller | OnnxController
 
@@ -80,16 +81,14 @@ def evaluate(
             if given:
                 needs_robot(config, flag)
         return Evaluation(*run_gym_episodes(config, lambda seen: controller.act(seen, deterministic), episodes, seed))
-    env = BatchEnv(
-        config.robot,
-        config.task,
+    env = worlds_of(
+        config,
         episodes,
+        options=options,
         variation=Variation.parse(vary) if vary else None,
         tasks=task,
         seed=seed,
-        config=configured(config.task, **{**config.options, **(options or {})}),
         autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
-        history=controller.settings.history,
     )
     controller.check(env)
     return run_episodes(env, driver(controller, env, seed), deterministic=deterministic)

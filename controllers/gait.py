@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..envs.batch_env import BatchEnv, configured
 from ..envs.tasks import Velocity
 from ..envs.variation import Task
 from ..robots import SurefootError
 from .controller import Controller
+from .worlds import worlds_of
 
 SETTLE = 2.0  # seconds after the start that are not measured
 
@@ -63,15 +63,7 @@ def measure_gait(
     Raises `SurefootError` for other tasks than `velocity`, and when there is nothing left to measure after settling.
     """
     config = controller.config
-    env = BatchEnv(
-        config.robot,
-        config.task,
-        worlds,
-        tasks=task,
-        seed=seed,
-        config=configured(config.task, **config.options),
-        autoreset=False,
-    )
+    env = worlds_of(config, worlds, tasks=task, seed=seed, autoreset=False)
     if not isinstance(env.task, Velocity):
         raise SurefootError(f"a gait is measured on task 'velocity', not on {config.task!r}")
     vx, vy, yaw = (float(c) for c in command)
@@ -84,7 +76,7 @@ def measure_gait(
     actual, up = np.zeros((steps, worlds, 3), np.float32), np.ones(worlds, bool)
     env.reset()
     env.task.set_command((vx, vy, yaw))
-    observation = env.task.observe(slice(None))
+    observation = env.observe()
     for t in range(steps):
         observation, _, terminated, _ = env.step(controller.act(observation))
         up &= ~terminated

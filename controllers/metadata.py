@@ -104,9 +104,9 @@ def describe(config: TrainConfig, env: BatchEnv, memory_shape: tuple[int, ...] =
         default_pose=row(robot.home_qpos(model)[model.jnt_qposadr[joints]]),
         joint_stiffness=row(model.actuator_gainprm[:, 0] * servo),
         joint_damping=row(-model.actuator_biasprm[:, 2] * servo),
-        observation_names=tuple(task.observation_layout),
-        observation_sizes=tuple(task.observation_layout.values()),
-        observation_history=env.observation.shape[1] // task.observation_size,
+        observation_names=(*task.observation_layout, *env.inputs.layout),
+        observation_sizes=(*task.observation_layout.values(), *env.inputs.layout.values()),
+        observation_history=env.history,
         memory_shape=memory_shape,
     )
 

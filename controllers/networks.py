@@ -174,6 +174,22 @@ class Recurrent(History):
         return self.cell(x)[0]
 
 
+class Privileged(nn.Module):
+    """Of the last `known` numbers of an observation, which only simulation knows: a latent beside the other numbers.
+
+    RMA's encoder of environment factors (Kumar et al., 2021), whose latent a history network learns to infer.
+    """
+
+    def __init__(self, size: int, known: int, width: int, activation: str, norm_layer: str):
+        super().__init__()
+        self.known, self.features_dim = known, size - known + width
+        after = hidden(activation, norm_layer)
+        self.layers = nn.Sequential(nn.Linear(known, 64), after(), nn.Linear(64, width), after())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x[:, : -self.known], self.layers(x[:, -self.known :])], 1)
+
+
 HISTORY_NETWORKS: dict[str, Callable[..., History]] = {
     "tcn": TemporalConvolution,
     "transformer": Transformer,
@@ -181,17 +197,22 @@ HISTORY_NETWORKS: dict[str, Callable[..., History]] = {
     "gru": partial(Recurrent, nn.GRU),
 }
 # "mlp" is no encoder: the hidden layers alone.
-NETWORKS = ("mlp", "cnn", *HISTORY_NETWORKS)
+NETWORKS = ("mlp", "cnn", "privileged", *HISTORY_NETWORKS)
 
-Encoder = Convolution | History
+Encoder = Convolution | History | Privileged
 EncoderMaker = Callable[[spaces.Space], Encoder]
 
 
 def make_encoder(
-    space: spaces.Space, network: str, history: int, width: int, activation: str, norm_layer: str
+    space: spaces.Space, network: str, history: int, width: int, activation: str, norm_layer: str, known: int = 0
 ) -> Encoder:
-    """The encoder `network` of observations in `space`. Raises `SurefootError` where they are not what it reads."""
+    """The encoder `network` of observations in `space`, whose last `known` numbers are privileged.
+
+    Raises `SurefootError` where they are not what it reads.
+    """
     shape = space.shape or ()
+    if network == "privileged":
+        return Privileged(math.prod(shape), known, width, activation, norm_layer)
     if network == "cnn":
         if len(shape) != 3:
             raise SurefootError(

@@ -94,6 +94,8 @@ class Planner:
             config=config if isinstance(config, VelocityConfig) else None,
             autoreset=False,
             max_delay=env.simulation.max_delay,
+            history=env.history,
+            inputs=tuple(env.inputs.layout),
         )
         self.low, self.high = env.task.action_low, env.task.action_high
         self.plan = np.zeros((env.num_envs, s.horizon, nu), np.float32)

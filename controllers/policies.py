@@ -81,7 +81,7 @@ def policy_kwargs(
     if settings.network != "mlp":
         encoder = partial(
             make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
-            activation=settings.activation, norm_layer=settings.norm_layer,
+            activation=settings.activation, norm_layer=settings.norm_layer, known=len(settings.inputs),
         )  # fmt: skip
     if isinstance(settings, OnPolicySettings):
         kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}

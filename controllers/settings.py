@@ -15,6 +15,9 @@ class Settings:
         activation, norm_layer: after each of them, by name; "none" of the latter leaves it out.
         network: what reads the observation before the hidden layers, by name; "mlp": nothing.
         history: how many control steps an observation holds; 1: the current one.
+        inputs: what it holds beside the task's own numbers: last_action, last_reward, last_done, or, known in simulation
+            alone, parameters and commands by name; "parameters" stands for those that the training varies.
+        trial: episodes on the same robot that the learner takes for one.
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
         clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
@@ -31,6 +34,8 @@ class Settings:
     norm_layer: str = "none"
     network: str = "mlp"
     history: int = 1
+    inputs: tuple[str, ...] = ()
+    trial: int = 1
     encoder_width: int = 64
     optimizer: str = "adam"
     weight_decay: float | None = None
@@ -307,6 +312,6 @@ class SarsaSettings(TabularSettings):
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
-    "layers", "norm_layer", "network", "history", "encoder_width", "optimizer", "weight_decay", "ortho_init", "untied",
-    "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs",
+    "layers", "norm_layer", "network", "history", "inputs", "trial", "encoder_width", "optimizer", "weight_decay",
+    "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs",
 }  # fmt: skip

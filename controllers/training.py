@@ -17,10 +17,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
-from ..envs.suites import load_suite
+from ..envs.suites import TaskSuite, load_suite, table_of
 from ..envs.tasks import Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
@@ -36,6 +36,7 @@ from .presets import preset_of, settings_for
 from .replayed import BatchedReplay
 from .rollouts import BatchedRollouts, core_of
 from .settings import OURS, OnPolicySettings, Settings
+from .worlds import worlds_of
 
 CHECKPOINT_SECONDS = 60.0
 TELL_SECONDS = 10.0  # between two lines of progress where there is no terminal for the bar
@@ -49,16 +50,14 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
         raise SurefootError(
             "a suite (--suite) has its own tasks: give no variation (--vary) or parameters (--set) with it"
         )
-    return BatchEnv(
-        config.robot,
-        config.task,
+    return worlds_of(
+        config,
         num_envs,
         variation=Variation.parse(config.vary) if config.vary else None,
         tasks=Task(config.parameters) if config.parameters else None,
         suite=load_suite(config.suite, config.suite_sha256) if config.suite else None,
         seed=config.seed if seed is None else seed,
-        config=configured(config.task, **config.options),
-        history=settings_for(config.robot, config.task, config.algo, config.hyperparameters).history,
+        trial=settings_for(config.robot, config.task, config.algo, config.hyperparameters).trial,
     )
 
 
@@ -103,7 +102,10 @@ def mirror_map(env: BatchEnv | VecEnv) -> Mirror:
     symmetry = env.robot.symmetry
     if symmetry is None or not isinstance(env.task, Velocity):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
-    return *env.task.mirror(), np.array(symmetry.index), np.array(symmetry.sign)
+    index, sign = env.task.mirror()
+    inputs, input_sign = env.inputs.mirror(symmetry)
+    actions = np.array(symmetry.index), np.array(symmetry.sign)
+    return np.concatenate([index, len(index) + inputs]), np.concatenate([sign, input_sign]), *actions
 
 
 def _schedule(settings: Settings) -> float | Callable[[float], float]:
@@ -176,6 +178,8 @@ def train_config(
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
+    if "parameters" in settings.inputs:
+        hyperparameters["inputs"] = _with_parameters(settings.inputs, robot, vary or {}, tasks)
     config = checked_config(
         robot=robot,
         task=task,
@@ -193,6 +197,24 @@ def train_config(
     if gym_ids.is_gym(robot):
         gym_ids.check_config(config)
     return config
+
+
+def _with_parameters(
+    inputs: tuple[str, ...], robot: str, vary: dict[str, str], suite: TaskSuite | None
+) -> tuple[str, ...]:
+    """`inputs` with the names of what the training varies for "parameters"."""
+    table = table_of(robot)
+    if suite:
+        values = suite.rows("train", table)[0]
+    else:
+        values = Variation.parse(vary).sample(np.random.default_rng(0), 64, table)
+    varied = [table.names[k] for k in np.flatnonzero((values != values[0]).any(axis=0))]
+    if not varied:
+        raise SurefootError(
+            "input 'parameters' stands for what the training varies: give a variation (--vary) or a suite"
+        )
+    at = inputs.index("parameters")
+    return (*inputs[:at], *varied, *inputs[at + 1 :])
 
 
 def train(

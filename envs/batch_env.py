@@ -1,12 +1,14 @@
 """The vectorised core: N worlds of one robot on one task, with rewards, observations, variation and resets."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
 from ..robots.parameters import Fields
+from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import TASKS, VelocityConfig
@@ -20,14 +22,18 @@ class BatchEnv:
 
     All arrays belong to the environment and are overwritten by the next step.
 
-    With `history` H > 1 an observation is the task's last H, oldest first, in a row of H*O numbers; an episode's first
-    observation stands for those before it.
+    With `history` H > 1 an observation is the last H, oldest first, in a row of H*O numbers; an episode's first observation
+    stands for those before it. `inputs` names what follows the task's own numbers in each (`inputs.Inputs`).
+
+    With `trial` K > 1 what a learner takes for an episode is a trial, K episodes on the same robot with the same goal (Duan et
+    al., 2016): only the last of them is `terminated` or `truncated`, and the history goes on across the others' ends.
 
     Attributes:
         observation: (N, observation_size), which is H*O. reward: (N,). terminated, truncated: (N,) bool.
+        fell: (N,) bool, the robot's episode was terminated, also within a trial. episode: (N,), which of the trial it is in.
         terms: (N, T) reward terms by name, `task.terms`.
         final_observation: (N, observation_size), valid for the worlds in `ended`.
-        ended: ids of the worlds that ended in the last step, with `ended_return` and `ended_length`.
+        ended: ids of the worlds that ended in the last step, with `ended_return`, `ended_length` (a trial's last episode's).
         values: (N, K) parameter values (`table.names`).
         diverged: number of worlds that blew up since the start.
     """
@@ -49,6 +55,8 @@ class BatchEnv:
         autoreset: bool = True,
         max_delay: float = 0.0,
         history: int = 1,
+        inputs: Sequence[str] = (),
+        trial: int = 1,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
 
@@ -66,6 +74,8 @@ class BatchEnv:
             raise SurefootError("give either a variation or tasks, not both")
         if history < 1:
             raise SurefootError(f"history={history}: expected 1 (the current observation) or more control steps")
+        if trial < 1:
+            raise SurefootError(f"trial={trial}: expected 1 or more episodes")
         if suite is not None:
             if variation is not None or tasks is not None:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
@@ -89,14 +99,17 @@ class BatchEnv:
         self.episode_steps = episode_steps or self.task.episode_steps
         self.num_actions = self.simulation.model.nu
         dtype = self.task.observation_dtype
-        self.history = history
-        self.observation_size = history * self.task.observation_size
+        self.inputs = Inputs(inputs, num_envs, self.num_actions, self.table, self.task.command_names)
+        self.history, self.trial = history, trial
+        self.step_size = self.task.observation_size + self.inputs.size  # numbers of one control step
+        self.observation_size = history * self.step_size
         self.observation = np.zeros((num_envs, self.observation_size), dtype)
-        self._newest = self.observation[:, -self.task.observation_size :]
+        self._newest = self.observation[:, -self.step_size :]
         self.final_observation = np.zeros_like(self.observation)
         self.reward: np.ndarray = np.zeros(num_envs, dtype)
         self.terms = np.zeros((len(self.task.terms), num_envs), dtype).T  # each term of all worlds in one piece
         self.terminated, self.truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
+        self.fell, self.episode = np.zeros(num_envs, bool), np.zeros(num_envs, np.int64)
         self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self.ended, self.ended_return, self.ended_length = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
         if variation is not None:
@@ -148,7 +161,10 @@ class BatchEnv:
         self.simulation.copy_from(other.simulation, index)
         for name in self.task.world_state:
             _copy_rows(getattr(self.task, name), getattr(other.task, name), index)
-        for name in ("observation", "reward", "terms", "terminated", "truncated", "returns", "lengths"):
+        _copy_rows(self.inputs.numbers, other.inputs.numbers, index)
+        for name in (
+            "observation", "reward", "terms", "terminated", "truncated", "returns", "lengths", "fell", "episode"
+        ):  # fmt: skip
             _copy_rows(getattr(self, name), getattr(other, name), index)
 
     def stagger(self) -> None:
@@ -162,10 +178,17 @@ class BatchEnv:
             self.task.set_goals(ids, goals)
         elif self.variation is not None:
             self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
+        self.episode[ids] = 0
+        self.inputs.forget(ids)
+        self._begin_episode(ids)
+        self.observation[ids] = np.tile(self._newest[ids], self.history)
+
+    def _begin_episode(self, ids: np.ndarray) -> None:
+        """From a start state, with the task that the worlds have; only the newest observation changes."""
         self.task.reset(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0
-        self.observation[ids] = np.tile(self.task.observe(ids), self.history)
+        self._observe(ids)
 
     def _draw(self, variation: Variation, n: int) -> tuple[np.ndarray, Fields]:
         """Parameters (n, K) of the next n episodes, and the model fields that they make."""
@@ -178,13 +201,23 @@ class BatchEnv:
 
     def observe(self) -> np.ndarray:
         """Look again, after a goal has changed between two steps. Returns `observation`, only its newest step anew."""
-        self.task.observe(slice(None), self._newest)
+        self._observe(slice(None))
         return self.observation
+
+    def _observe(self, ids: np.ndarray | slice) -> None:
+        own = self._newest[:, : self.task.observation_size]
+        if isinstance(ids, slice):
+            self.task.observe(ids, own)
+        else:
+            own[ids] = self.task.observe(ids)
+        if self.inputs.size:
+            self.inputs.tell(self.values, self.task.command())
+            self._newest[ids, self.task.observation_size :] = self.inputs.numbers[ids]
 
     def _shift(self) -> None:
         """Make room for the newest observation; the oldest is forgotten."""
         # One move of everything by one step. What comes from the next world's row is where the newest will be.
-        flat, step = self.observation.reshape(-1), self.task.observation_size
+        flat, step = self.observation.reshape(-1), self.step_size
         flat[:-step] = flat[step:]
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -200,20 +233,36 @@ class BatchEnv:
             self.terminated |= sim.diverged
             self.reward[sim.diverged] = 0.0
             self.terms[sim.diverged] = 0.0
+        self.returns += self.reward
+        self.lengths += 1
+        self.fell[:] = self.terminated
+        np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)
+        self.truncated &= ~self.terminated
+        over = np.flatnonzero(self.terminated | self.truncated)
+        if self.inputs.size:
+            self.inputs.remember(actions, self.reward, self.terminated | self.truncated)
         if self.history > 1:
             self._shift()
         self.observe()
-        self.returns += self.reward
-        self.lengths += 1
-        np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)
-        self.truncated &= ~self.terminated
-        self.ended = np.flatnonzero(self.terminated | self.truncated)
+        if self.trial > 1 and len(over):
+            over = self._go_on(over)
+        self.ended = over
         if len(self.ended):
             self.final_observation[self.ended] = self.observation[self.ended]
             self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]
             if self.autoreset:
                 self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated
+
+    def _go_on(self, over: np.ndarray) -> np.ndarray:
+        """Begin the trial's next episode in worlds `over`, whose episode has ended; return those whose trial has, too."""
+        last = self.episode[over] == self.trial - 1
+        within = over[~last]
+        if len(within):
+            self.episode[within] += 1
+            self.terminated[within] = self.truncated[within] = False
+            self._begin_episode(within)
+        return over[last]
 
 
 def _copy_rows(mine: np.ndarray, theirs: np.ndarray, index: np.ndarray) -> None:

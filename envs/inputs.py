@@ -1,0 +1,101 @@
+"""What a controller is told beside the task's own observation: what it just did and got, or what is usually hidden.
+
+`last_action`, `last_reward` and `last_done` are what a learner of tasks needs to find out which task it is in (RL2, Duan et
+al., 2016); parameters and commands, by their names, are privileged: known in simulation alone (RMA's teacher, Kumar et al.,
+2021; universal policies, Yu et al., 2017).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..robots import SurefootError, Symmetry, unknown
+from ..robots.parameters import ParameterTable
+
+REMEMBERED = ("last_action", "last_reward", "last_done")
+
+
+class Inputs:
+    """Numbers (N, size) that follow the task's observation, in the order of `names`.
+
+    Attributes:
+        layout: size of each part by name; a name such as `motor_strength` stands for all motors.
+        numbers: (N, size), as the next observation shows them.
+        believed: (N, columns) parameters to show instead of the true ones, NaN for the true ones.
+    """
+
+    def __init__(
+        self, names: Sequence[str], num_envs: int, num_actions: int, table: ParameterTable, commands: Sequence[str]
+    ):
+        self.layout: dict[str, int] = {}
+        self.columns: list[int] = []  # of parameters
+        self._commands: list[int] = []
+        self._parts: dict[str, slice] = {}
+        self._table = table
+        size = 0
+        shown: list[int] = []  # where parameters and commands stand
+        goals: list[int] = []
+        for name in names:
+            start = size
+            if name in REMEMBERED:
+                size += num_actions if name == "last_action" else 1
+            elif name in commands:
+                self._commands.append(list(commands).index(name))
+                goals += [size]
+                size += 1
+            elif name.split(".")[0] in {full.split(".")[0] for full in table.names}:
+                columns = table.columns(name.removesuffix(".*"))
+                self.columns += [int(c) for c in columns]
+                size += len(columns)
+                shown += range(start, size)
+            else:
+                raise unknown("input", name, (*REMEMBERED, *commands, *table.names))
+            if name in self._parts:
+                raise SurefootError(f"input {name!r} appears twice: expected each once")
+            self._parts[name] = slice(start, size)
+            self.layout[name] = size - start
+        self.size = size
+        self.numbers = np.zeros((num_envs, size))
+        self.believed = np.full((num_envs, len(self.columns)), np.nan)
+        self._shown, self._goals = np.array(shown, np.int64), np.array(goals, np.int64)
+
+    def forget(self, ids: np.ndarray) -> None:
+        """Worlds `ids` begin with a task that nothing is known of."""
+        for name in REMEMBERED:
+            if name in self._parts:
+                self.numbers[ids, self._parts[name]] = 0.0
+
+    def remember(self, actions: np.ndarray, reward: np.ndarray, done: np.ndarray) -> None:
+        """After a step with actions (N, nu)."""
+        for name, value in zip(REMEMBERED, (actions, reward[:, None], done[:, None]), strict=True):
+            if name in self._parts:
+                self.numbers[:, self._parts[name]] = value
+
+    def tell(self, values: np.ndarray, commands: np.ndarray) -> None:
+        """The parameters (N, K) and commands (N, G) of now."""
+        if len(self._shown):
+            true = values[:, self.columns]
+            self.numbers[:, self._shown] = np.where(np.isnan(self.believed), true, self.believed)
+        if len(self._goals):
+            self.numbers[:, self._goals] = commands[:, self._commands]
+
+    def mirror(self, symmetry: Symmetry) -> tuple[np.ndarray, np.ndarray]:
+        """Left-right mirror image of the numbers: mirrored = sign * numbers[index].
+
+        Raises `SurefootError` for an input whose image is not among them.
+        """
+        index, sign = np.arange(self.size), np.ones(self.size, np.float32)
+        if "last_action" in self._parts:
+            part = self._parts["last_action"]
+            index[part], sign[part] = part.start + np.array(symmetry.index), np.array(symmetry.sign)
+        places = dict(zip(self.columns, self._shown, strict=True))
+        for column, place in places.items():
+            name = self._table.names[column]
+            image = "right".join(part.replace("right", "left") for part in name.split("left"))
+            if image not in self._table.names or self._table.names.index(image) not in places:
+                raise SurefootError(f"mirror=true needs input {image!r} beside {name!r}: expected both or none")
+            index[place] = places[self._table.names.index(image)]
+            sign[place] = -1.0 if name == "com.y" else 1.0
+        if len(self._goals):
+            raise SurefootError("mirror=true knows no mirror image of commands among the inputs: expected none")
+        return index, sign

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .controllers.adaptation import METHODS, Adaptation, Budget
+from .controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, methods_of
 from .controllers.config import PlannerConfig
 from .controllers.controller import Controller
 from .controllers.evaluation import AnyController, Evaluation
@@ -21,7 +21,8 @@ from .controllers.seeds import SeedSummary, train_seeds
 from .controllers.shipped import find
 from .controllers.splits import SplitResult, validate
 from .controllers.splits import evaluate_suite as _evaluate_suite
-from .controllers.training import resume, train
+from .controllers.training import resume
+from .controllers.training import train as _train
 from .controllers.worlds import worlds_of
 from .envs.families import FAMILIES
 from .envs.gym import make, make_vec
@@ -114,6 +115,20 @@ def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController
 def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None = None) -> Task:
     """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}."""
     return settings if isinstance(settings, Task) else Task(dict(settings or {}), dict(goal or {}))
+
+
+def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Controller:
+    """Train a controller: see `controllers.training.train`, whose arguments it takes.
+
+    `method` is an adaptation method that needs a controller of its own, such as "recurrent" or "rma".
+    """
+    if not method:
+        return _train(robot, task, **asked)
+    if method not in META_TRAIN:
+        raise unknown("adaptation method with a training of its own", method, META_TRAIN)
+    if asked.get("algo", "ppo") != "ppo":
+        raise SurefootError(f"method {method!r} chooses the algorithm itself: leave out algo={asked['algo']!r}")
+    return META_TRAIN[method](robot, task, **asked)
 
 
 def tune(robot: str, task: str, *, study: str | Path, **asked: Any) -> "Tuning":
@@ -229,6 +244,7 @@ def adapt(
     method: str = "finetune",
     seconds: float | None = 60.0,
     steps: int | None = None,
+    robot_seconds: float | None = None,
     episodes: int = 50,
     points: int = 4,
     seed: int = 0,
@@ -236,7 +252,7 @@ def adapt(
     html: str | Path | None = None,
     plan: Plan = None,
 ) -> Adaptation:
-    """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock seconds or steps.
+    """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock, steps or the robot's motion.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
     is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` holds the settings of method
@@ -247,11 +263,17 @@ def adapt(
     _check_name(out, ".safetensors")
     _check_name(html, ".html")
     task = task_of(parameters)
-    budget = Budget(seconds, steps)
+    budget = Budget(seconds, steps, robot_seconds)
     if plan is not None and method != "planner":
         raise SurefootError(f"method {method!r} does not plan: expected method 'planner' with settings of a planner")
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
+    supported = methods_of(controller)
+    if method not in supported:
+        how = f"surefoot train --method {method}" if method in META_TRAIN else "surefoot train"
+        raise SurefootError(
+            f"method {method!r} needs a controller that was trained for it ({how}): this one supports {', '.join(supported)}"
+        )
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points)
     if out is not None:
         adaptation.controller.save(out)

@@ -24,9 +24,11 @@ class Arguments:
     """Setting of method planner, such as samples=64, horizon=16 or model=nominal (what it believes of the robot);
     repeatable."""
     seconds: Seconds = None
-    """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where --steps is given."""
+    """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where another budget is given."""
     steps: Count = None
     """Budget of environment steps, all worlds together; none: no limit."""
+    robot_seconds: Seconds = None
+    """Budget of the robot's motion in seconds, of all robots together where a method uses many at once; none: no limit."""
     episodes: Count = 50
     """Episodes of each evaluation on the curve."""
     seed: Count = 0
@@ -48,8 +50,9 @@ def run(given: Arguments) -> None:
         given.source,
         parameters("--set", given.parameters),
         method=given.method,
-        seconds=60.0 if given.seconds is None and given.steps is None else given.seconds,
+        seconds=60.0 if {given.seconds, given.steps, given.robot_seconds} == {None} else given.seconds,
         steps=given.steps,
+        robot_seconds=given.robot_seconds,
         episodes=50 if given.episodes is None else given.episodes,
         seed=given.seed or 0,
         out=given.out,

@@ -36,6 +36,9 @@ class Arguments:
     """Option of the task, such as vx=1.0 (largest forward command, m/s) or push_interval=5 (s)."""
     hyper: Values = field(default_factory=list)
     """Hyperparameter instead of the preset's, such as learning_rate=3e-4 or net=256,256."""
+    method: Name = None
+    """Adaptation method to train for, which brings its own networks: recurrent or rma (`surefoot list methods`); none: a
+    controller that is adapted by fine-tuning or planning."""
     preset: Name = None
     """Robot whose preset is used; none: this robot's own, or the algorithm's defaults where it has none."""
     seed: Count = 0
@@ -44,7 +47,7 @@ class Arguments:
     """Train on so many seeds, from --seed on, each in OUT/seed_K, evaluate each, and print mean and interval. Given again,
     complete seeds are skipped and the one that was cut off goes on. None: one seed, without evaluation."""
     out: Folder = None
-    """Run folder: configuration, checkpoints, TensorBoard log, controller; none: runs/ROBOT-TASK-ALGO-SEED."""
+    """Run folder: configuration, checkpoints, TensorBoard log, controller; none: runs/ROBOT-TASK-ALGO-SEED (or -METHOD-)."""
     resume: Flag = False
     """Continue the run in --out, up to --steps in total; ROBOT and TASK may be left out."""
     quiet: Flag = False
@@ -65,7 +68,9 @@ def run(given: Arguments) -> None:
     else:
         if given.robot is None or (given.task is None and not _is_gym(given)):
             raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
-        controller = api.train(given.robot, given.task or "", out=folder(given), **_asked(given))
+        controller = api.train(
+            given.robot, given.task or "", method=given.method or "", out=folder(given), **_asked(given)
+        )
     where = folder(given)
     out = console()
     out.print(f"trained for {controller.timesteps:,} steps: {where}/controller.safetensors", soft_wrap=True)
@@ -94,6 +99,8 @@ def _train_seeds(given: Arguments) -> None:
     from ..robots import SurefootError
     from .tables import console, show_summary
 
+    if given.method:
+        raise SurefootError("--seeds trains without --method: give one seed at a time, with --seed")
     if given.resume:
         raise SurefootError("--seeds goes on by itself where it was cut off: leave out --resume")
     if given.robot is None or given.task is None:
@@ -128,7 +135,7 @@ def folder(given: Arguments) -> str:
     if _is_gym(given):
         what = str(given.robot).removeprefix("gym:").replace("/", "-")
     name = "seeds" if given.seeds is not None else given.seed
-    return str(given.out) if given.out else f"runs/{what}-{given.algo}-{name}"
+    return str(given.out) if given.out else f"runs/{what}-{given.method or given.algo}-{name}"
 
 
 def _is_gym(given: Arguments) -> bool:

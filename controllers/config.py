@@ -24,6 +24,7 @@ class TrainConfig(BaseModel):
         parameters: fixed parameters instead of a variation, e.g. {"payload": 6}.
         options: of the task, e.g. {"vx": 1.0, "push_interval": 5}.
         hyperparameters: overrides of the preset.
+        method: of adaptation, for which it was trained; "": none in particular.
         suite, suite_sha256: task suite whose split `train` the episodes come from, by name or file, and its hash.
     """
 
@@ -39,6 +40,7 @@ class TrainConfig(BaseModel):
     parameters: dict[str, float | str] = {}
     options: dict[str, Any] = {}
     hyperparameters: dict[str, Any] = {}
+    method: str = ""
     suite: str | None = None
     suite_sha256: str | None = None
 

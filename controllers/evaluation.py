@@ -103,13 +103,19 @@ def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int
 
 def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True) -> Evaluation:
     """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
+    env.reset()
+    controller.reset()
+    return finish_episodes(env, controller, deterministic=deterministic)
+
+
+def finish_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True) -> Evaluation:
+    """The rest of the episode that each world of `env` has begun; controller and worlds remember what came before."""
     n = env.num_envs
     returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)
     running = np.ones(n, bool)
     terms = np.zeros(env.terms.shape[1])
     steps = 0
-    observation = env.reset()
-    controller.reset()
+    observation = env.observation
     while running.any():
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
         returns += reward * running

@@ -171,6 +171,7 @@ def train_config(
     options: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
+    method: str = "",
 ) -> TrainConfig:
     """The configuration that `train` makes of its arguments, checked."""
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
@@ -191,6 +192,7 @@ def train_config(
         parameters=parameters or {},
         options={**(tasks.options if tasks else {}), **(options or {})},
         hyperparameters=hyperparameters,
+        method=method,
         suite=str(suite) if tasks else None,
         suite_sha256=tasks.sha256 if tasks else None,
     )
@@ -231,6 +233,7 @@ def train(
     options: dict[str, Any] | None = None,
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
+    method: str = "",
     out: str | Path | None = None,
     progress: bool = True,
     callback: BaseCallback | None = None,
@@ -241,12 +244,13 @@ def train(
     has no task; `steps` defaults to the preset's; `seconds` is a wall-clock limit. `vary` draws each robot anew at every
     episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}), `suite` (a name, or a file) takes each episode's
     task from the suite's split `train`. `preset` names another robot whose preset is used, `hyperparameters` change single
-    values. `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any
-    name or value that is wrong, before anything is written.
+    values. `method` notes for which adaptation method this is (`adaptation.META_TRAIN`). `out` is the run folder:
+    configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name or value that is wrong,
+    before anything is written.
     """
     config = train_config(
         robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters, suite=suite,
-        options=options, hyperparameters=hyperparameters, preset=preset,
+        options=options, hyperparameters=hyperparameters, preset=preset, method=method,
     )  # fmt: skip
     settings = settings_for(robot, task, algo, config.hyperparameters)
     folder = Path(out) if out is not None else None

@@ -254,6 +254,12 @@ class BatchEnv:
                 self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated
 
+    def recall(self, other: "BatchEnv") -> np.ndarray:
+        """Let worlds that begin an episode remember what those of `other` have seen last. Returns `observation`."""
+        self.observation[:, : -self.step_size] = other.observation[:, self.step_size :]
+        self.inputs.recall(other.inputs)
+        return self.observe()
+
     def _go_on(self, over: np.ndarray) -> np.ndarray:
         """Begin the trial's next episode in worlds `over`, whose episode has ended; return those whose trial has, too."""
         last = self.episode[over] == self.trial - 1

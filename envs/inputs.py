@@ -65,6 +65,12 @@ class Inputs:
             if name in self._parts:
                 self.numbers[ids, self._parts[name]] = 0.0
 
+    def recall(self, other: "Inputs") -> None:
+        """Know what `other`, of the same layout, was told last, as from an episode that has ended."""
+        for name, part in self._parts.items():
+            if name in REMEMBERED:
+                self.numbers[:, part] = other.numbers[:, part] if name != "last_done" else 1.0
+
     def remember(self, actions: np.ndarray, reward: np.ndarray, done: np.ndarray) -> None:
         """After a step with actions (N, nu)."""
         for name, value in zip(REMEMBERED, (actions, reward[:, None], done[:, None]), strict=True):

@@ -1,10 +1,37 @@
 """Adapting a controller to a robot that it has never met: one interface, one module a method."""
 
+from collections.abc import Callable
+
+from ..controller import Controller
+from . import recurrent as _recurrent
+from . import rma as _rma
 from .base import Adaptation, Adapter, Budget, Point
 from .finetune import finetune
 from .planner import planner
+from .recurrent import recurrent
+from .rma import rma
 from .zero_shot import zero_shot
 
-METHODS: dict[str, Adapter] = {"zero-shot": zero_shot, "finetune": finetune, "planner": planner}
+METHODS: dict[str, Adapter] = {
+    "zero-shot": zero_shot,
+    "finetune": finetune,
+    "planner": planner,
+    "recurrent": recurrent,
+    "rma": rma,
+}
+# Methods that need a controller of their own; `training.train`'s arguments.
+META_TRAIN: dict[str, Callable[..., Controller]] = {"recurrent": _recurrent.meta_train, "rma": _rma.meta_train}
 
-__all__ = ["METHODS", "Adaptation", "Adapter", "Budget", "Point", "finetune", "planner", "zero_shot"]
+
+def methods_of(controller: Controller) -> list[str]:
+    """Names of the methods that `controller` supports."""
+    known = {name for name in METHODS if name not in META_TRAIN} | {controller.config.method}
+    if controller.config.algo != "ppo":
+        known.discard("finetune")
+    return [name for name in METHODS if name in known]
+
+
+__all__ = [
+    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Point", "finetune", "methods_of", "planner", "recurrent",
+    "rma", "zero_shot",
+]  # fmt: skip

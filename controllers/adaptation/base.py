@@ -1,7 +1,7 @@
 """What every adaptation method takes and gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from ...envs.variation import Task
@@ -17,18 +17,32 @@ class Budget:
     Attributes:
         seconds: wall-clock, without the evaluations that draw the curve.
         steps: environment steps, all worlds together.
+        robot_seconds: motion of the robot; methods that use many robots at once count the motion of all of them.
     """
 
     seconds: float | None = 60.0
     steps: int | None = None
+    robot_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "steps"):
+        limits = [f.name for f in fields(self)]
+        for name in limits:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SurefootError(f"adaptation budget {name}={value}: expected more than 0")
-        if self.seconds is None and self.steps is None:
-            raise SurefootError("adaptation budget: give seconds, steps or both")
+        if all(getattr(self, name) is None for name in limits):
+            raise SurefootError("adaptation budget: give seconds, steps or robot_seconds")
+
+    def limit(self, dt: float) -> int | None:
+        """The limit on environment steps of `dt` s, None if there is none. Raises `SurefootError` where it is none at all."""
+        limits = [] if self.steps is None else [self.steps]
+        if self.robot_seconds is not None:
+            limits.append(int(self.robot_seconds / dt + 1e-9))
+        if limits and min(limits) < 1:
+            raise SurefootError(
+                f"adaptation budget robot_seconds={self.robot_seconds}: expected a control step, {dt:g} s"
+            )
+        return min(limits, default=None)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 from ...envs.variation import Task
-from ...robots import SurefootError
+from ...robots import SurefootError, get_robot
 from ..config import TrainConfig, checked_config
 from ..controller import Controller
 from ..evaluation import evaluate
@@ -37,7 +37,8 @@ def finetune(
     """Continue PPO on `task` until the budget is spent. Raises `SurefootError` for controllers of other algorithms."""
     if controller.config.algo != "ppo":
         raise SurefootError(f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}")
-    hyperparameters = settings_within(budget)
+    limit = budget.limit(get_robot(controller.config.robot).control_dt)
+    hyperparameters = settings_within(limit)
     # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
     settings = controller.settings
     untie = isinstance(settings, OnPolicySettings) and settings.mirror and not settings.untied
@@ -47,7 +48,7 @@ def finetune(
     adapted_config = checked_config(**fields)
     fields |= {"vary": {}, "parameters": dict(task.parameters), "seed": seed, "seconds": None}
     fields |= {"suite": None, "suite_sha256": None}  # of the training; adapting may see any task
-    fields |= {"hyperparameters": {**fields["hyperparameters"], **hyperparameters}, "steps": budget.steps or 10**12}
+    fields |= {"hyperparameters": {**fields["hyperparameters"], **hyperparameters}, "steps": limit or 10**12}
     config = checked_config(**fields)
     env = make_env(config, int(hyperparameters["num_envs"]))
     env.set_tasks(task)  # goals as well as parameters
@@ -63,7 +64,7 @@ def finetune(
     with torch.no_grad():
         model.policy.log_std.clamp_(min=math.log(EXPLORATION))
     model.set_logger(configure(None, []))
-    curve = Curve(adapted_config, task, budget, episodes, points, 1000 + seed)
+    curve = Curve(adapted_config, task, budget.seconds, limit, episodes, points, 1000 + seed)
     rollout = model.n_envs * model.n_steps
     model.learn(config.steps // rollout * rollout, callback=curve)  # SB3 would round up to whole rollouts
     if not curve.over and curve.points[-1].steps < model.num_timesteps:
@@ -73,21 +74,30 @@ def finetune(
     return Adaptation("finetune", task, adapted, tuple(curve.points))
 
 
-def settings_within(budget: Budget) -> dict[str, float]:
-    """`FINETUNE`, with fewer worlds where the budget of steps would not last for four rollouts."""
-    if budget.steps is None:
+def settings_within(limit: int | None) -> dict[str, float]:
+    """`FINETUNE`, with fewer worlds where this many steps would not last for four rollouts."""
+    if limit is None:
         return FINETUNE
     n_steps = int(FINETUNE["n_steps"])
-    worlds = int(min(FINETUNE["num_envs"], max(1, budget.steps // (4 * n_steps))))
+    worlds = int(min(FINETUNE["num_envs"], max(1, limit // (4 * n_steps))))
     return {**FINETUNE, "num_envs": worlds, "batch_size": min(FINETUNE["batch_size"], max(2, worlds * n_steps // 4))}
 
 
 class Curve(BaseCallback):
     """Evaluates at even shares of the budget, on a clock that stands still meanwhile, and ends when it is spent."""
 
-    def __init__(self, config: TrainConfig, task: Task, budget: Budget, episodes: int, points: int, seed: int):
+    def __init__(
+        self,
+        config: TrainConfig,
+        task: Task,
+        seconds: float | None,
+        steps: int | None,
+        episodes: int,
+        points: int,
+        seed: int,
+    ):
         super().__init__()
-        self.config, self.task, self.budget = config, task, budget
+        self.config, self.task, self.seconds, self.steps = config, task, seconds, steps
         self.episodes, self.count, self.seed = episodes, points, seed
         self.points: list[Point] = []
         self.spent, self.ended = 0.0, 0
@@ -110,8 +120,8 @@ class Curve(BaseCallback):
     def share(self) -> float:
         """Fraction of the budget that is spent."""
         used = self.spent + time.perf_counter() - self._resumed
-        shares = [used / self.budget.seconds if self.budget.seconds else 0.0]
-        shares.append(self.num_timesteps / self.budget.steps if self.budget.steps else 0.0)
+        shares = [used / self.seconds if self.seconds else 0.0]
+        shares.append(self.num_timesteps / self.steps if self.steps else 0.0)
         return max(shares)
 
     def measure(self, steps: int) -> None:

@@ -1,0 +1,48 @@
+"""Methods that adapt while they act: the controller's memory or history is all that changes, and nothing is learnt.
+
+Shared by `recurrent` and `rma`, which differ in how such a controller is trained.
+"""
+
+import time
+
+from ...envs.variation import Task
+from ..controller import Controller
+from ..evaluation import finish_episodes
+from ..worlds import worlds_of
+from .base import Adaptation, Budget, Point
+
+POINTS = (1.0, 10.0, 60.0)  # seconds of motion after which the curve is drawn, as far as the budget goes
+
+
+def adapt_online(
+    method: str, controller: Controller, task: Task, budget: Budget, seed: int, episodes: int, points: int
+) -> Adaptation:
+    """Let the robot walk, and evaluate whole episodes after up to `points` spells of motion.
+
+    Each of `episodes` robots adapts by itself; steps and seconds of motion are those of one of them. What a robot has seen
+    before an evaluation it still knows in it; what it sees there is forgotten again.
+    """
+    controller = controller.copy()
+    env = worlds_of(controller.config, episodes, tasks=task, autoreset=False)
+    seen = worlds_of(controller.config, episodes, tasks=task, seed=2000 + seed, trial=10**9)  # episodes without end
+    dt = env.robot.control_dt
+    limit = budget.limit(dt) or round(POINTS[-1] / dt)
+    curve: list[Point] = []
+    spent = 0.0
+    observation = seen.reset()
+    for stop in sorted({0, *(min(limit, round(t / dt)) for t in POINTS[:points])}):
+        started = time.perf_counter()
+        for _ in range(stop - (curve[-1].steps if curve else 0)):
+            observation, *_ = seen.step(controller.act(observation))
+        spent += time.perf_counter() - started
+        memory = None if controller.memory is None else tuple(part.copy() for part in controller.memory)
+        env.reset(seed=1000 + seed)  # the same starts each time
+        if stop:
+            env.recall(seen)
+        result = finish_episodes(env, controller)
+        controller.memory = memory
+        curve.append(Point(stop, int(seen.episode.sum()) // episodes, stop * dt, spent, result))
+        if budget.seconds is not None and spent > budget.seconds:
+            break
+    controller.reset()
+    return Adaptation(method, task, controller, tuple(curve))

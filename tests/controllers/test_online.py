@@ -1,0 +1,127 @@
+"""Methods that adapt while they act: what they are trained on, what they remember, what the student learns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot import api
+from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, methods_of
+from surefoot.controllers.adaptation.rma import Distillation, distil, student_of
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.training import train
+from surefoot.envs.inputs import REMEMBERED
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+VARY = {"payload": "0:6", "motor_strength.*": "0.7:1.1"}
+SMALL = {"num_envs": 16, "batch_size": 128, "net": (16, 16)}
+HEAVY = Task({"payload": 4.0})
+
+
+@pytest.fixture(scope="module")
+def memory() -> Controller:
+    hyperparameters = {**SMALL, "hidden": 8}
+    return META_TRAIN["recurrent"](
+        "quadruped", "velocity", vary=VARY, steps=1200, hyperparameters=hyperparameters, progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher() -> Controller:
+    hyperparameters = {**SMALL, "inputs": ("parameters",), "network": "privileged", "encoder_width": 8}
+    return train("quadruped", "velocity", vary=VARY, steps=1200, hyperparameters=hyperparameters, progress=False)
+
+
+def test_what_recurrent_trains_with(memory: Controller) -> None:
+    settings = memory.settings
+    assert (memory.config.algo, memory.config.method) == ("recurrent_ppo", "recurrent")
+    assert (settings.inputs, settings.trial) == (REMEMBERED, 2)
+    assert memory.policy.observation_space.shape == (50 + 12 + 1 + 1,)
+
+
+def test_a_teacher_is_told_what_varies(teacher: Controller) -> None:
+    names = teacher.settings.inputs
+    assert len(names) == 13
+    assert "payload" in names
+    assert teacher.policy.observation_space.shape == (63,)
+    light, heavy = (np.zeros((1, 63), np.float32) for _ in range(2))
+    heavy[0, 50 + names.index("payload")] = 6.0
+    assert not np.array_equal(teacher.act(light), teacher.act(heavy))
+
+
+def test_a_student_is_its_teacher_but_for_the_encoder(teacher: Controller) -> None:
+    student = student_of(teacher)
+    assert (student.settings.network, student.settings.history, student.settings.inputs) == ("tcn", 50, ())
+    mine, theirs = student.policy.state_dict(), teacher.policy.state_dict()
+    shared = [k for k in mine if ".encoder." not in k and mine[k].shape == theirs[k].shape]
+    assert {"action_net.weight", "mlp_extractor.policy_net.0.weight", "log_std"} <= set(shared)
+    assert all(torch.equal(mine[k], theirs[k]) for k in shared)
+    norm = student.policy.features_extractor.norm  # type: ignore[union-attr]
+    assert torch.equal(norm.mean, teacher.policy.features_extractor.norm.mean[:50])  # type: ignore[union-attr]
+
+
+def test_with_the_teachers_latent_the_student_is_the_teacher(teacher: Controller) -> None:
+    student = student_of(teacher)
+    seen = np.random.default_rng(0).normal(size=(5, 63)).astype(np.float32)
+    policy, knows = student.policy, teacher.policy
+    features = knows.features_extractor(torch.as_tensor(seen))  # type: ignore[operator]
+    told = knows.mlp_extractor.encoder(features)  # type: ignore[operator, union-attr]
+    history = np.tile(seen[:, :50], 50)
+    code = policy.mlp_extractor.encoder(policy.features_extractor(torch.as_tensor(history)))  # type: ignore[operator, union-attr]
+    assert code.shape == told.shape
+    assert torch.allclose(code[:, :50], told[:, :50])  # the observation; then the latent, which it does not know yet
+    assert not torch.allclose(code[:, 50:], told[:, 50:])
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_student_learns_the_latent(mirror: bool) -> None:
+    hyperparameters = {
+        **SMALL, "inputs": ("parameters",), "network": "privileged", "encoder_width": 8, "mirror": mirror
+    }  # fmt: skip
+    vary = {"gravity": "3:15"}  # which a falling robot shows at once
+    teacher = train("quadruped", "velocity", vary=vary, steps=1200, hyperparameters=hyperparameters, progress=False)
+    plan = Distillation(worlds=64, samples=1280, batch_size=64, every=4, epochs=4)
+    student, again = student_of(teacher), student_of(teacher)
+    known = distil(teacher, student, 20_480, plan=plan)
+    assert known[0] < 0
+    assert known[-1] > 0.5
+    assert known[:1] == distil(teacher, again, 5120, plan=plan)  # same seed, same student
+    assert student.timesteps == teacher.timesteps + 20_480
+
+
+def test_the_curve_is_the_robots_motion(memory: Controller) -> None:
+    runs = [METHODS["recurrent"](memory, HEAVY, Budget(None, None, 2.0), episodes=3) for _ in range(2)]
+    curve = runs[0].curve
+    assert [p.steps for p in curve] == [0, 50, 100]
+    assert [p.robot_seconds for p in curve] == [0.0, 1.0, 2.0]
+    for one, two in zip(curve, runs[1].curve, strict=True):
+        assert np.array_equal(one.evaluation.returns, two.evaluation.returns)
+    assert not np.array_equal(curve[0].evaluation.returns, curve[1].evaluation.returns)  # it remembers
+    assert runs[0].controller.memory is None
+    first = METHODS["recurrent"](memory, HEAVY, Budget(None, 50), episodes=3)
+    assert np.array_equal(first.after.evaluation.returns, curve[1].evaluation.returns)
+
+
+def test_a_method_needs_its_controller(memory: Controller, controller: Controller) -> None:
+    assert methods_of(memory) == ["zero-shot", "planner", "recurrent"]
+    assert methods_of(controller) == ["zero-shot", "finetune", "planner"]
+    with pytest.raises(
+        SurefootError, match=r"'rma' needs a controller that was trained for it .*supports zero-shot, planner"
+    ):
+        api.adapt(memory, HEAVY, method="rma")
+    with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected a control step"):
+        api.adapt(memory, HEAVY, method="recurrent", robot_seconds=0.001)
+    with pytest.raises(SurefootError, match="input 'parameters' stands for what the training varies"):
+        api.train("quadruped", "velocity", method="rma")
+    with pytest.raises(SurefootError, match="unknown adaptation method with a training of its own 'rmaa'"):
+        api.train("quadruped", "velocity", method="rmaa")
+
+
+def test_saved_and_loaded(memory: Controller, tmp_path: Path) -> None:
+    memory.save(tmp_path / "memory.safetensors")
+    again = Controller.load(tmp_path / "memory.safetensors")
+    assert (again.settings.trial, tuple(again.settings.inputs)) == (2, REMEMBERED)
+    before, after = (METHODS["recurrent"](c, HEAVY, Budget(None, 50), episodes=2) for c in (memory, again))
+    assert np.array_equal(before.after.evaluation.returns, after.after.evaluation.returns)

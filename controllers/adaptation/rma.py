@@ -105,10 +105,10 @@ def student_of(teacher: Controller) -> Controller:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         student = Controller(config, empty_policy(header))
-        for module in student.policy.modules():
-            # SB3's orthogonal start, gain after gain, gives codes so large that this regression often never recovers.
-            if isinstance(module, History):
-                module.apply(lambda part: getattr(part, "reset_parameters", int)())
+        # SB3's orthogonal start, gain after gain, gives codes so large that this regression often never recovers.
+        for part in _encoder(student).modules():
+            if hasattr(part, "reset_parameters"):
+                part.reset_parameters()  # type: ignore[operator]
     mine = student.policy.state_dict()
     for name, value in policy.state_dict().items():
         if ".encoder." in name or name not in mine:
@@ -134,8 +134,7 @@ def distil(
     told = torch.zeros(rounds, plan.worlds, len(columns))
     policy = student.policy
     assert isinstance(policy, Policy)
-    assert isinstance(policy.mlp_extractor, EncodedMlp)
-    encoder, norm = policy.mlp_extractor.encoder, policy.features_extractor.norm
+    encoder, norm = _encoder(student), policy.features_extractor.norm
     optimizer = torch.optim.Adam(encoder.parameters(), plan.learning_rate)
     generator = torch.Generator().manual_seed(student.config.seed)
     known, done, started = [], 0, time.monotonic()
@@ -164,6 +163,12 @@ def distil(
     return known
 
 
+def _encoder(controller: Controller) -> Encoder:
+    assert isinstance(controller.policy, Policy)
+    assert isinstance(controller.policy.mlp_extractor, EncodedMlp)
+    return controller.policy.mlp_extractor.encoder
+
+
 def _code(encoder: Encoder, features: torch.Tensor) -> torch.Tensor:
     """What an encoder makes of a history beside the newest observation."""
     assert isinstance(encoder, History)
@@ -176,8 +181,7 @@ def _both_sides(
     """Histories and the teacher's latents of them; with a symmetric policy those of their mirror images as well."""
     policy = teacher.policy
     assert isinstance(policy, Policy)
-    assert isinstance(policy.mlp_extractor, EncodedMlp)
-    encoder, norm = policy.mlp_extractor.encoder, policy.features_extractor.norm
+    encoder, norm = _encoder(teacher), policy.features_extractor.norm
     known = told.shape[1]
     mean, var = norm.mean[-known:].float(), norm.var[-known:].float()
     told = ((told - mean) * torch.rsqrt(var + 1e-8)).clamp(-norm.clip, norm.clip)

@@ -40,6 +40,7 @@ from .report import (
     curve_table,
     duration,
     evaluation_table,
+    inferred_table,
     recording_table,
     screening_table,
     seeds_table,
@@ -58,11 +59,47 @@ if TYPE_CHECKING:  # needs the extra surefoot[tune]
     from .controllers.tuning import Tuning
 
 __all__ = [
-    "SeedSummary", "adapt", "catalogue", "choose", "curve_table", "duration", "evaluate", "evaluate_suite", "evaluation_table",
-    "export", "import_sb3", "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec",
-    "read_study", "record", "recording_table", "replay", "resume", "screen", "screening_table", "seeds_table", "split_table",
-    "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
-    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page",
+    "SeedSummary",
+    "adapt",
+    "catalogue",
+    "choose",
+    "curve_table",
+    "duration",
+    "evaluate",
+    "evaluate_suite",
+    "evaluation_table",
+    "export",
+    "import_sb3",
+    "inferred_table",
+    "list_robots",
+    "list_suites",
+    "load",
+    "load_any",
+    "load_suite",
+    "make",
+    "make_suite",
+    "make_vec",
+    "read_study",
+    "record",
+    "recording_table",
+    "replay",
+    "resume",
+    "screen",
+    "screening_table",
+    "seeds_table",
+    "split_table",
+    "suite_table",
+    "suites_table",
+    "summary_table",
+    "tasks_table",
+    "train",
+    "train_seeds",
+    "training_curve",
+    "tune",
+    "tuning_tables",
+    "validation_table",
+    "verify_suites",
+    "write_adaptation_page",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -337,7 +374,7 @@ def record(
     controller = load_any(source, plan)
     config = controller.config
     needs_robot(config, "replay")
-    env = worlds_of(config, 1, tasks=task_of(parameters), seed=seed, autoreset=False)
+    env = worlds_of(config, 1, told=controller.told, tasks=task_of(parameters), seed=seed, autoreset=False)
     controller.check(env)
     act = driver(controller, env, seed).act
     return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)

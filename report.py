@@ -113,6 +113,16 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
     return {"columns": columns, "rows": rows, "note": f"{adaptation.method} on {adaptation.task}"}
 
 
+def inferred_table(adaptation: Adaptation) -> dict[str, Any]:
+    """What the method believes of the robot, beside the truth: one row a parameter."""
+    rows = []
+    for name, estimate in adaptation.inferred.items():
+        low, high = estimate.interval()
+        true = "-" if estimate.true is None else f"{estimate.true:.3g}"
+        rows.append([name, f"{estimate.mean:.3g}", f"{low:.3g} to {high:.3g}", true])
+    return {"columns": ["parameter", "inferred", "90 % interval", "true"], "rows": rows}
+
+
 def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
     """The adaptation curve, with a bar a point."""
     means = [point.evaluation.mean for point in adaptation.curve]

@@ -38,7 +38,7 @@ class Arguments:
     html: File = None
     """Write a page with before and after side by side, the table and the curve."""
     quiet: Flag = False
-    """Print the table alone, without the curve."""
+    """Print the table alone, without the curve and what was inferred."""
 
 
 def run(given: Arguments) -> None:
@@ -62,6 +62,8 @@ def run(given: Arguments) -> None:
     show_summary(api.summary_table(adaptation))
     if not given.quiet:
         show(*api.curve_table(adaptation))
+        if adaptation.inferred:
+            show_summary(api.inferred_table(adaptation))
     for path in (given.out, given.html):
         if path is not None:
             console().print(f"wrote {path}", soft_wrap=True)

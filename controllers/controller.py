@@ -20,6 +20,7 @@ from ..envs.batch_env import BatchEnv
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .config import PlannerConfig, TrainConfig, first_problem
+from .identifier import Identifier
 from .policies import FORMAT, Header, empty_policy
 from .policy import Policy
 from .presets import settings_for
@@ -42,6 +43,9 @@ class Controller:
         self.card: Card | None = None  # of a shipped controller
         # How it plans when it drives a robot; training and fine-tuning go on with the policy alone.
         self.plan: PlannerConfig | None = None
+        # Parameters among its inputs that it is told wherever it acts, by name; in simulation the others are the true ones.
+        self.told: dict[str, float] = {}
+        self.identifier: Identifier | None = None  # which infers them from its motion
 
     @property
     def settings(self) -> Settings:
@@ -162,6 +166,8 @@ class Controller:
             timesteps=self.timesteps,
             learning_rate=self.learning_rate,
             plan=self.plan,
+            told=self.told,
+            identifies=self.identifier.names if self.identifier else (),
         )
 
     def save(self, path: str | Path, *, card: Card | None = None) -> None:
@@ -177,6 +183,8 @@ class Controller:
             training = {k: v for k, v in training.items() if k.startswith("return_norm.")}  # for fine-tuning
         tensors = {f"policy.{k}": v for k, v in weights.items()}
         tensors |= {f"training.{k}": v for k, v in training.items()}
+        if self.identifier:
+            tensors |= {f"identifier.{k}": v for k, v in self.identifier.state_dict().items()}
         # Clones, because the shared statistics appear under several names.
         tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
         with replacing(path) as temporary:  # not safetensors' save_file, whose files only their owner can read
@@ -207,7 +215,7 @@ class Controller:
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
         controller = cls(header.config, empty_policy(header), header.timesteps)
-        controller.learning_rate, controller.plan = header.learning_rate, header.plan
+        controller.learning_rate, controller.plan, controller.told = header.learning_rate, header.plan, header.told
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         controller.card = header.card
         try:
@@ -219,6 +227,8 @@ class Controller:
             raise SurefootError(
                 f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}"
             ) from error
+        if header.identifies:
+            controller.identifier = _identifier(header.identifies, tensors, file)
         controller.policy.set_training_mode(False)
         controller.training = {k.removeprefix("training."): v for k, v in tensors.items() if k.startswith("training.")}
         return controller
@@ -229,7 +239,8 @@ class Controller:
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
-        twin.learning_rate, twin.plan = self.learning_rate, self.plan
+        twin.learning_rate, twin.plan, twin.told = self.learning_rate, self.plan, dict(self.told)
+        twin.identifier = self.identifier  # nothing changes it
         return twin
 
 
@@ -241,6 +252,18 @@ def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
         found[f"{part}_optimizer"] = getattr(getattr(policy, part, None), "optimizer", None)
     found["ent_coef_optimizer"] = getattr(model, "ent_coef_optimizer", None)
     return {k: v for k, v in found.items() if v is not None}
+
+
+def _identifier(names: tuple[str, ...], tensors: dict[str, torch.Tensor], file: Path) -> Identifier:
+    state = {k.removeprefix("identifier."): v for k, v in tensors.items() if k.startswith("identifier.")}
+    try:
+        identifier = Identifier(len(state["norm.mean"]), names)
+        identifier.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise SurefootError(
+            f"{str(file)!r}: the identifier's weights do not fit its parameters: {first_problem(error)}"
+        ) from error
+    return identifier.eval()
 
 
 def controller_file(path: str | Path) -> Path:

@@ -85,6 +85,7 @@ def evaluate(
         config,
         episodes,
         options=options,
+        told=controller.told,
         variation=Variation.parse(vary) if vary else None,
         tasks=task,
         seed=seed,

@@ -63,7 +63,7 @@ def measure_gait(
     Raises `SurefootError` for other tasks than `velocity`, and when there is nothing left to measure after settling.
     """
     config = controller.config
-    env = worlds_of(config, worlds, tasks=task, seed=seed, autoreset=False)
+    env = worlds_of(config, worlds, told=controller.told, tasks=task, seed=seed, autoreset=False)
     if not isinstance(env.task, Velocity):
         raise SurefootError(f"a gait is measured on task 'velocity', not on {config.task!r}")
     vx, vy, yaw = (float(c) for c in command)

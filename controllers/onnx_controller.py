@@ -21,6 +21,7 @@ class OnnxController:
         """`session` is an `onnxruntime.InferenceSession`; `where` names the file in errors."""
         self.session, self.metadata, self.where = session, metadata, where
         self.size = sum(metadata.observation_sizes) * metadata.observation_history
+        self.told: dict[str, float] = {}  # parameters that it is told instead of the true ones
         self.memory: np.ndarray | None = None  # (rows, N, width) of a recurrent network, since the last `reset`
 
     @classmethod

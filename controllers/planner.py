@@ -97,6 +97,7 @@ class Planner:
             history=env.history,
             inputs=tuple(env.inputs.layout),
         )
+        self.futures.inputs.believed[:] = env.inputs.believed[:1]
         self.low, self.high = env.task.action_low, env.task.action_high
         self.plan = np.zeros((env.num_envs, s.horizon, nu), np.float32)
         self._scale = np.float32(s.noise) * (self.high - self.low).astype(np.float32) / 2

@@ -55,6 +55,8 @@ class Header(BaseModel):
     timesteps: int = 0
     learning_rate: float | None = None
     plan: PlannerConfig | None = None
+    told: dict[str, float] = {}
+    identifies: tuple[str, ...] = ()
     card: Card | None = None
 
 

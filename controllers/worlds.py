@@ -9,14 +9,26 @@ from .presets import settings_for
 
 
 def worlds_of(
-    config: TrainConfig, num_envs: int, *, options: Mapping[str, object] | None = None, **others: Any
+    config: TrainConfig,
+    num_envs: int,
+    *,
+    options: Mapping[str, object] | None = None,
+    told: Mapping[str, float] | None = None,
+    **others: Any,
 ) -> BatchEnv:
-    """`num_envs` worlds for controllers of `config`; `options` change those of its task, `others` are `BatchEnv`'s."""
+    """`num_envs` worlds for controllers of `config`.
+
+    `options` change those of its task, `told` are parameters that the controller is told instead of the true ones (see
+    `Controller.told`), `others` are arguments of `BatchEnv`.
+    """
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
-    return BatchEnv(
+    env = BatchEnv(
         config.robot,
         config.task,
         num_envs,
         config=configured(config.task, **{**config.options, **(options or {})}),
         **{"history": settings.history, "inputs": settings.inputs, **others},
     )
+    for name, value in (told or {}).items():
+        env.inputs.believe(name, value)
+    return env

@@ -59,6 +59,13 @@ class Inputs:
         self.believed = np.full((num_envs, len(self.columns)), np.nan)
         self._shown, self._goals = np.array(shown, np.int64), np.array(goals, np.int64)
 
+    def believe(self, name: str, value: float | np.ndarray) -> None:
+        """Show `value`, one or (N,), for a parameter, whatever it is. Raises `SurefootError` where it is no input."""
+        names = [self._table.names[column] for column in self.columns]
+        if name not in names:
+            raise unknown("parameter among the inputs", name, names)
+        self.believed[:, names.index(name)] = value
+
     def forget(self, ids: np.ndarray) -> None:
         """Worlds `ids` begin with a task that nothing is known of."""
         for name in REMEMBERED:

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 from ..controller import Controller
+from . import identify as _identify
 from . import recurrent as _recurrent
 from . import rma as _rma
-from .base import Adaptation, Adapter, Budget, Point
+from . import search as _search
+from .base import Adaptation, Adapter, Budget, Estimate, Point
 from .finetune import finetune
+from .identify import identify
 from .planner import planner
 from .recurrent import recurrent
 from .rma import rma
+from .search import search
 from .zero_shot import zero_shot
 
 METHODS: dict[str, Adapter] = {
@@ -18,20 +22,29 @@ METHODS: dict[str, Adapter] = {
     "planner": planner,
     "recurrent": recurrent,
     "rma": rma,
+    "search": search,
+    "identify": identify,
 }
 # Methods that need a controller of their own; `training.train`'s arguments.
-META_TRAIN: dict[str, Callable[..., Controller]] = {"recurrent": _recurrent.meta_train, "rma": _rma.meta_train}
+META_TRAIN: dict[str, Callable[..., Controller]] = {
+    "recurrent": _recurrent.meta_train,
+    "rma": _rma.meta_train,
+    "search": _search.meta_train,
+    "identify": _identify.meta_train,
+}
 
 
 def methods_of(controller: Controller) -> list[str]:
     """Names of the methods that `controller` supports."""
     known = {name for name in METHODS if name not in META_TRAIN} | {controller.config.method}
+    if controller.identifier:
+        known.add("search")  # which needs less
     if controller.config.algo != "ppo":
         known.discard("finetune")
     return [name for name in METHODS if name in known]
 
 
 __all__ = [
-    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Point", "finetune", "methods_of", "planner", "recurrent",
-    "rma", "zero_shot",
+    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "Point", "finetune", "identify", "methods_of",
+    "planner", "recurrent", "rma", "search", "zero_shot",
 ]  # fmt: skip

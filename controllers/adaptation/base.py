@@ -60,6 +60,19 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What a method believes of a parameter: mean and standard deviation, and the true value where it is known."""
+
+    mean: float
+    std: float
+    true: float | None = None
+
+    def interval(self) -> tuple[float, float]:
+        """That should hold the truth in 90 % of cases."""
+        return self.mean - 1.645 * self.std, self.mean + 1.645 * self.std
+
+
+@dataclass(frozen=True)
 class Adaptation:
     """The outcome: the adapted controller, the curve from before to after, and what the method inferred."""
 
@@ -67,7 +80,7 @@ class Adaptation:
     task: Task
     controller: Controller
     curve: tuple[Point, ...]
-    inferred: Mapping[str, float] = field(default_factory=dict)
+    inferred: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def before(self) -> Point:

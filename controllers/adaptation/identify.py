@@ -1,0 +1,196 @@
+"""System identification by regression: a few seconds of motion, then the parameters, with how sure it is of each.
+
+A policy that is told its robot's parameters (`search`) walks for four seconds with those of an average robot; a network that
+was trained on such walks of many robots estimates the true ones (as in Yu et al., 2017); from then on the policy is told them.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...envs.batch_env import BatchEnv
+from ...envs.variation import Task
+from ...robots import SurefootError
+from .. import threads
+from ..controller import Controller
+from ..evaluation import finish_episodes
+from ..identifier import STEPS, Identifier
+from ..training import make_env
+from ..worlds import worlds_of
+from .base import Adaptation, Budget, Estimate, Point
+from .search import meta_train as train_told
+from .search import told_in_training
+
+WINDOWS = (1, 2, 15)  # of STEPS control steps, after which the curve is drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning:
+    """How an identifier learns.
+
+    Attributes:
+        worlds: robots that walk at once. kept: rounds of them that it learns from. held_out: rounds that calibrate it.
+        epochs, batch_size, learning_rate: of each round's learning from all that is kept (Adam).
+        share: of the training's steps (and seconds) that it has.
+    """
+
+    worlds: int = 512
+    kept: int = 12
+    held_out: int = 2
+    epochs: int = 4
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    share: float = 0.4
+
+
+def meta_train(robot: str, task: str, **asked: Any) -> Controller:
+    """Train as `training.train` does, whose arguments these are: the policy that is told, then the identifier.
+
+    The identifier's part comes on top of `steps`, and out of `seconds`.
+    """
+    plan, seconds = Learning(), asked.get("seconds")
+    asked["seconds"] = None if seconds is None else (1 - plan.share) * seconds
+    controller = train_told(robot, task, **asked)
+    controller.config = controller.config.model_copy(update={"method": "identify"})
+    steps = round(plan.share / (1 - plan.share) * controller.config.steps)
+    errors = learn(controller, steps, None if seconds is None else plan.share * seconds, plan)
+    if asked.get("progress", True):
+        worst = ", ".join(f"{name} {100 * error:.0f} %" for name, error in errors.items())
+        print(f"median error over the spread in training: {worst}", file=sys.stderr)
+    if asked.get("out") is not None:
+        controller.config.save(Path(asked["out"]) / "config.json")
+        controller.save(Path(asked["out"]) / "controller.safetensors")
+    return controller
+
+
+def identify(
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
+) -> Adaptation:
+    """Estimate the parameters from four seconds of motion, and tell the policy; more motion, a better estimate."""
+    identifier, controller = controller.identifier, controller.copy()
+    assert identifier is not None
+    seen = worlds_of(controller.config, episodes, tasks=task, seed=2000 + seed, trial=10**9)
+    judged = worlds_of(controller.config, episodes, tasks=task, autoreset=False)
+    dt, names = seen.robot.control_dt, identifier.names
+    limit = budget.limit(dt) or WINDOWS[-1] * STEPS
+    if limit < STEPS:
+        raise SurefootError(
+            f"method 'identify' looks at {STEPS * dt:g} s of motion: the budget ends after {limit * dt:g} s"
+        )
+    center = np.tile(told_in_training(controller, len(names))[0], (episodes, 1))
+    told, spent = center.copy(), 0.0
+    means: list[np.ndarray] = []
+    stds: list[np.ndarray] = []
+    curve: list[Point] = []
+
+    def measure(windows: int) -> None:
+        judged.inputs.believed[:] = told
+        judged.reset(seed=1000 + seed)
+        result = finish_episodes(judged, controller)
+        steps = windows * STEPS
+        curve.append(Point(steps, int(seen.episode.sum()) // episodes, steps * dt, spent, result))
+
+    measure(0)
+    seen.inputs.believed[:] = told
+    seen.reset()
+    windows = min(limit // STEPS, WINDOWS[-1])
+    for k in range(1, windows + 1):
+        started = time.perf_counter()
+        window, whole = walk(seen, controller)
+        with torch.no_grad():
+            mean, std = (found.numpy().astype(float) for found in identifier(window))
+        means.append(np.where(whole[:, None], mean, np.nan))  # a fall says little about the rest
+        stds.append(std)
+        known = ~np.isnan(means)
+        told = np.where(known.any(0), np.where(known, means, 0.0).sum(0) / np.maximum(known.sum(0), 1), center)
+        seen.inputs.believed[:] = told
+        spent += time.perf_counter() - started
+        late = budget.seconds is not None and spent > budget.seconds
+        if k in (*WINDOWS[:points], windows) or late:
+            measure(k)
+        if late:
+            break
+    std, true = np.mean(stds, axis=0), seen.values[0, seen.inputs.columns]
+    controller.told = dict(zip(names, told[0].tolist(), strict=True))
+    inferred = {
+        n: Estimate(controller.told[n], float(s), float(t)) for n, s, t in zip(names, std[0], true, strict=True)
+    }
+    return Adaptation("identify", task, controller, tuple(curve), inferred)
+
+
+def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+    """The next STEPS control steps: observations without inputs, and actions, (N, STEPS, size); and who did not end, (N,)."""
+    own = env.task.observation_size
+    window = torch.zeros(STEPS, env.num_envs, own + env.num_actions)
+    whole = np.ones(env.num_envs, bool)
+    for t in range(STEPS):
+        window[t, :, :own] = torch.as_tensor(env.observation[:, -env.step_size :][:, :own])
+        actions = controller.act(env.observation)
+        window[t, :, own:] = torch.as_tensor(actions)
+        env.step(actions)
+        whole &= ~env.fell
+    return window.transpose(0, 1), whole
+
+
+def learn(
+    controller: Controller, steps: int, seconds: float | None = None, plan: Learning | None = None
+) -> dict[str, float]:
+    """Give `controller` an identifier of the parameters that it is told, from so many environment steps of its walking.
+
+    Half of the robots are told their true parameters and half those of an average robot, as before identification. Returns
+    the median error on held-out robots over the parameter's spread in training.
+    """
+    plan = plan or Learning()
+    seed = controller.config.seed
+    env = make_env(controller.config, plan.worlds, seed=seed + 1)
+    columns = env.inputs.columns
+    center, scale = told_in_training(controller, len(columns))
+    env.inputs.believed[::2] = center
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        size = env.task.observation_size + env.num_actions
+        identifier = Identifier(size, [env.table.names[k] for k in columns])
+    identifier.center[:], identifier.scale[:] = torch.as_tensor(center), torch.as_tensor(scale)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.Adam(identifier.parameters(), plan.learning_rate)
+
+    def round_of_walks() -> tuple[torch.Tensor, torch.Tensor]:
+        torch.set_num_threads(1)
+        env.reset()
+        true = torch.as_tensor((env.values[:, columns] - center) / scale, dtype=torch.float32)
+        window, whole = walk(env, controller)
+        torch.set_num_threads(threads.UPDATE_THREADS)
+        return window[whole], true[whole]
+
+    rounds: list[tuple[torch.Tensor, torch.Tensor]] = []
+    started, number = time.monotonic(), max(1, round(steps / (plan.worlds * STEPS)) - plan.held_out)
+    for k in range(number):
+        rounds = [*rounds, round_of_walks()][-plan.kept :]
+        identifier.norm.update(rounds[-1][0].flatten(0, 1))
+        windows, true = (torch.cat(part) for part in zip(*rounds, strict=True))
+        for _ in range(plan.epochs):
+            for pick in torch.randperm(len(windows), generator=generator).split(plan.batch_size):
+                mean, log_std = identifier.standard(windows[pick])
+                loss = (log_std + 0.5 * ((true[pick] - mean) * torch.exp(-log_std)).square()).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(identifier.parameters(), 1.0)
+                optimizer.step()
+        share = (time.monotonic() - started) / seconds if seconds else 0.0
+        if share >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * max(0.05, 1 - max(share, (k + 1) / number))
+    windows, true = (torch.cat(part) for part in zip(*(round_of_walks() for _ in range(plan.held_out)), strict=True))
+    with torch.no_grad():
+        mean, log_std = identifier.standard(windows)
+    error = (true - mean).abs()
+    identifier.stretch[:] = torch.quantile(error * torch.exp(-log_std), 0.9, dim=0) / 1.645
+    torch.set_num_threads(1)
+    controller.identifier = identifier.eval()
+    return dict(zip(identifier.names, error.median(0).values.tolist(), strict=True))

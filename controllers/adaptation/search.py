@@ -1,0 +1,101 @@
+"""Strategy optimisation: a policy that is told parameters, and a search for what to tell it (Yu et al., 2019).
+
+The policy was trained with its parameters among the inputs, on many robots. On a new one CMA-ES (Hansen, 2016) looks for the
+parameters with which it earns most, from short trials: they need not be the true ones, only to make it walk.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ...envs.variation import Task
+from ...robots import SurefootError
+from ..controller import Controller
+from ..evaluation import evaluate
+from ..normalization import RunningNorm
+from ..training import train
+from ..worlds import worlds_of
+from .base import Adaptation, Budget, Estimate, Point
+from .rma import TEACHER
+
+CANDIDATES, TRIAL_SECONDS = 8, 1.0
+WIDEST = 2.5  # standard deviations of the parameters in training
+
+
+def meta_train(robot: str, task: str, **asked: Any) -> Controller:
+    """Train as `training.train` does, whose arguments these are, a policy that is told what the training varies."""
+    asked["hyperparameters"] = {**TEACHER, **(asked.get("hyperparameters") or {})}
+    return train(robot, task, **{**asked, "algo": "ppo", "method": "search"})
+
+
+def search(
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
+) -> Adaptation:
+    """Look for the parameters to tell the policy by CMA-ES over trials of a second; no gradients, and no truth."""
+    try:
+        import cma
+    except ImportError as error:
+        raise SurefootError("method 'search' needs the package cma: pip install 'surefoot[adapt]'") from error
+    controller = controller.copy()
+    env = worlds_of(controller.config, CANDIDATES, tasks=task, seed=2000 + seed, autoreset=False)
+    names = [env.table.names[k] for k in env.inputs.columns]
+    center, scale = told_in_training(controller, len(names))
+    legal = env.table.low[env.inputs.columns], env.table.high[env.inputs.columns]
+    steps = round(TRIAL_SECONDS / env.robot.control_dt)
+    round_steps = CANDIDATES * steps
+    limit = budget.limit(env.robot.control_dt)
+    strategy = cma.CMAEvolutionStrategy(
+        np.zeros(len(names)), 0.8, {"bounds": [-WIDEST, WIDEST], "popsize": CANDIDATES, "seed": seed + 1, "verbose": -9}
+    )
+
+    def told(x: np.ndarray) -> np.ndarray:
+        return np.clip(center + scale * np.asarray(x), *legal)
+
+    def measure(used: int, seconds: float) -> Point:
+        result = evaluate(controller, task=task, episodes=episodes, seed=1000 + seed)
+        return Point(used, used // steps, used * env.robot.control_dt, seconds, result)
+
+    controller.told = dict(zip(names, center.tolist(), strict=True))
+    curve, used, seconds = [measure(0, 0.0)], 0, 0.0
+    while not (limit is not None and used + round_steps > limit) and not (
+        budget.seconds is not None and seconds > budget.seconds
+    ):
+        started = time.perf_counter()
+        candidates = strategy.ask()
+        env.inputs.believed[:] = [told(x) for x in candidates]
+        strategy.tell(candidates, -_returns(env, controller, steps))
+        used, seconds = used + round_steps, seconds + time.perf_counter() - started
+        controller.told = dict(zip(names, told(strategy.result.xfavorite).tolist(), strict=True))
+        share = max(used / limit if limit else 0.0, seconds / budget.seconds if budget.seconds else 0.0)
+        if share >= len(curve) / points:
+            curve.append(measure(used, seconds))
+    if curve[-1].steps < used:
+        curve.append(measure(used, seconds))
+    spread = scale * strategy.result.stds
+    true = env.values[0, env.inputs.columns]
+    inferred = {
+        name: Estimate(controller.told[name], float(s), float(t))
+        for name, s, t in zip(names, spread, true, strict=True)
+    }
+    return Adaptation("search", task, controller, tuple(curve), inferred)
+
+
+def told_in_training(controller: Controller, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the last `number` inputs, as they were in training, (number,) each."""
+    norm = controller.policy.features_extractor.norm
+    assert isinstance(norm, RunningNorm)
+    return norm.mean[-number:].numpy().copy(), np.sqrt(norm.var[-number:].numpy())
+
+
+def _returns(env: Any, controller: Controller, steps: int) -> np.ndarray:
+    """What each of the worlds earns in `steps` control steps (N,), from one start and with one command."""
+    env.reset()
+    env.copy_from(env, np.zeros(env.num_envs, int))
+    observation, alive, total = env.observe(), np.ones(env.num_envs, bool), np.zeros(env.num_envs)
+    controller.reset()
+    for _ in range(steps):
+        observation, reward, terminated, _ = env.step(controller.act(observation))
+        total += reward * alive
+        alive &= ~terminated
+    return total

@@ -1,0 +1,115 @@
+"""Search and identification: what a policy is told, what is inferred of a robot, and how sure it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot import api
+from surefoot.controllers.adaptation import METHODS, Budget, methods_of
+from surefoot.controllers.adaptation.identify import Learning, learn, walk
+from surefoot.controllers.adaptation.search import told_in_training
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.identifier import STEPS
+from surefoot.controllers.training import make_env
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+pytest.importorskip("cma", reason="needs surefoot[adapt]")
+NAMES = ("motor_strength.bthigh", "gravity")
+LIGHT = Task({"gravity": 5.0})
+
+
+@pytest.fixture(scope="module")
+def told() -> Controller:
+    """A cheetah that is told two parameters, and has an identifier of them."""
+    hyperparameters = {"num_envs": 16, "n_steps": 16, "batch_size": 128, "net": (16, 16), "encoder_width": 4}
+    controller = api.train(
+        "half_cheetah", "run", method="search", vary={"gravity": "4:16", "motor_strength.bthigh": "0.5:1.5"}, steps=1024,
+        hyperparameters=hyperparameters, progress=False,
+    )  # fmt: skip
+    learn(controller, 128 * STEPS * 10, plan=Learning(worlds=128, epochs=6, batch_size=64))
+    return controller
+
+
+def test_what_is_told_is_what_varies(told: Controller) -> None:
+    assert told.settings.inputs == NAMES
+    assert told.identifier is not None
+    assert told.identifier.names == NAMES
+    center, scale = told_in_training(told, 2)
+    assert center == pytest.approx([1, 10], rel=0.2)
+    assert scale == pytest.approx([1 / np.sqrt(12), 12 / np.sqrt(12)], rel=0.3)
+    assert methods_of(told) == ["zero-shot", "finetune", "planner", "search"]  # meta_train notes "identify" besides
+
+
+def test_held_out_robots(told: Controller) -> None:
+    env = make_env(told.config, 256, seed=77)
+    env.reset()
+    true = env.values[:, env.inputs.columns].copy()
+    window, whole = walk(env, told)
+    assert whole.all()
+    assert told.identifier is not None
+    with torch.no_grad():
+        mean, std = (part.numpy() for part in told.identifier(window))
+    error, spread = np.abs(mean - true), true.std(axis=0)
+    assert (np.median(error, axis=0) < [0.65, 0.1] * spread).all()  # a guess is at .87
+    covered = (error < 1.645 * std).mean(axis=0)
+    assert (covered > 0.8).all()
+    assert (covered < 0.98).all()
+    assert (std.mean(axis=0) < 0.8 * spread).all()  # and not for being unsure of everything
+
+
+def test_identify_tells_the_policy(told: Controller) -> None:
+    before = dict(told.told)
+    runs = [METHODS["identify"](told, LIGHT, Budget(None, None, 20.0), episodes=4) for _ in range(2)]
+    found = runs[0]
+    assert told.told == before == {}
+    assert [p.steps for p in found.curve] == [0, 200, 400]
+    estimate = found.inferred["gravity"]
+    assert estimate.true == 5.0
+    assert abs(estimate.mean - 5.0) < 2.0
+    assert found.controller.told == {name: e.mean for name, e in found.inferred.items()}
+    assert runs[1].inferred == found.inferred
+    with pytest.raises(SurefootError, match=r"looks at 10 s of motion: the budget ends after 5 s"):
+        METHODS["identify"](told, LIGHT, Budget(None, None, 5.0), episodes=2)
+
+
+def test_what_it_is_told_decides_how_it_acts(told: Controller, tmp_path: Path) -> None:
+    true = evaluate(told, task=LIGHT, episodes=2).returns
+    lied = told.copy()
+    lied.told = {"gravity": 16.0}
+    assert not np.array_equal(evaluate(lied, task=LIGHT, episodes=2).returns, true)
+    lied.told = {"gravity": 5.0, "motor_strength.bthigh": 1.0}
+    assert np.array_equal(evaluate(lied, task=LIGHT, episodes=2).returns, true)
+    lied.save(tmp_path / "told.safetensors")
+    again = Controller.load(tmp_path / "told.safetensors")
+    assert again.told == lied.told
+    assert again.identifier is not None
+    assert told.identifier is not None
+    window = torch.randn(3, STEPS, 23)
+    assert all(torch.equal(a, b) for a, b in zip(again.identifier(window), told.identifier(window), strict=True))
+    lied.told = {"payload": 1.0}
+    with pytest.raises(SurefootError, match="unknown parameter among the inputs 'payload'"):
+        evaluate(lied, task=LIGHT, episodes=2)
+
+
+def test_search_spends_its_budget_and_earns(told: Controller) -> None:
+    runs = [METHODS["search"](told, LIGHT, Budget(None, 4000), episodes=3, points=2) for _ in range(2)]
+    found = runs[0]
+    assert 3000 < found.after.steps <= 4000
+    assert [p.steps for p in found.curve] == sorted({p.steps for p in found.curve})
+    assert np.array_equal(found.after.evaluation.returns, runs[1].after.evaluation.returns)
+    assert set(found.controller.told) == set(NAMES)
+    assert np.array_equal(
+        evaluate(found.controller, task=LIGHT, episodes=3, seed=1000).returns, found.after.evaluation.returns
+    )
+    before = evaluate(_telling(told, 10.0), task=LIGHT, episodes=3, seed=1000).returns
+    assert np.allclose(before, found.before.evaluation.returns, rtol=0.3)
+
+
+def _telling(controller: Controller, gravity: float) -> Controller:
+    twin = controller.copy()
+    twin.told = {"gravity": gravity, "motor_strength.bthigh": 1.0}
+    return twin

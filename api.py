@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, methods_of
+from .controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, methods_of
 from .controllers.config import PlannerConfig
 from .controllers.controller import Controller
 from .controllers.evaluation import AnyController, Evaluation
@@ -288,12 +288,13 @@ def adapt(
     out: str | Path | None = None,
     html: str | Path | None = None,
     plan: Plan = None,
+    finetune: Mapping[str, Any] | None = None,
 ) -> Adaptation:
     """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock, steps or the robot's motion.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
-    is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` holds the settings of method
-    "planner". Raises `SurefootError` for an unknown method or parameter.
+    is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` and `finetune`
+    hold the settings of these methods ({"trains": "last"}). Raises `SurefootError` for an unknown method or parameter.
     """
     if method not in METHODS:
         raise unknown("adaptation method", method, METHODS)
@@ -303,6 +304,9 @@ def adapt(
     budget = Budget(seconds, steps, robot_seconds)
     if plan is not None and method != "planner":
         raise SurefootError(f"method {method!r} does not plan: expected method 'planner' with settings of a planner")
+    if finetune and method != "finetune":
+        raise SurefootError(f"method {method!r} does not fine-tune: expected method 'finetune' with its settings")
+    options = {"settings": FinetuneConfig.parse(finetune)} if finetune else {}
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
     supported = methods_of(controller)
@@ -311,7 +315,7 @@ def adapt(
         raise SurefootError(
             f"method {method!r} needs a controller that was trained for it ({how}): this one supports {', '.join(supported)}"
         )
-    adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points)
+    adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
     if out is not None:
         adaptation.controller.save(out)
     if html is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Seconds, Values, parameters, planner
+from .options import Count, File, Flag, Seconds, Values, parameters, planner, values
 
 
 @dataclass
@@ -23,6 +23,9 @@ class Arguments:
     planner: Values = field(default_factory=list)
     """Setting of method planner, such as samples=64, horizon=16 or model=nominal (what it believes of the robot);
     repeatable."""
+    finetune: Values = field(default_factory=list)
+    """Setting of method finetune, such as trains=last (all, last or low-rank), rank=8, leash=0.1 (weight of the divergence
+    from the trained policy) or learning_rate=3e-4; repeatable."""
     seconds: Seconds = None
     """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where another budget is given."""
     steps: Count = None
@@ -58,6 +61,7 @@ def run(given: Arguments) -> None:
         out=given.out,
         html=given.html,
         plan=planner(False, given.planner),
+        finetune=values("--finetune", given.finetune),
     )
     show_summary(api.summary_table(adaptation))
     if not given.quiet:

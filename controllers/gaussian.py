@@ -30,6 +30,12 @@ class Gaussian(DiagGaussianDistribution):
         """(n,), the same for all."""
         return (self.log_std.sum() + 0.5 * (1 + LOG_2PI) * self.action_dim).expand(len(self.mean))
 
+    def divergence(self, other: "Gaussian") -> torch.Tensor:
+        """Kullback-Leibler divergence from `other` to this one, KL(self || other), (n,)."""
+        ratio = torch.exp(2 * (self.log_std - other.log_std))
+        far = ((self.mean - other.mean) * torch.exp(-other.log_std)).square()
+        return (0.5 * (ratio + far - 1) + other.log_std - self.log_std).sum(1)
+
     def sample(self) -> torch.Tensor:
         return self.mean + torch.exp(self.log_std) * torch.randn_like(self.mean)
 

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import stable_baselines3
 import torch
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.utils import explained_variance
 from torch.nn import functional as F
 
 from . import threads
+from .gaussian import Gaussian
+from .policy import Policy
 from .rollouts import BatchedRollouts, Rollout
 
 
@@ -17,7 +20,12 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
     """SB3's PPO with batched rollouts, an update on the tensors that are already there, and one option more.
 
     `adaptive_kl`: multiply or divide the learning rate by 1.5 to hold the policy change near this KL (as rsl_rl does).
+
+    Attributes:
+        leash: weight of KL(policy || base) in the loss, and the base policy that holds it; None: none.
     """
+
+    leash: tuple[float, Policy] | None = None
 
     def __init__(self, *args: Any, adaptive_kl: float | None = None, max_learning_rate: float = 5e-3, **kwargs: Any):
         self.adaptive_kl, self.max_learning_rate = adaptive_kl, max_learning_rate
@@ -44,7 +52,8 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
                 advantage = advantages[pick]
                 advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 a, old, target = actions[pick], log_probs[pick], returns[pick]
-                mean, value = policy.heads(self.latents(data, pick))
+                latents = self.latents(data, pick)
+                mean, value = policy.heads(latents)
                 distribution = policy.distribution(mean)
                 log_ratio = distribution.log_prob(a) - old
                 ratio = log_ratio.exp()
@@ -52,6 +61,8 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
                 value_loss = F.mse_loss(target, value)
                 entropy = policy.entropy(distribution)
                 loss = policy_loss + self.vf_coef * value_loss - self.ent_coef * entropy
+                if self.leash is not None:
+                    loss = loss + self.leash[0] * self._pull(distribution, self.leash[1], latents)
                 policy.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
@@ -69,6 +80,15 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         self.logger.record("train/explained_variance", explained_variance(values.numpy(), returns.numpy()))
         self.logger.record("train/learning_rate", policy.optimizer.param_groups[0]["lr"])
         self.logger.record("train/std", policy.log_std.exp().mean().item())
+
+    @staticmethod
+    def _pull(distribution: Distribution, base: Policy, latents: torch.Tensor) -> torch.Tensor:
+        """How far the policy is from `base`, whose statistics are the same, on what the heads saw: a mean divergence."""
+        with torch.no_grad():
+            there = base.distribution(base.means(latents))
+        assert isinstance(distribution, Gaussian)
+        assert isinstance(there, Gaussian)
+        return distribution.divergence(there).mean()
 
     def minibatches(self, data: Rollout) -> Iterable[torch.Tensor]:
         """One epoch: indices into the rollout, flattened step by step."""

@@ -205,5 +205,7 @@ def unchecked_settings(robot: str, task: str, algo: str, overrides: Mapping[str,
     for name in overrides or {}:
         if name not in known:
             raise unknown(f"hyperparameter of {algo}", name, known)
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in (overrides or {}).items()}  # JSON has no tuples
+    frozen: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in (overrides or {}).items()
+    }  # JSON has no tuples
     return dataclasses.replace(settings, **frozen)

@@ -8,7 +8,7 @@ from . import recurrent as _recurrent
 from . import rma as _rma
 from . import search as _search
 from .base import Adaptation, Adapter, Budget, Estimate, Point
-from .finetune import finetune
+from .finetune import FinetuneConfig, finetune
 from .identify import identify
 from .planner import planner
 from .recurrent import recurrent
@@ -45,6 +45,6 @@ def methods_of(controller: Controller) -> list[str]:
 
 
 __all__ = [
-    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "Point", "finetune", "identify", "methods_of",
-    "planner", "recurrent", "rma", "search", "zero_shot",
+    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "finetune",
+    "identify", "methods_of", "planner", "recurrent", "rma", "search", "zero_shot",
 ]  # fmt: skip

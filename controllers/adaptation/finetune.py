@@ -5,16 +5,21 @@ stopped; small rollouts are used for ten epochs, because the robot's time is sca
 policy may lose its symmetry. The curve evaluates with exploration off.
 """
 
+import copy
+import dataclasses
 import math
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
 from ...envs.variation import Task
-from ...robots import SurefootError, get_robot
-from ..config import TrainConfig, checked_config
+from ...robots import SurefootError, get_robot, unknown
+from ..config import TrainConfig, checked_config, typed
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy
@@ -24,24 +29,77 @@ from ..settings import OnPolicySettings
 from ..training import make_algorithm, make_env
 from .base import Adaptation, Budget, Point
 
-# On top of the hyperparameters that the controller was trained with.
-FINETUNE = {
-    "num_envs": 256, "n_steps": 24, "batch_size": 1536, "learning_rate": 1e-3, "n_epochs": 10, "adaptive_kl": 0.03,
-}  # fmt: skip
-EXPLORATION = 0.35  # standard deviation of the actions to begin with, at least
+TRAINS = ("all", "last", "low-rank")
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """How a controller is fine-tuned, on top of the hyperparameters that it was trained with.
+
+    Attributes:
+        num_envs, n_steps, batch_size, learning_rate, n_epochs, adaptive_kl: PPO's; fewer worlds where a budget is small.
+        exploration: standard deviation of the actions to begin with, at least.
+        trains: "all" weights; the "last" layers of actor and critic; "low-rank" changes of every layer's weights (LoRA, Hu et
+            al., 2022), of this `rank`.
+        leash: weight of the divergence KL(policy || trained policy) in the loss; 0: none.
+    """
+
+    num_envs: int = 256
+    n_steps: int = 24
+    batch_size: int = 1536
+    learning_rate: float = 1e-3
+    n_epochs: int = 10
+    adaptive_kl: float = 0.03
+    exploration: float = 0.35
+    trains: str = "all"
+    rank: int = 4
+    leash: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.trains not in TRAINS:
+            raise unknown("finetune setting trains", self.trains, TRAINS)
+        for name, least in (("exploration", 1e-6), ("rank", 1), ("leash", 0.0)):
+            if not getattr(self, name) >= least:
+                raise SurefootError(f"finetune setting {name}={getattr(self, name)}: expected {least:g} or more")
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "FinetuneConfig":
+        """From settings by name, such as {"trains": "last"}. Raises `SurefootError` for an unknown name or a wrong value."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        for name in settings:
+            if name not in names:
+                raise unknown("finetune setting", name, names)
+        return cls(**typed("finetune setting", dict(settings), cls))
+
+    def within(self, limit: int | None) -> dict[str, float]:
+        """PPO's hyperparameters, with fewer worlds where this many steps would not last for four rollouts."""
+        worlds, batch = self.num_envs, self.batch_size
+        if limit is not None:
+            worlds = min(worlds, max(1, limit // (4 * self.n_steps)))
+            batch = min(batch, max(2, worlds * self.n_steps // 4))
+        own = ("n_steps", "learning_rate", "n_epochs", "adaptive_kl")
+        return {"num_envs": worlds, "batch_size": batch, **{name: getattr(self, name) for name in own}}
 
 
 def finetune(
-    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
+    controller: Controller,
+    task: Task,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    episodes: int = 50,
+    points: int = 4,
+    settings: FinetuneConfig | None = None,
 ) -> Adaptation:
     """Continue PPO on `task` until the budget is spent. Raises `SurefootError` for controllers of other algorithms."""
     if controller.config.algo != "ppo":
         raise SurefootError(f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}")
+    plan = settings or FinetuneConfig()
     limit = budget.limit(get_robot(controller.config.robot).control_dt)
-    hyperparameters = settings_within(limit)
+    hyperparameters = plan.within(limit)
     # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
-    settings = controller.settings
-    untie = isinstance(settings, OnPolicySettings) and settings.mirror and not settings.untied
+    trained = controller.settings
+    untie = isinstance(trained, OnPolicySettings) and trained.mirror and not trained.untied
     network = {"untied": True} if untie else {}
     fields = controller.config.model_dump()
     fields["hyperparameters"] |= network
@@ -54,33 +112,67 @@ def finetune(
     env.set_tasks(task)  # goals as well as parameters
     model = make_algorithm(config, env)
     assert isinstance(model, PPO)
+    assert isinstance(model.policy, Policy)
     if untie:
         controller.give_statistics(model)
         assert isinstance(controller.policy, Policy)
-        assert isinstance(model.policy, Policy)
         controller.policy.untie(model.policy)
     else:
         controller.give_to(model, optimizer=False)
+    if plan.leash:
+        model.leash = plan.leash, copy.deepcopy(model.policy).requires_grad_(False)
     with torch.no_grad():
-        model.policy.log_std.clamp_(min=math.log(EXPLORATION))
+        model.policy.log_std.clamp_(min=math.log(plan.exploration))
+    merge = choose_trained(model.policy, plan)
     model.set_logger(configure(None, []))
     curve = Curve(adapted_config, task, budget.seconds, limit, episodes, points, 1000 + seed)
     rollout = model.n_envs * model.n_steps
     model.learn(config.steps // rollout * rollout, callback=curve)  # SB3 would round up to whole rollouts
     if not curve.over and curve.points[-1].steps < model.num_timesteps:
         curve.measure(model.num_timesteps)
+    merge()
     adapted = Controller.from_algorithm(adapted_config, model)
+    adapted.told = dict(controller.told)
     adapted.policy.set_training_mode(False)
     return Adaptation("finetune", task, adapted, tuple(curve.points))
 
 
-def settings_within(limit: int | None) -> dict[str, float]:
-    """`FINETUNE`, with fewer worlds where this many steps would not last for four rollouts."""
-    if limit is None:
-        return FINETUNE
-    n_steps = int(FINETUNE["n_steps"])
-    worlds = int(min(FINETUNE["num_envs"], max(1, limit // (4 * n_steps))))
-    return {**FINETUNE, "num_envs": worlds, "batch_size": min(FINETUNE["batch_size"], max(2, worlds * n_steps // 4))}
+class LowRank(torch.nn.Module):
+    """A weight plus the product of two thin matrices, which is 0 to begin with."""
+
+    def __init__(self, weight: torch.Tensor, rank: int):
+        super().__init__()
+        rows, columns = weight.shape
+        self.down = torch.nn.Parameter(torch.randn(rank, columns) / math.sqrt(columns))
+        self.up = torch.nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.up @ self.down
+
+
+def choose_trained(policy: Policy, plan: FinetuneConfig) -> Callable[[], None]:
+    """Let only what `plan` says learn. Returns what makes an ordinary policy of it again afterwards."""
+    layers = [m for m in policy.modules() if isinstance(m, torch.nn.Linear)]
+    if plan.trains == "all":
+        return lambda: None
+    policy.requires_grad_(False)
+    policy.log_std.requires_grad_(True)
+    for name, layer in policy.named_modules():
+        if plan.trains == "last" and layer in layers and name.split(".")[-1] in ("action_net", "value_net"):
+            layer.requires_grad_(True)
+    if plan.trains == "low-rank":
+        for layer in layers:
+            register_parametrization(layer, "weight", LowRank(layer.weight, plan.rank))
+    learning = [p for p in policy.parameters() if p.requires_grad]
+    policy.optimizer = policy.optimizer_class(learning, lr=plan.learning_rate, **policy.optimizer_kwargs)  # type: ignore[call-arg]
+
+    def merge() -> None:
+        for layer in layers if plan.trains == "low-rank" else ():
+            remove_parametrizations(layer, "weight", leave_parametrized=True)
+        policy.requires_grad_(True)
+        policy.optimizer = policy.optimizer_class(policy.parameters(), lr=plan.learning_rate, **policy.optimizer_kwargs)  # type: ignore[call-arg]
+
+    return merge
 
 
 class Curve(BaseCallback):

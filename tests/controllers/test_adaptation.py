@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from surefoot.controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, finetune
+from surefoot.controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, finetune
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
@@ -174,3 +174,46 @@ def test_interval_holds_the_mean_and_shrinks() -> None:
         assert evaluation.interval() == (low, high)
     same = Evaluation(np.full(5, 3.0), np.zeros(5), np.zeros(5, bool))
     assert same.interval() == (3.0, 3.0)
+
+
+@pytest.mark.parametrize("trains", ["last", "low-rank"])
+def test_finetune_trains_what_it_is_told_to(trains: str, controller: Controller) -> None:
+    plan = FinetuneConfig(trains=trains, rank=2)
+    adapted = finetune(controller, HEAVY, Budget(None, 1200), episodes=2, points=1, settings=plan).controller
+    base = controller.copy()
+    twin = Controller(adapted.config, adapted.copy().policy)
+    base.policy.untie(twin.policy)  # type: ignore[arg-type, operator]
+    before, after = twin.policy.state_dict(), adapted.policy.state_dict()
+    assert before.keys() == after.keys()
+    changes = {name: after[name] - before[name] for name in before if after[name].is_floating_point()}
+    moved = {name for name, change in changes.items() if change.abs().max() > 0 and "norm" not in name}
+    if trains == "last":
+        assert {name.split(".")[-2] for name in moved - {"log_std"}} == {"action_net", "value_net"}
+    else:
+        assert len(moved) > 6
+        for name in moved - {"log_std"}:
+            assert name.endswith("weight")
+            assert int(torch.linalg.matrix_rank(changes[name], rtol=1e-4)) <= 2
+
+
+def test_a_leash_holds(controller: Controller) -> None:
+    moved = []
+    for leash in (0.0, 30.0):
+        plan = FinetuneConfig(leash=leash, exploration=1e-3)
+        adapted = finetune(controller, HEAVY, Budget(None, 3000), episodes=2, points=1, settings=plan).controller
+        features = torch.as_tensor(np.random.default_rng(0).normal(size=(50, 50)), dtype=torch.float32)
+        with torch.no_grad():  # of features, because the statistics move on either way
+            change = adapted.policy.means(features) - controller.policy.means(features)  # type: ignore[operator]
+        moved.append(float(change.abs().mean()))
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_bad_settings() -> None:
+    for settings, words in (
+        ({"trains": "lsat"}, "unknown finetune setting trains 'lsat'"),
+        ({"rank": 0}, "finetune setting rank=0: expected 1 or more"),
+        ({"leash": -1}, "finetune setting leash=-1"),
+        ({"leesh": 1}, "unknown finetune setting 'leesh'"),
+    ):
+        with pytest.raises(SurefootError, match=words):
+            FinetuneConfig.parse(settings)

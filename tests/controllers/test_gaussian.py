@@ -36,3 +36,12 @@ def test_samples_have_the_moments() -> None:
     torch.testing.assert_close(sample.mean(0), torch.tensor([1.0, -2.0]), atol=0.02, rtol=0)
     torch.testing.assert_close(sample.std(0), torch.tensor([0.0, -1.0]).exp(), atol=0.02, rtol=0)
     assert torch.equal(distribution.get_actions(deterministic=True), distribution.mean)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6))
+def test_divergence_equals_torch(seed: int, size: int) -> None:
+    torch.manual_seed(seed)
+    one, two = ((torch.randn(5, size), 0.5 * torch.randn(size)) for _ in range(2))
+    ours = Gaussian(size).proba_distribution(*one).divergence(Gaussian(size).proba_distribution(*two))
+    normals = [torch.distributions.Normal(mean, log_std.exp()) for mean, log_std in (one, two)]
+    torch.testing.assert_close(ours, torch.distributions.kl_divergence(*normals).sum(1), rtol=1e-4, atol=1e-5)

@@ -1,10 +1,13 @@
 """Planning instead of learning: the trained controller as it is, with a planner that simulates the new robot."""
 
+import dataclasses
+
 from ...envs.variation import Task
 from ..config import PlannerConfig
 from ..controller import Controller
 from ..evaluation import evaluate
 from .base import Adaptation, Budget, Point
+from .identify import identify
 
 
 def planner(
@@ -12,13 +15,20 @@ def planner(
 ) -> Adaptation:
     """Plan each step with the controller's policy and value in a simulation of the new robot.
 
-    Nothing is learnt and no budget is spent: what it costs is the computer's time in each step from then on. The planner
-    knows the new robot's parameters, unless the controller already has settings for a planner that say otherwise.
+    Nothing is learnt; what it costs is the computer's time in each step from then on. A controller with an identifier first
+    spends the budget on that (`identify`) and plans with the parameters that were inferred. Any other is told the robot's
+    true parameters, unless it already has settings for a planner that say otherwise.
     """
-    before, after = controller.copy(), controller.copy()
-    before.plan, after.plan = None, controller.plan or PlannerConfig()
-    curve = tuple(
-        Point(0, 0, 0.0, 0.0, evaluate(each, task=task, episodes=episodes, seed=1000 + seed))
-        for each in (before, after)
-    )
-    return Adaptation("planner", task, after, curve)
+    if controller.identifier:
+        found = identify(controller, task, budget, seed=seed, episodes=episodes, points=points)
+        after, last = found.controller, found.after
+        plan = controller.plan or PlannerConfig()
+        after.plan = dataclasses.replace(plan, model=dict(after.told)) if plan.model == "own" else plan
+        curve, inferred = found.curve, found.inferred
+    else:
+        before, after = controller.copy(), controller.copy()
+        before.plan, after.plan = None, controller.plan or PlannerConfig()
+        start = Point(0, 0, 0.0, 0.0, evaluate(before, task=task, episodes=episodes, seed=1000 + seed))
+        curve, last, inferred = (start,), start, {}
+    judged = dataclasses.replace(last, evaluation=evaluate(after, task=task, episodes=episodes, seed=1000 + seed))
+    return Adaptation("planner", task, after, (*curve, judged), inferred)

@@ -10,6 +10,7 @@ from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
 from surefoot.controllers.adaptation.identify import Learning, learn, walk
 from surefoot.controllers.adaptation.search import told_in_training
+from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.identifier import STEPS
@@ -113,3 +114,14 @@ def _telling(controller: Controller, gravity: float) -> Controller:
     twin = controller.copy()
     twin.told = {"gravity": gravity, "motor_strength.bthigh": 1.0}
     return twin
+
+
+def test_the_planner_simulates_what_was_identified(told: Controller) -> None:
+    planned = told.copy()
+    planned.plan = PlannerConfig(samples=3, horizon=1)
+    found = METHODS["planner"](planned, LIGHT, Budget(None, None, 10.0), episodes=2)
+    assert found.controller.plan == PlannerConfig(samples=3, horizon=1, model=found.controller.told)
+    assert found.controller.told == {name: e.mean for name, e in found.inferred.items()}
+    assert [p.steps for p in found.curve] == [0, 200, 200]
+    identified, judged = found.curve[1:]
+    assert not np.array_equal(judged.evaluation.returns, identified.evaluation.returns)

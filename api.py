@@ -157,8 +157,13 @@ def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None =
 def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Controller:
     """Train a controller: see `controllers.training.train`, whose arguments it takes.
 
-    `method` is an adaptation method that needs a controller of its own, such as "recurrent" or "rma".
+    `method` is an adaptation method that needs a controller of its own, such as "recurrent" or "rma"; `meta` are settings of
+    its training, such as {"order": 1} for "maml".
     """
+    if asked.get("meta") and method in ("", "recurrent", "search"):
+        raise SurefootError(f"meta settings {dict(asked['meta'])}: method {method or 'none'!r} has none")
+    if not asked.get("meta"):
+        asked.pop("meta", None)
     if not method:
         return _train(robot, task, **asked)
     if method not in META_TRAIN:

@@ -37,8 +37,10 @@ class Arguments:
     hyper: Values = field(default_factory=list)
     """Hyperparameter instead of the preset's, such as learning_rate=3e-4 or net=256,256."""
     method: Name = None
-    """Adaptation method to train for, which brings its own networks: recurrent or rma (`surefoot list methods`); none: a
-    controller that is adapted by fine-tuning or planning."""
+    """Adaptation method to train for, which brings its own networks: recurrent, rma, search, identify, maml or reptile
+    (`surefoot list methods`); none: a controller that is adapted by fine-tuning or planning."""
+    meta: Values = field(default_factory=list)
+    """Setting of the method's training, such as order=1 or tasks=40 (maml), epochs=8 (rma, identify); repeatable."""
     preset: Name = None
     """Robot whose preset is used; none: this robot's own, or the algorithm's defaults where it has none."""
     seed: Count = 0
@@ -69,7 +71,12 @@ def run(given: Arguments) -> None:
         if given.robot is None or (given.task is None and not _is_gym(given)):
             raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
         controller = api.train(
-            given.robot, given.task or "", method=given.method or "", out=folder(given), **_asked(given)
+            given.robot,
+            given.task or "",
+            method=given.method or "",
+            meta=values("--meta", given.meta),
+            out=folder(given),
+            **_asked(given),
         )
     where = folder(given)
     out = console()

@@ -5,12 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..robots import SurefootError, unknown
 from ..robots.files import replacing
+
+D = TypeVar("D")
 
 
 class TrainConfig(BaseModel):
@@ -24,7 +26,7 @@ class TrainConfig(BaseModel):
         parameters: fixed parameters instead of a variation, e.g. {"payload": 6}.
         options: of the task, e.g. {"vx": 1.0, "push_interval": 5}.
         hyperparameters: overrides of the preset.
-        method: of adaptation, for which it was trained; "": none in particular.
+        method: of adaptation, for which it was trained; "": none in particular. meta: settings of that training.
         suite, suite_sha256: task suite whose split `train` the episodes come from, by name or file, and its hash.
     """
 
@@ -41,6 +43,7 @@ class TrainConfig(BaseModel):
     options: dict[str, Any] = {}
     hyperparameters: dict[str, Any] = {}
     method: str = ""
+    meta: dict[str, Any] = {}
     suite: str | None = None
     suite_sha256: str | None = None
 
@@ -95,11 +98,7 @@ class PlannerConfig:
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "PlannerConfig":
         """From settings by name, such as {"samples": 64}. Raises `SurefootError` for an unknown name or a wrong value."""
-        names = {f.name for f in fields(cls)}
-        for name in settings:
-            if name not in names:
-                raise unknown("planner setting", name, names)
-        return cls(**typed("planner setting", dict(settings), cls))
+        return from_settings("planner setting", cls, settings)
 
 
 def checked_config(**fields: Any) -> TrainConfig:
@@ -126,6 +125,15 @@ def typed(kind: str, settings: dict[str, Any], model: type) -> dict[str, Any]:
         if isinstance(out[name], float) and not math.isfinite(out[name]):
             raise SurefootError(f"{kind} {name}={settings[name]!r}: expected a finite number")
     return out
+
+
+def from_settings(kind: str, cls: type[D], settings: Mapping[str, Any]) -> D:
+    """A dataclass from settings by name. Raises `SurefootError` for an unknown name or a wrong value; `kind` says of what."""
+    names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    for name in settings:
+        if name not in names:
+            raise unknown(kind, name, names)
+    return cls(**typed(kind, dict(settings), cls))
 
 
 def first_problem(error: Exception) -> str:

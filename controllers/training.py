@@ -172,6 +172,7 @@ def train_config(
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
     method: str = "",
+    meta: dict[str, Any] | None = None,
 ) -> TrainConfig:
     """The configuration that `train` makes of its arguments, checked."""
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
@@ -193,6 +194,7 @@ def train_config(
         options={**(tasks.options if tasks else {}), **(options or {})},
         hyperparameters=hyperparameters,
         method=method,
+        meta=meta or {},
         suite=str(suite) if tasks else None,
         suite_sha256=tasks.sha256 if tasks else None,
     )
@@ -234,6 +236,7 @@ def train(
     hyperparameters: dict[str, Any] | None = None,
     preset: str | None = None,
     method: str = "",
+    meta: dict[str, Any] | None = None,
     out: str | Path | None = None,
     progress: bool = True,
     callback: BaseCallback | None = None,
@@ -244,13 +247,13 @@ def train(
     has no task; `steps` defaults to the preset's; `seconds` is a wall-clock limit. `vary` draws each robot anew at every
     episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}), `suite` (a name, or a file) takes each episode's
     task from the suite's split `train`. `preset` names another robot whose preset is used, `hyperparameters` change single
-    values. `method` notes for which adaptation method this is (`adaptation.META_TRAIN`). `out` is the run folder:
+    values. `method` and `meta` note for which adaptation method this is (`adaptation.META_TRAIN`). `out` is the run folder:
     configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name or value that is wrong,
     before anything is written.
     """
     config = train_config(
         robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters, suite=suite,
-        options=options, hyperparameters=hyperparameters, preset=preset, method=method,
+        options=options, hyperparameters=hyperparameters, preset=preset, method=method, meta=meta,
     )  # fmt: skip
     settings = settings_for(robot, task, algo, config.hyperparameters)
     folder = Path(out) if out is not None else None

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from ..controller import Controller
 from . import identify as _identify
+from . import maml as _maml
 from . import recurrent as _recurrent
 from . import rma as _rma
 from . import search as _search
 from .base import Adaptation, Adapter, Budget, Estimate, Point
 from .finetune import FinetuneConfig, finetune
 from .identify import identify
+from .maml import maml, reptile
 from .planner import planner
 from .recurrent import recurrent
 from .rma import rma
@@ -24,6 +26,8 @@ METHODS: dict[str, Adapter] = {
     "rma": rma,
     "search": search,
     "identify": identify,
+    "maml": maml,
+    "reptile": reptile,
 }
 # Methods that need a controller of their own; `training.train`'s arguments.
 META_TRAIN: dict[str, Callable[..., Controller]] = {
@@ -31,6 +35,8 @@ META_TRAIN: dict[str, Callable[..., Controller]] = {
     "rma": _rma.meta_train,
     "search": _search.meta_train,
     "identify": _identify.meta_train,
+    "maml": _maml.meta_train,
+    "reptile": _maml.meta_train_reptile,
 }
 
 
@@ -46,5 +52,5 @@ def methods_of(controller: Controller) -> list[str]:
 
 __all__ = [
     "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "finetune",
-    "identify", "methods_of", "planner", "recurrent", "rma", "search", "zero_shot",
+    "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import register_parametrization, remove_parametr
 
 from ...envs.variation import Task
 from ...robots import SurefootError, get_robot, unknown
-from ..config import TrainConfig, checked_config, typed
+from ..config import TrainConfig, checked_config, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy
@@ -65,11 +65,7 @@ class FinetuneConfig:
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "FinetuneConfig":
         """From settings by name, such as {"trains": "last"}. Raises `SurefootError` for an unknown name or a wrong value."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        for name in settings:
-            if name not in names:
-                raise unknown("finetune setting", name, names)
-        return cls(**typed("finetune setting", dict(settings), cls))
+        return from_settings("finetune setting", cls, settings)
 
     def within(self, limit: int | None) -> dict[str, float]:
         """PPO's hyperparameters, with fewer worlds where this many steps would not last for four rollouts."""

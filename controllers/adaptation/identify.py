@@ -17,6 +17,7 @@ from ...envs.batch_env import BatchEnv
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
+from ..config import from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..identifier import STEPS, Identifier
@@ -51,9 +52,9 @@ class Learning:
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     """Train as `training.train` does, whose arguments these are: the policy that is told, then the identifier.
 
-    The identifier's part comes on top of `steps`, and out of `seconds`.
+    The identifier's part comes on top of `steps`, and out of `seconds`. `meta` changes settings of `Learning`.
     """
-    plan, seconds = Learning(), asked.get("seconds")
+    plan, seconds = from_settings("meta setting", Learning, asked.get("meta") or {}), asked.get("seconds")
     asked["seconds"] = None if seconds is None else (1 - plan.share) * seconds
     controller = train_told(robot, task, **asked)
     controller.config = controller.config.model_copy(update={"method": "identify"})

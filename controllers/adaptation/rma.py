@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
-from ..config import checked_config
+from ..config import checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy
@@ -53,9 +53,9 @@ class Distillation:
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     """Train teacher and student as `training.train` does, whose arguments these are; the teacher is kept in OUT/teacher.
 
-    The student's part comes on top of `steps`, and out of `seconds`.
+    The student's part comes on top of `steps`, and out of `seconds`. `meta` changes settings of `Distillation`.
     """
-    plan = Distillation()
+    plan = from_settings("meta setting", Distillation, asked.get("meta") or {})
     out = None if asked.get("out") is None else Path(asked["out"])
     seconds = asked.get("seconds")
     asked["hyperparameters"] = {**TEACHER, **(asked.get("hyperparameters") or {})}

@@ -1,0 +1,364 @@
+"""MAML: a policy from which one gradient step on a little of the robot's motion goes far (Finn et al., 2017).
+
+Meta-training repeats: robots of several tasks move with the policy, each task's policy takes an inner gradient step, the robots
+move again with those, and the outer step improves the policy through the inner one. Inner steps are likelihood-ratio steps
+whose second derivatives are right and of low variance (ProMP, Rothfuss et al., 2019), with a learnt step size for each weight
+(Meta-SGD, Li et al., 2017); the outer objective is PPO's. `order` 1 leaves out the derivative of the inner step (first-order
+MAML), and method `reptile` moves the policy towards the adapted ones instead (Nichol et al., 2018).
+"""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.func import functional_call, grad, vmap
+
+from ...envs.batch_env import BatchEnv
+from ...envs.suites import TrainingTasks, load_suite
+from ...envs.variation import Task, Variation
+from ...robots import SurefootError
+from .. import threads
+from ..config import TrainConfig, from_settings
+from ..controller import Controller
+from ..evaluation import evaluate
+from ..gaussian import LOG_2PI
+from ..policy import Policy
+from ..training import make_algorithm, make_env, train_config
+from ..worlds import worlds_of
+from .base import Adaptation, Budget, Point
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class MamlConfig:
+    """How MAML and Reptile learn and adapt.
+
+    Attributes:
+        tasks, worlds: of a meta-iteration, and robots of each task. horizon: control steps of a rollout.
+        order: 2, or 1 to leave out the derivative of the inner step.
+        inner_steps, inner_rate: gradient steps of an adaptation in training, and their size to begin with.
+        learn_rates: whether that is learnt, for each weight by itself.
+        epochs, rate, clip: of the outer objective (Adam, PPO's clipping); Reptile's step is `reptile_rate` of the way.
+        gamma: discount.
+    """
+
+    tasks: int = 20
+    worlds: int = 16
+    horizon: int = 100
+    order: int = 2
+    inner_steps: int = 1
+    inner_rate: float = 0.1
+    learn_rates: bool = True
+    epochs: int = 5
+    rate: float = 1e-3
+    clip: float = 0.3
+    reptile_rate: float = 0.3
+    gamma: float = 0.99
+
+    def __post_init__(self) -> None:
+        for name in ("tasks", "worlds", "horizon", "inner_steps", "epochs"):
+            if getattr(self, name) < 1:
+                raise SurefootError(f"meta setting {name}={getattr(self, name)}: expected 1 or more")
+        if self.order not in (1, 2):
+            raise SurefootError(f"meta setting order={self.order}: expected 2, or 1 without second derivatives")
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, Any]) -> "MamlConfig":
+        """From settings by name, such as {"order": 1}. Raises `SurefootError` for an unknown name or a wrong value."""
+        return from_settings("meta setting", cls, settings)
+
+
+@dataclasses.dataclass
+class Rollouts:
+    """Of M tasks, B = worlds x horizon steps each."""
+
+    features: torch.Tensor  # (M, B, O), normalised observations
+    actions: torch.Tensor  # (M, B, nu)
+    log_probs: torch.Tensor  # (M, B), when they were drawn
+    advantages: torch.Tensor  # (M, B), normalised within each task
+
+    def columns(self) -> tuple[torch.Tensor, ...]:
+        return self.features, self.actions, self.log_probs, self.advantages
+
+
+class Actor(torch.nn.Module):
+    """The part of a policy that acts, as a function of its weights."""
+
+    def __init__(self, policy: Policy):
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means (n, nu) and logarithms of the standard deviations (nu,) of features (n, O)."""
+        return self.policy.means(features), self.policy.log_std
+
+    def weights(self) -> Weights:
+        """By name; those of the value function are none of them."""
+        return {name: p.detach().clone() for name, p in self.named_parameters() if "value_net" not in name}
+
+    def log_prob(self, weights: Weights, features: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """(n,) of actions (n, nu)."""
+        mean, log_std = functional_call(self, weights, (features,))
+        z = (actions - mean) * torch.exp(-log_std)
+        return -0.5 * z.square().sum(-1) - log_std.sum() - 0.5 * LOG_2PI * actions.shape[-1]
+
+    def inner_loss(
+        self,
+        weights: Weights,
+        features: torch.Tensor,
+        actions: torch.Tensor,
+        old: torch.Tensor,
+        advantage: torch.Tensor,
+    ) -> torch.Tensor:
+        """- mean of ratio * advantage, not clipped: its first and second derivatives are those of the expected return."""
+        return -((self.log_prob(weights, features, actions) - old).exp() * advantage).mean()
+
+    def adapted(self, weights: Weights, rates: Weights, order: int, *rollout: torch.Tensor) -> Weights:
+        """The weights after one inner step on one task's rollout, as a function of `weights` and `rates`."""
+        gradient = grad(self.inner_loss)(weights, *rollout)
+        if order == 1:
+            gradient = {name: g.detach() for name, g in gradient.items()}
+        return {name: w - rates[name] * gradient[name] for name, w in weights.items()}
+
+    def outer_loss(
+        self, weights: Weights, rates: Weights, clip: float, order: int, pre: list[Rollouts], post: Rollouts
+    ) -> torch.Tensor:
+        """PPO's objective on the rollouts after adaptation, mean over tasks, as a function of the weights before it."""
+
+        def of_task(*columns: torch.Tensor) -> torch.Tensor:
+            adapted, steps = weights, len(pre)
+            for k in range(steps):
+                adapted = self.adapted(adapted, rates, order, *columns[4 * k : 4 * k + 4])
+            features, actions, old, advantage = columns[4 * steps :]
+            ratio = (self.log_prob(adapted, features, actions) - old).exp()
+            return -torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
+
+        columns = [c for rollout in (*pre, post) for c in rollout.columns()]
+        return vmap(of_task)(*columns).mean()
+
+
+def advantages_of(features: torch.Tensor, rewards: torch.Tensor, dones: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Returns minus a baseline that is linear in the features, their squares and powers of time (Duan et al., 2016).
+
+    `features` (M, W, T, O), `rewards` and `dones` (M, W, T); the baseline is fitted for each task. (M, W*T), normalised.
+    """
+    returns = torch.zeros_like(rewards)
+    running = torch.zeros_like(rewards[..., 0])
+    for t in reversed(range(rewards.shape[-1])):
+        running = rewards[..., t] + gamma * running * (1 - dones[..., t])
+        returns[..., t] = running
+    time_ = torch.linspace(0, 1, rewards.shape[-1]).expand(rewards.shape)[..., None]
+    parts = [features, features.square(), time_, time_**2, time_**3, torch.ones_like(time_)]
+    x, y = torch.cat(parts, -1).flatten(1, 2), returns.flatten(1)[..., None]
+    gram = x.mT @ x + 1e-3 * x.shape[1] * torch.eye(x.shape[2])
+    left = (y - x @ torch.linalg.solve(gram, x.mT @ y))[..., 0]
+    return (left - left.mean(1, keepdim=True)) / (left.std(1, keepdim=True) + 1e-8)
+
+
+def collect(
+    env: BatchEnv, actor: Actor, weights: Weights, tasks: int, horizon: int, gamma: float, rng: torch.Generator
+) -> tuple[Rollouts, float]:
+    """Episodes of `tasks` tasks, whose worlds stand in a row, with weights of their own (M, ...); and the mean return."""
+    norm = actor.policy.features_extractor.norm
+    act = vmap(lambda w, x: functional_call(actor, w, (x,)))
+    worlds, nu = env.num_envs // tasks, env.num_actions
+    features = torch.zeros(horizon, env.num_envs, env.observation_size)
+    actions, log_probs = torch.zeros(horizon, env.num_envs, nu), torch.zeros(horizon, env.num_envs)
+    rewards, dones = torch.zeros(horizon, env.num_envs), torch.zeros(horizon, env.num_envs)
+    low, high = env.task.action_low, env.task.action_high
+    torch.set_num_threads(1)
+    observation = env.reset()
+    with torch.no_grad():
+        for t in range(horizon):
+            features[t] = norm(torch.as_tensor(observation))
+            mean, log_std = act(weights, features[t].unflatten(0, (tasks, worlds)))
+            noise = torch.randn(tasks, worlds, nu, generator=rng)
+            drawn = mean + torch.exp(log_std)[:, None] * noise
+            actions[t] = drawn.flatten(0, 1)
+            log_prob = -0.5 * noise.square().sum(-1) - log_std.sum(-1)[:, None] - 0.5 * LOG_2PI * nu
+            log_probs[t] = log_prob.flatten()
+            observation, reward, terminated, truncated = env.step(np.clip(actions[t].numpy(), low, high))
+            rewards[t], dones[t] = torch.as_tensor(reward), torch.as_tensor(terminated | truncated)
+
+    def by_task(x: torch.Tensor) -> torch.Tensor:  # (T, N, ...) to (M, W, T, ...)
+        return x.unflatten(1, (tasks, worlds)).movedim(0, 2)
+
+    advantages = advantages_of(by_task(features), by_task(rewards), by_task(dones), gamma)
+    rows = [by_task(x).flatten(1, 2) for x in (features, actions, log_probs)]
+    torch.set_num_threads(threads.UPDATE_THREADS)
+    return Rollouts(rows[0], rows[1], rows[2], advantages), float(rewards.sum(0).mean())
+
+
+def meta_train(robot: str, task: str, **asked: Any) -> Controller:
+    """MAML over the tasks that `vary` or `suite` describe; `training.train`'s arguments, and `meta` for `MamlConfig`."""
+    return _meta_train("maml", robot, task, asked)
+
+
+def meta_train_reptile(robot: str, task: str, **asked: Any) -> Controller:
+    """Reptile, with the same arguments."""
+    return _meta_train("reptile", robot, task, asked)
+
+
+def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Controller:
+    out, progress = asked.pop("out", None), asked.pop("progress", True)
+    plan = MamlConfig.parse(asked.get("meta") or {})
+    worlds = plan.tasks * plan.worlds
+    hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
+    asked["hyperparameters"] = {**hyperparameters, **(asked.get("hyperparameters") or {})}
+    config = train_config(robot, task, **{**asked, "algo": "ppo", "method": method})
+    env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
+    if out is not None:
+        config.save(Path(out) / "config.json")
+    learner = Learner(config, plan, env)
+    started, told = time.monotonic(), time.monotonic()
+    while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
+        before, after = learner.iterate(reptile=method == "reptile")
+        if progress and time.monotonic() - told > 10:
+            told = time.monotonic()
+            text = f"{told - started:5.0f} s  {learner.steps:,} steps  return {before:.1f}, adapted {after:.1f}"
+            print(text, file=sys.stderr, flush=True)
+    torch.set_num_threads(1)
+    controller = learner.controller()
+    if out is not None:
+        controller.save(Path(out) / "controller.safetensors")
+    return controller
+
+
+class Learner:
+    """The state of a meta-training."""
+
+    def __init__(self, config: TrainConfig, plan: MamlConfig, env: BatchEnv):
+        self.config, self.plan, self.env = config, plan, env
+        model = make_algorithm(config, env)
+        assert isinstance(model.policy, Policy)
+        self.policy, self.actor, self.steps = model.policy, Actor(model.policy), 0
+        self.weights = self.actor.weights()
+        self.rates = {name: torch.full_like(w, plan.inner_rate) for name, w in self.weights.items()}
+        learnt = [*self.weights.values(), *(self.rates.values() if plan.learn_rates else ())]
+        self.optimizer = torch.optim.Adam([w.requires_grad_() for w in learnt], plan.rate)
+        self.rng, self.torch_rng = env.rng, torch.Generator().manual_seed(config.seed)
+        self.sample = sampler(config, env)
+        env.reset()
+        self.policy.update_statistics(torch.as_tensor(env.observation))
+
+    def draw_tasks(self) -> None:
+        """Give each group of worlds another robot and goal."""
+        values, goals = self.sample(self.rng, self.plan.tasks)
+        everyone = np.arange(self.env.num_envs)
+        self.env.simulation.set_parameters(everyone, np.repeat(values, self.plan.worlds, axis=0))
+        if goals is not None:
+            self.env.task.set_goals(everyone, np.repeat(goals, self.plan.worlds, axis=0))
+
+    def rollouts(self, weights: Weights) -> tuple[Rollouts, float]:
+        p = self.plan
+        self.steps += self.env.num_envs * p.horizon
+        return collect(self.env, self.actor, weights, p.tasks, p.horizon, p.gamma, self.torch_rng)
+
+    def iterate(self, *, reptile: bool) -> tuple[float, float]:
+        """One meta-iteration; returns the mean returns before and after adaptation."""
+        p = self.plan
+        self.draw_tasks()
+        adapted = {name: w.detach().expand(p.tasks, *w.shape) for name, w in self.weights.items()}
+        rates = {name: r.detach() for name, r in self.rates.items()}
+        step = vmap(lambda w, *c: self.actor.adapted(w, rates, 1, *c))
+        pre, earned = [], []
+        for _ in range(p.inner_steps):
+            rollouts, mean = self.rollouts(adapted)
+            pre.append(rollouts)
+            earned.append(mean)
+            adapted = {name: w.detach() for name, w in step(adapted, *rollouts.columns()).items()}
+        if reptile:
+            with torch.no_grad():
+                for name, w in self.weights.items():
+                    w += p.reptile_rate * (adapted[name].mean(0) - w)
+            mean = earned[-1]
+        else:
+            post, mean = self.rollouts(adapted)
+            for _ in range(p.epochs):
+                loss = self.actor.outer_loss(self.weights, self.rates, p.clip, p.order, pre, post)
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+        with torch.no_grad():  # statistics move between iterations only, so that an iteration sees one policy
+            norm = self.policy.features_extractor.norm
+            self.policy.update_statistics(norm.inverse(pre[0].features.flatten(0, 1)))
+            for rate in self.rates.values():
+                rate.clamp_(min=0.0)
+        return earned[0], mean
+
+    def controller(self) -> Controller:
+        """What has been learnt, with the step sizes."""
+        own = dict(self.actor.named_parameters())
+        with torch.no_grad():
+            for name, w in self.weights.items():
+                own[name].copy_(w)
+        controller = Controller(self.config, self.policy, self.steps)
+        controller.training = {f"inner_rate.{name}": r.detach().clone() for name, r in self.rates.items()}
+        controller.policy.set_training_mode(False)
+        return controller
+
+
+def sampler(config: TrainConfig, env: BatchEnv) -> Callable[[np.random.Generator, int], tuple[np.ndarray, Any]]:
+    """Draws parameter values (n, K) and goals (n, G), or None, of n tasks."""
+    if config.suite:
+        return TrainingTasks(load_suite(config.suite, config.suite_sha256), env.table).sample
+    variation = Variation.parse(config.vary)
+    variation.check(env.table)
+    return lambda rng, n: (variation.sample(rng, n, env.table), None)
+
+
+def maml(
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
+) -> Adaptation:
+    """MAML: up to so many gradient steps, each from a second or two of 16 robots' motion, with learnt step sizes."""
+    return _adapt("maml", controller, task, budget, seed, episodes, points)
+
+
+def reptile(
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
+) -> Adaptation:
+    """Reptile: as MAML, from a policy that was trained to be near those of all tasks."""
+    return _adapt("reptile", controller, task, budget, seed, episodes, points)
+
+
+def _adapt(
+    method: str, controller: Controller, task: Task, budget: Budget, seed: int, episodes: int, points: int
+) -> Adaptation:
+    plan, controller = MamlConfig.parse(controller.config.meta), controller.copy()
+    assert isinstance(controller.policy, Policy)
+    actor = Actor(controller.policy)
+    env = worlds_of(controller.config, plan.worlds, tasks=task, seed=2000 + seed)
+    dt, round_steps = env.robot.control_dt, plan.worlds * plan.horizon
+    limit, rng = budget.limit(dt), torch.Generator().manual_seed(seed)
+    weights = actor.weights()
+    rates = {name: controller.training[f"inner_rate.{name}"] for name in weights}
+    own = dict(actor.named_parameters())
+    used, spent, ended = 0, 0.0, 0
+
+    def measure() -> Point:
+        torch.set_num_threads(1)
+        result = evaluate(controller, task=task, episodes=episodes, seed=1000 + seed)
+        return Point(used, ended, used * dt, spent, result)
+
+    curve = [measure()]
+    for _ in range(points):
+        if (limit is not None and used + round_steps > limit) or (
+            budget.seconds is not None and spent > budget.seconds
+        ):
+            break
+        started = time.perf_counter()
+        alone = {name: w[None] for name, w in weights.items()}
+        rollouts, _ = collect(env, actor, alone, 1, plan.horizon, plan.gamma, rng)
+        weights = actor.adapted(weights, rates, 1, *(c[0] for c in rollouts.columns()))
+        with torch.no_grad():
+            for name, w in weights.items():
+                own[name].copy_(w)
+        used, ended, spent = used + round_steps, ended + plan.worlds, spent + time.perf_counter() - started
+        curve.append(measure())
+    return Adaptation(method, task, controller, tuple(curve))

@@ -1,0 +1,156 @@
+"""MAML: gradients against finite differences, what a rollout holds, and that nothing else moves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot import api
+from surefoot.controllers.adaptation import METHODS, Budget, methods_of
+from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.training import make_env, train_config
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+VARY = {"gravity": "5:15", "motor_strength": "0.5:1.2"}
+META = {"tasks": 3, "worlds": 4, "horizon": 20}
+NET = {"net": (8, 8)}
+
+
+def learner(**meta: object) -> Learner:
+    plan = MamlConfig.parse({**META, **meta})
+    hyperparameters = {**NET, "num_envs": 12, "batch_size": 12}
+    config = train_config("half_cheetah", "run", vary=VARY, hyperparameters=hyperparameters)
+    return Learner(config, plan, make_env(config.model_copy(update={"vary": {}}), 12))
+
+
+@pytest.fixture(scope="module")
+def controllers() -> dict[str, Controller]:
+    common = {"vary": VARY, "steps": 1000, "hyperparameters": NET, "progress": False, "meta": META}
+    return {m: api.train("half_cheetah", "run", method=m, **common) for m in ("maml", "reptile")}
+
+
+def random_rollouts(tasks: int, batch: int, o: int, nu: int, seed: int) -> Rollouts:
+    g = torch.Generator().manual_seed(seed)
+    return Rollouts(
+        torch.randn(tasks, batch, o, generator=g, dtype=torch.double),
+        torch.randn(tasks, batch, nu, generator=g, dtype=torch.double),
+        -4 + 0.3 * torch.randn(tasks, batch, generator=g, dtype=torch.double),
+        torch.randn(tasks, batch, generator=g, dtype=torch.double),
+    )
+
+
+@pytest.mark.parametrize("inner_steps", [1, 2])
+def test_gradients_are_those_of_finite_differences(inner_steps: int) -> None:
+    work = learner()
+    actor = Actor(work.policy.double())
+    g = torch.Generator().manual_seed(1)
+    weights = {n: w.detach().double() for n, w in work.weights.items()}
+    rates = {n: 0.2 * torch.rand(w.shape, generator=g, dtype=torch.double) for n, w in weights.items()}
+    pre = [random_rollouts(3, 10, 17, 6, seed) for seed in range(inner_steps)]
+    post = random_rollouts(3, 10, 17, 6, 9)
+
+    def loss(w: dict[str, torch.Tensor], r: dict[str, torch.Tensor]) -> torch.Tensor:
+        return actor.outer_loss(w, r, 1e9, 2, pre, post)  # no clip: its corners have no derivative
+
+    of_weights, of_rates = torch.func.grad(loss, argnums=(0, 1))(weights, rates)
+    eps = 1e-5
+    for moved, gradient in ((0, of_weights), (1, of_rates)):
+        for name in weights:
+            direction = torch.randn(weights[name].shape, generator=g, dtype=torch.double)
+            ends = []
+            for sign in (1, -1):
+                both = [dict(weights), dict(rates)]
+                both[moved][name] = both[moved][name] + sign * eps * direction
+                ends.append(float(loss(*both)))
+            found = float((gradient[name] * direction).sum())
+            assert found == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-4, abs=1e-7), name
+            assert found != 0
+
+
+def test_first_order_is_the_gradient_at_the_adapted_weights() -> None:
+    work = learner()
+    actor = work.actor
+    weights = {n: w.detach() for n, w in work.weights.items()}
+    rates = {n: torch.full_like(w, 0.1) for n, w in weights.items()}
+    pre, post = ((Rollouts(*(c.float() for c in random_rollouts(3, 10, 17, 6, s).columns()))) for s in (0, 9))
+    first, second = (
+        torch.func.grad(lambda w, o=order: actor.outer_loss(w, rates, 1e9, o, [pre], post))(weights) for order in (1, 2)
+    )
+    total = {n: torch.zeros_like(w) for n, w in weights.items()}
+    for k in range(3):
+        adapted = actor.adapted(weights, rates, 1, *(c[k] for c in pre.columns()))
+        found = torch.func.grad(actor.inner_loss)(adapted, *(c[k] for c in post.columns()))
+        total = {n: total[n] + found[n] / 3 for n in weights}
+    for name in weights:
+        torch.testing.assert_close(first[name], total[name], rtol=1e-4, atol=1e-6)
+    assert any(not torch.allclose(first[n], second[n], rtol=1e-3) for n in weights)
+
+
+def test_a_rollout_remembers_how_likely_its_actions_were() -> None:
+    work = learner()
+    work.draw_tasks()
+    values = work.env.values
+    assert len(np.unique(values, axis=0)) == 3
+    assert all(np.array_equal(values[4 * k], values[4 * k + 3]) for k in range(3))
+    stacked = {n: w.detach().expand(3, *w.shape) for n, w in work.weights.items()}
+    rollouts, _ = work.rollouts(stacked)
+    assert rollouts.features.shape == (3, 80, 17)
+    again = work.actor.log_prob(work.weights, rollouts.features.flatten(0, 1), rollouts.actions.flatten(0, 1))
+    torch.testing.assert_close(again.view(3, 80).detach(), rollouts.log_probs, rtol=1e-4, atol=1e-4)
+    assert rollouts.advantages.mean(1).abs().max() < 1e-5
+    assert work.steps == 240
+    assert np.array_equal(values, work.env.values)
+
+
+def test_advantages_by_hand() -> None:
+    # Two tasks, one robot, three steps; features that explain nothing. Returns with gamma .5 and an end after step 2.
+    features = torch.zeros(2, 1, 3, 1)
+    rewards, dones = torch.tensor([[[1.0, 2.0, 4.0]], [[0.0, 0.0, 8.0]]]), torch.tensor([[[0.0, 1.0, 0.0]]] * 2)
+    returns = torch.tensor([[2.0, 2.0, 4.0], [0.0, 0.0, 8.0]])
+    # Time alone, with the ridge, is the baseline: what is left is worked out by the normal equations.
+    t = torch.tensor([0.0, 0.5, 1.0])
+    x = torch.stack([torch.zeros(3), torch.zeros(3), t, t**2, t**3, torch.ones(3)], 1).double()
+    for k in range(2):
+        y = returns[k].double()
+        left = y - x @ torch.linalg.solve(x.T @ x + 3e-3 * torch.eye(6), x.T @ y)
+        wanted = (left - left.mean()) / left.std()
+        found = advantages_of(features, rewards, dones, 0.5)[k]
+        torch.testing.assert_close(found.double(), wanted, rtol=1e-2, atol=1e-2)
+
+
+def test_meta_training_moves_what_it_should(controllers: dict[str, Controller]) -> None:
+    for method, controller in controllers.items():
+        assert (controller.config.algo, controller.config.method) == ("ppo", method)
+        assert methods_of(controller) == ["zero-shot", "finetune", "planner", method]
+        rates = torch.cat([r.flatten() for r in controller.training.values()])
+        assert (rates == 0.1).all() == (method == "reptile")
+    weights = [c.policy.state_dict()["action_net.weight"] for c in controllers.values()]
+    assert not torch.equal(*weights)
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_adapting(method: str, controllers: dict[str, Controller], tmp_path: Path) -> None:
+    controllers[method].save(tmp_path / "meta.safetensors")
+    task = Task({"gravity": 7.0})
+    runs = []
+    for controller in (controllers[method], Controller.load(tmp_path / "meta.safetensors")):
+        before = {k: v.clone() for k, v in controller.policy.state_dict().items()}
+        runs.append(METHODS[method](controller, task, Budget(None, 4000), episodes=2, points=3))
+        assert all(torch.equal(v, before[k]) for k, v in controller.policy.state_dict().items())
+    assert [p.steps for p in runs[0].curve] == [0, 80, 160, 240]
+    for one, two in zip(runs[0].curve, runs[1].curve, strict=True):
+        assert np.array_equal(one.evaluation.returns, two.evaluation.returns)
+    assert len({p.evaluation.mean for p in runs[0].curve}) == 4
+
+
+def test_bad_input(controllers: dict[str, Controller]) -> None:
+    for meta, words in (
+        ({"order": 3}, "meta setting order=3: expected 2, or 1"),
+        ({"taks": 3}, "unknown meta setting 'taks'"),
+        ({"tasks": 0}, "meta setting tasks=0: expected 1 or more"),
+    ):
+        with pytest.raises(SurefootError, match=words):
+            MamlConfig.parse(meta)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, methods_of
+from .controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, choose_method, methods_of
 from .controllers.config import PlannerConfig
 from .controllers.controller import Controller
 from .controllers.evaluation import AnyController, Evaluation
@@ -299,10 +299,11 @@ def adapt(
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
     is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` and `finetune`
-    hold the settings of these methods ({"trains": "last"}). Raises `SurefootError` for an unknown method or parameter.
+    hold the settings of these methods ({"trains": "last"}). Method "auto" is what the controller was trained for, or
+    fits the budget. Raises `SurefootError` for an unknown method or parameter.
     """
-    if method not in METHODS:
-        raise unknown("adaptation method", method, METHODS)
+    if method not in (*METHODS, "auto"):
+        raise unknown("adaptation method", method, (*METHODS, "auto"))
     _check_name(out, ".safetensors")
     _check_name(html, ".html")
     task = task_of(parameters)
@@ -314,6 +315,8 @@ def adapt(
     options = {"settings": FinetuneConfig.parse(finetune)} if finetune else {}
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
+    if method == "auto":
+        method = choose_method(controller, budget)
     supported = methods_of(controller)
     if method not in supported:
         how = f"surefoot train --method {method}" if method in META_TRAIN else "surefoot train"

@@ -19,7 +19,7 @@ class Arguments:
     """What is different about the robot, such as payload=6 (kg) or motor_strength.front_left=0.4 (factor); repeatable.
     Keys and units: `surefoot list parameters ROBOT`."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "finetune"
-    """Adaptation method: `surefoot list methods`."""
+    """Adaptation method: `surefoot list methods`; auto: what the controller was trained for, or else fits the budget."""
     planner: Values = field(default_factory=list)
     """Setting of method planner, such as samples=64, horizon=16 or model=nominal (what it believes of the robot);
     repeatable."""

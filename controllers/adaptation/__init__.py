@@ -39,6 +39,8 @@ META_TRAIN: dict[str, Callable[..., Controller]] = {
     "reptile": _maml.meta_train_reptile,
 }
 
+ENOUGH = 600.0  # seconds of motion from which fine-tuning begins to pay
+
 
 def methods_of(controller: Controller) -> list[str]:
     """Names of the methods that `controller` supports."""
@@ -50,7 +52,19 @@ def methods_of(controller: Controller) -> list[str]:
     return [name for name in METHODS if name in known]
 
 
+def choose_method(controller: Controller, budget: Budget) -> str:
+    """What method "auto" stands for: what the controller was trained for, else fine-tuning where the motion is enough for it.
+
+    Fine-tuning needs hours of the robot's motion (all robots together), which only a simulation without a limit on it has.
+    """
+    supported = methods_of(controller)
+    if controller.config.method in supported:
+        return controller.config.method
+    simulated = budget.robot_seconds is None or budget.robot_seconds >= ENOUGH
+    return "finetune" if simulated and "finetune" in supported else "zero-shot"
+
+
 __all__ = [
-    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "finetune",
+    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method", "finetune",
     "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from surefoot import api
-from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, methods_of
+from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
 from surefoot.controllers.adaptation.rma import Distillation, distil, student_of
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import train
@@ -117,6 +117,14 @@ def test_a_method_needs_its_controller(memory: Controller, controller: Controlle
         api.train("quadruped", "velocity", method="rma")
     with pytest.raises(SurefootError, match="unknown adaptation method with a training of its own 'rmaa'"):
         api.train("quadruped", "velocity", method="rmaa")
+
+
+def test_auto(memory: Controller, controller: Controller) -> None:
+    assert choose_method(memory, Budget()) == "recurrent"
+    assert choose_method(controller, Budget()) == "finetune"
+    assert choose_method(controller, Budget(None, None, 10.0)) == "zero-shot"
+    found = api.adapt(controller, HEAVY, method="auto", seconds=None, robot_seconds=10.0, episodes=2)
+    assert found.method == "zero-shot"
 
 
 def test_saved_and_loaded(memory: Controller, tmp_path: Path) -> None:

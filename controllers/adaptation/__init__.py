@@ -65,6 +65,6 @@ def choose_method(controller: Controller, budget: Budget) -> str:
 
 
 __all__ = [
-    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method", "finetune",
-    "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
+    "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method",
+    "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
 ]  # fmt: skip

@@ -63,7 +63,8 @@ def evaluate_suite(
     """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
 
     The suite's options rule, not those of the training. Same seed, same start states and commands. Raises `SurefootError`
-    for an unknown split and for a suite of another robot or task.
+    for an unknown split, for a suite of another robot or task, and where a split's robot is one that the controller does not
+    fit.
     """
     config = controller.config
     suite.check_for(config.robot, config.task)
@@ -73,14 +74,16 @@ def evaluate_suite(
     results = []
     for split, tasks in wanted:
         env = BatchEnv(
-            config.robot,
+            suite.robot_of(split),
             config.task,
             len(tasks) * episodes,
             tasks=[task for task in tasks for _ in range(episodes)],
             seed=seed,
             config=configured(config.task, **{**config.options, **suite.options}),
             autoreset=False,
+            history=controller.settings.history,
         )
+        controller.check(env)
         results.append(SplitResult(str(suite), split, tuple(tasks), run_episodes(env, controller)))
     return results
 

@@ -9,7 +9,7 @@ from ..robots import Robot, SurefootError, get_robot, unknown
 from ..robots.parameters import Fields
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import TASKS, VelocityConfig
+from .tasks import TASKS, Family, VelocityConfig
 from .variation import Task, Variation
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
@@ -71,6 +71,8 @@ class BatchEnv:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
             suite.check_for(robot.name, task)
         kind = TASKS[task]
+        if issubclass(kind, Family):
+            robot = kind.as_published(robot)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
         self._ahead: tuple[np.ndarray, Fields] | None = None  # parameters of the next episodes, drawn already

@@ -29,6 +29,8 @@ from .envs.gym import make, make_vec
 from .envs.suites import TaskSuite, load_suite, suite_names
 from .envs.suites import make_suite as _make_suite
 from .envs.suites import verify as _verify
+from .envs.tasks import FAMILIES as GOALS
+from .envs.tasks import TASKS
 from .envs.variation import Task
 from .replay.page import write_page
 from .replay.recording import SUFFIX, Recording, load_many, read_unchecked
@@ -149,9 +151,14 @@ def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController
     return source if isinstance(source, OnnxController) else OnnxController.load(str(source))
 
 
-def task_of(settings: Settings | Task | None, goal: Mapping[str, float] | None = None) -> Task:
-    """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}."""
-    return settings if isinstance(settings, Task) else Task(dict(settings or {}), dict(goal or {}))
+def task_of(settings: Settings | Task | None, commands: Sequence[str] = ()) -> Task:
+    """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, `commands` among them as its goal."""
+    if isinstance(settings, Task):
+        return settings
+    given = dict(settings or {})
+    return Task(
+        {k: v for k, v in given.items() if k not in commands}, {k: float(v) for k, v in given.items() if k in commands}
+    )
 
 
 def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Controller:
@@ -171,6 +178,12 @@ def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Cont
     if asked.get("algo", "ppo") != "ppo":
         raise SurefootError(f"method {method!r} chooses the algorithm itself: leave out algo={asked['algo']!r}")
     return META_TRAIN[method](robot, task, **asked)
+
+
+def _commands(controller: AnyController) -> tuple[str, ...]:
+    """Names of the goals of its task."""
+    task = controller.config.task
+    return tuple(TASKS[task].command_names) if task in TASKS else ()
 
 
 def tune(robot: str, task: str, *, study: str | Path, **asked: Any) -> "Tuning":
@@ -206,8 +219,9 @@ def evaluate(
 
     With `plan` (True, or a planner's settings), the controller plans each step with its policy and value function.
     """
-    task = None if parameters is None else task_of(parameters)
-    return _evaluate(load_any(source, plan), task=task, vary=vary, episodes=episodes, seed=seed)
+    controller = load_any(source, plan)
+    task = None if parameters is None else task_of(parameters, _commands(controller))
+    return _evaluate(controller, task=task, vary=vary, episodes=episodes, seed=seed)
 
 
 def list_suites() -> list[TaskSuite]:
@@ -306,7 +320,6 @@ def adapt(
         raise unknown("adaptation method", method, (*METHODS, "auto"))
     _check_name(out, ".safetensors")
     _check_name(html, ".html")
-    task = task_of(parameters)
     budget = Budget(seconds, steps, robot_seconds)
     if plan is not None and method != "planner":
         raise SurefootError(f"method {method!r} does not plan: expected method 'planner' with settings of a planner")
@@ -315,6 +328,10 @@ def adapt(
     options = {"settings": FinetuneConfig.parse(finetune)} if finetune else {}
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
+    task = task_of(parameters, _commands(controller))
+    hidden = [name for name in _commands(controller) if controller.config.task in GOALS and name not in task.goal]
+    if hidden:
+        raise SurefootError(f"adapting on task {controller.config.task!r} needs its goal: give {hidden[0]}=… as well")
     if method == "auto":
         method = choose_method(controller, budget)
     supported = methods_of(controller)
@@ -386,7 +403,9 @@ def record(
     controller = load_any(source, plan)
     config = controller.config
     needs_robot(config, "replay")
-    env = worlds_of(config, 1, told=controller.told, tasks=task_of(parameters), seed=seed, autoreset=False)
+    env = worlds_of(
+        config, 1, told=controller.told, tasks=task_of(parameters, _commands(controller)), seed=seed, autoreset=False
+    )
     controller.check(env)
     act = driver(controller, env, seed).act
     return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)

@@ -86,7 +86,8 @@ def suite_table(suite: TaskSuite) -> dict[str, Any]:
         settings = [{**task.parameters, **task.goal} for task in tasks]
         names = dict.fromkeys(name for setting in settings for name in setting)
         shown = [f"{name} {_spread([s[name] for s in settings if name in s])}" for name in names]
-        rows.append([split, len(tasks), "; ".join(shown) or "nominal"])
+        on = f" on {suite.robots[split]}" if split in suite.robots else ""
+        rows.append([f"{split}{on}", len(tasks), "; ".join(shown) or "nominal"])
     return {"columns": ["split", "tasks", "values"], "rows": rows, "note": suite.about}
 
 

@@ -79,7 +79,8 @@ class Metadata(BaseModel):
 def describe(config: TrainConfig, env: BatchEnv, memory_shape: tuple[int, ...] = ()) -> Metadata:
     """The metadata of a controller that was trained with `config`, from the environment that this describes."""
     robot, task, model = env.robot, env.task, env.simulation.model
-    joints = model.actuator_trnid[:, 0]
+    order = getattr(task, "joint_order", np.arange(model.nu))  # of the actions
+    joints = model.actuator_trnid[order, 0]
     servo = robot.control == "position"
     scale = np.asarray(robot.action_scale, float) if servo else model.actuator_gear[:, 0]
     meaning = MEANING[robot.control]
@@ -89,21 +90,24 @@ def describe(config: TrainConfig, env: BatchEnv, memory_shape: tuple[int, ...] =
     def row(values: np.ndarray) -> tuple[float, ...]:
         return tuple(np.broadcast_to(values, (model.nu,)).astype(float).tolist())
 
+    def reordered(values: np.ndarray) -> tuple[float, ...]:
+        return row(np.broadcast_to(values, (model.nu,))[order])
+
     return Metadata(
         robot=config.robot,
         task=config.task,
         config=config,
         control=robot.control,
         control_period=robot.control_dt,
-        action_names=env.table.layout.motors,
+        action_names=tuple(env.table.layout.motors[i] for i in order),
         joint_names=tuple(model.joint(j).name for j in joints),
         action_low=row(task.action_low),
         action_high=row(task.action_high),
         action_meaning=meaning,
-        action_scale=row(scale),
+        action_scale=reordered(scale),
         default_pose=row(robot.home_qpos(model)[model.jnt_qposadr[joints]]),
-        joint_stiffness=row(model.actuator_gainprm[:, 0] * servo),
-        joint_damping=row(-model.actuator_biasprm[:, 2] * servo),
+        joint_stiffness=reordered(model.actuator_gainprm[:, 0] * servo),
+        joint_damping=reordered(-model.actuator_biasprm[:, 2] * servo),
         observation_names=(*task.observation_layout, *env.inputs.layout),
         observation_sizes=(*task.observation_layout.values(), *env.inputs.layout.values()),
         observation_history=env.history,

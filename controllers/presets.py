@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..envs.tasks import FAMILIES
 from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import check
@@ -151,6 +152,13 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "run", "sac"): SACSettings() for robot in _RUN_ROBOTS},
     **{(robot, "velocity", "sac"): SACSettings() for robot in _QUADRUPEDS},
     **_POLES,
+    # The published families are the same robots with other rewards: the same values but for the discount.
+    **{
+        (family.robot, name, "ppo"): dataclasses.replace(
+            _CHEETAH_PPO if family.robot == "half_cheetah" else _RUN_PPO, gamma=0.99
+        )
+        for name, family in FAMILIES.items()
+    },
 }
 
 

@@ -153,6 +153,8 @@ def _law(term: Term, text: str, settings: type[Settings]) -> Law:
         return Law(term.key, choices=tuple(dict.fromkeys(term.options)))
     if term.low == term.high:
         return Law(term.key, choices=(term.low,))
+    if term.law == "area":
+        raise SurefootError(f"range {text!r} for {term.key!r}: expected low:high, log:low:high or a|b|c")
     hint = get_type_hints(settings)[term.key]
     kinds = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
     if not kinds & {int, float}:

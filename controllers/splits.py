@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..envs.batch_env import BatchEnv, configured
 from ..envs.suites import TaskSuite
 from ..envs.variation import Task
 from ..robots import SurefootError
 from .controller import Controller, controller_file
 from .evaluation import Evaluation, run_episodes
+from .worlds import worlds_of
 
 BOOTSTRAPS = 2000
 
@@ -63,7 +63,8 @@ def evaluate_suite(
     """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
 
     The suite's options rule, not those of the training. Same seed, same start states and commands. Raises `SurefootError`
-    for an unknown split and for a suite of another robot or task.
+    for an unknown split, for a suite of another robot or task, and where a split's robot is one that the controller does not
+    fit.
     """
     config = controller.config
     suite.check_for(config.robot, config.task)
@@ -72,15 +73,17 @@ def evaluate_suite(
     wanted = [(split, suite.tasks(split)) for split in splits or suite.splits]
     results = []
     for split, tasks in wanted:
-        env = BatchEnv(
-            config.robot,
-            config.task,
+        env = worlds_of(
+            config,
             len(tasks) * episodes,
+            robot=suite.robot_of(split),
+            options=suite.options,
+            told=controller.told,
             tasks=[task for task in tasks for _ in range(episodes)],
             seed=seed,
-            config=configured(config.task, **{**config.options, **suite.options}),
             autoreset=False,
         )
+        controller.check(env)
         results.append(SplitResult(str(suite), split, tuple(tasks), run_episodes(env, controller)))
     return results
 

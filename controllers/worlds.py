@@ -12,18 +12,19 @@ def worlds_of(
     config: TrainConfig,
     num_envs: int,
     *,
+    robot: str | None = None,
     options: Mapping[str, object] | None = None,
     told: Mapping[str, float] | None = None,
     **others: Any,
 ) -> BatchEnv:
     """`num_envs` worlds for controllers of `config`.
 
-    `options` change those of its task, `told` are parameters that the controller is told instead of the true ones (see
+    `robot` is another one than its own, `options` change those of its task, `told` are parameters that the controller is told instead of the true ones (see
     `Controller.told`), `others` are arguments of `BatchEnv`.
     """
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     env = BatchEnv(
-        config.robot,
+        robot or config.robot,
         config.task,
         num_envs,
         config=configured(config.task, **{**config.options, **(options or {})}),

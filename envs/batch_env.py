@@ -11,7 +11,7 @@ from ..robots.parameters import Fields
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import TASKS, VelocityConfig
+from .tasks import TASKS, Family, VelocityConfig
 from .variation import Task, Variation
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
@@ -81,6 +81,8 @@ class BatchEnv:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
             suite.check_for(robot.name, task)
         kind = TASKS[task]
+        if issubclass(kind, Family):
+            robot = kind.as_published(robot)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
         self._ahead: tuple[np.ndarray, Fields] | None = None  # parameters of the next episodes, drawn already
@@ -183,9 +185,10 @@ class BatchEnv:
         self._begin_episode(ids)
         self.observation[ids] = np.tile(self._newest[ids], self.history)
 
-    def _begin_episode(self, ids: np.ndarray) -> None:
-        """From a start state, with the task that the worlds have; only the newest observation changes."""
-        self.task.reset(ids)
+    def _begin_episode(self, ids: np.ndarray, *, again: bool = False) -> None:
+        """From a start state; only the newest observation changes. With `again` a goal that is to be found out stays."""
+        begin = self.task.begin_again if again and isinstance(self.task, Family) else self.task.reset
+        begin(ids)
         self.returns[ids] = 0.0
         self.lengths[ids] = 0
         self._observe(ids)
@@ -267,7 +270,7 @@ class BatchEnv:
         if len(within):
             self.episode[within] += 1
             self.terminated[within] = self.truncated[within] = False
-            self._begin_episode(within)
+            self._begin_episode(within, again=True)
         return over[last]
 
 

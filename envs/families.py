@@ -3,6 +3,7 @@
 A change here is another version of the suite: results on the old one no longer compare.
 """
 
+import itertools
 from typing import Any
 
 from .suites import Laws
@@ -64,13 +65,153 @@ DAMAGE: dict[str, Any] = {
     },
 }
 
-# --- half cheetah: published protocols -------------------------------------------------------------------------------
+# --- quadruped: RMA's ranges, and a robot that was never trained on ---------------------------------------------------
+
+# Kumar et al. (2021) on the A1, whose 12 kg ours exceeds by 1.06: payloads are multiplied by that. Friction is the
+# coefficient itself (ours is 1), gains are ratios to the middle of their range (Kp 55, Kd .6), shifts of the trunk's centre of
+# mass are in centimetres, as their table has them. As in their 17 extrinsics, strength is each motor's, the shift has x and y.
+_RMA_TRAIN = {
+    "friction": "0.05:4.5",
+    "kp": f"{50 / 55:.6g}:{60 / 55:.6g}",
+    "kd": f"{0.4 / 0.6:.6g}:{0.8 / 0.6:.6g}",
+    "payload": "0:6.36",
+    "com.x": "-0.0015:0.0015",
+    "com.y": "-0.0015:0.0015",
+    "motor_strength.*": "0.9:1.1",
+}
+_RMA_TEST = {
+    "friction": "0.04:6",
+    "kp": f"{45 / 55:.6g}:{65 / 55:.6g}",
+    "kd": f"{0.3 / 0.6:.6g}:{0.9 / 0.6:.6g}",
+    "payload": "0:7.42",
+    "com.x": "-0.0018:0.0018",
+    "com.y": "-0.0018:0.0018",
+    "motor_strength.*": "0.88:1.22",
+}
+
+RMA: dict[str, Any] = {
+    "robot": "quadruped",
+    "task": "velocity",
+    "about": "Train and test ranges of RMA (Kumar et al., 2021), payloads scaled from A1's 12 kg to 12.7 kg. A robot keeps its "
+    "parameters for the episode; theirs are drawn anew with p = .004 (train) and .01 (test) a step of .01 s. Terrain, commands "
+    "and ends are those of `velocity`.",
+    "splits": {
+        "train": [(_RMA_TRAIN, 256)],
+        "validation": [(_RMA_TRAIN, 32)],
+        "test": [(_RMA_TEST, 64)],
+    },
+}
+
+_RANDOM = {
+    **_LOADED, "mass.*": "0.8:1.2", "com.*": "-0.03:0.03", "kp": "0.85:1.15", "kd": "0.7:1.3", "damping": "0.5:2",
+}  # fmt: skip
+_GO1_MOTORS = [f"{leg}_{joint}" for leg in ("FL", "FR", "RL", "RR") for joint in JOINTS]
+
+GO1: dict[str, Any] = {
+    "robot": "quadruped",
+    "task": "velocity",
+    "options": {"leg_order": "standard"},  # the two models have their legs in different orders
+    "robots": dict.fromkeys(("test", "moderate", "extreme", "structural"), "go1"),
+    "about": "Train on our quadruped of primitive shapes, test on Menagerie's Unitree Go1. test: loads as in training; "
+    "moderate: heavier; extreme: twice to three times as heavy, with a weak leg; structural: a dead motor.",
+    "splits": {
+        "train": [(_RANDOM, 128)],
+        "validation": [(_RANDOM, 32)],
+        "test": [(_LOADED, 32)],
+        "moderate": [({**_LOADED, "payload": "3:6"}, 32)],
+        "extreme": [({**_LOADED, "payload": "6:9", f"motor_strength.{leg}": "0.4:0.6"}, 8) for leg in LEGS],
+        "structural": [({**_EVERYDAY, "dead_actuator": motor}, 2) for motor in _GO1_MOTORS],
+    },
+}
+
+# --- published protocols: goals (envs/tasks/published.py) ------------------------------------------------------------
+
+_ANGLE = {"angle": "0:6.28319"}
+_DISC = {"radius": "area:0:3", **_ANGLE}
+
+CHEETAH_VEL: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "cheetah-vel",
+    "about": "Goal speeds of 0 to 3 m/s (PEARL, ProMP, VariBAD); moderate and extreme: 3 to 4 m/s, beyond those of training.",
+    "splits": {
+        "train": [({"velocity": "0:3"}, 100)],
+        "validation": [({"velocity": "0:3"}, 20)],
+        "test": [({"velocity": "0:3"}, 30)],
+        "moderate": [({"velocity": "3:3.5"}, 15)],
+        "extreme": [({"velocity": "3.5:4"}, 15)],
+    },
+}
+CHEETAH_VEL_GAP: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "cheetah-vel",
+    "about": "Goal speeds of 0 to .5 and 3 to 3.5 m/s; structural: those between, which training never asks for.",
+    "splits": {
+        "train": [({"velocity": "0:0.5"}, 50), ({"velocity": "3:3.5"}, 50)],
+        "validation": [({"velocity": "0:0.5"}, 10), ({"velocity": "3:3.5"}, 10)],
+        "test": [({"velocity": "0:0.5"}, 15), ({"velocity": "3:3.5"}, 15)],
+        "structural": [({"velocity": "0.5:3"}, 30)],
+    },
+}
+CHEETAH_DIR: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "cheetah-dir",
+    "about": "Forwards and backwards (ProMP, VariBAD): there are two tasks, and they are also what is tested on.",
+    "splits": {"train": [({"direction": "1|-1"}, 2)]},
+}
+ANT_DIR: dict[str, Any] = {
+    "robot": "ant",
+    "task": "ant-dir",
+    "about": "Directions from the whole circle.",
+    "splits": {"train": [(_ANGLE, 100)], "validation": [(_ANGLE, 20)], "test": [(_ANGLE, 30)]},
+}
+ANT_FORWARD_BACKWARD: dict[str, Any] = {
+    "robot": "ant",
+    "task": "ant-dir",
+    "about": "Forwards and backwards along x (ProMP's ant-dir): there are two tasks, and they are also what is tested on.",
+    "splits": {"train": [({"angle": "0|3.14159"}, 2)]},
+}
+ANT_GOAL: dict[str, Any] = {
+    "robot": "ant",
+    "task": "ant-goal",
+    "about": "Places in a disc of 3 m, uniform over its area (PEARL).",
+    "splits": {"train": [(_DISC, 150)], "validation": [(_DISC, 20)], "test": [(_DISC, 30)]},
+}
+HUMANOID_DIR: dict[str, Any] = {
+    "robot": "humanoid",
+    "task": "humanoid-dir",
+    "about": "Directions from the whole circle (PEARL).",
+    "splits": {"train": [(_ANGLE, 100)], "validation": [(_ANGLE, 20)], "test": [(_ANGLE, 30)]},
+}
+
+# --- published protocols: dynamics -----------------------------------------------------------------------------------
+
+_BY_1_5 = f"log:{1.5**-3:.6g}:{1.5**3:.6g}"  # 1.5^U(-3, 3)
+_BY_1_3 = f"log:{1.3**-3:.6g}:{1.3**3:.6g}"
+_ANY_PARAMETERS = {"mass.*": _BY_1_5, "inertia.*": _BY_1_5, "friction.*": _BY_1_5, "damping.*": _BY_1_3}
+_RAND_PARAMS: dict[str, Any] = {
+    "about": "Mass, inertia and friction of each part times 1.5^U(-3, 3), damping of each joint times 1.3^U(-3, 3) "
+    "(rand_param_envs; PEARL, ProMP).",
+    "splits": {
+        "train": [(_ANY_PARAMETERS, 40)],
+        "validation": [(_ANY_PARAMETERS, 10)],
+        "test": [(_ANY_PARAMETERS, 10)],
+    },
+}
+WALKER_RAND_PARAMS = {"robot": "walker2d", "task": "walker-rand-params", **_RAND_PARAMS}
+HOPPER_RAND_PARAMS = {"robot": "hopper", "task": "hopper-rand-params", **_RAND_PARAMS}
+
+
+def _masses(scale: float, *bodies: str) -> dict[str, str]:
+    """Settings that scale masses alone, as CaDM and SaMI do; our parameter `mass` scales inertias as well."""
+    where = [f".{body}" for body in bodies] or [""]
+    return {f"mass{at}": f"{scale:.6g}" for at in where} | {f"inertia{at}": f"{1 / scale:.6g}" for at in where}
+
 
 CRIPPLE: dict[str, Any] = {
     "robot": "half_cheetah",
-    "task": "run",
-    "about": "One actuator dead: joints 0 to 3 to train with, moderate: joint 4 or 5, extreme: both (CaDM, Lee et al., 2020; "
-    "SaMI). Their control cost counts the masked action; that of `run` counts the action as given.",
+    "task": "cheetah-cripple",
+    "version": 2,  # 1 was for task `run`
+    "about": "One actuator dead: joints 0 to 3 to train with, moderate: joint 4 or 5, extreme: both (CaDM, Lee et al., 2020).",
     "splits": {
         "train": [({"dead_actuator": "bthigh|bshin|bfoot|fthigh"}, 4)],
         "moderate": [({"dead_actuator": "fshin|ffoot"}, 2)],
@@ -78,8 +219,99 @@ CRIPPLE: dict[str, Any] = {
     },
 }
 
+_ANT_LEGS = ("front_left", "front_right", "back_left", "back_right")  # GrBAL's legs 0 to 3
+_ANT_PAIRS = "|".join(f"{one}+{other}" for one, other in itertools.combinations(_ANT_LEGS, 2))
+
+ANT_CRIPPLE: dict[str, Any] = {
+    "robot": "ant",
+    "task": "ant-cripple",
+    "about": "Both actuators of a leg dead: legs 0 to 2 to train with, test: leg 3 (GrBAL); moderate: leg 3, and all masses "
+    ".4, .5, 1.5 or 1.6 of nominal; extreme: two legs (both after SaMI).",
+    "splits": {
+        "train": [({"dead_actuator": "|".join(_ANT_LEGS[:3])}, 3)],
+        "test": [({"dead_actuator": _ANT_LEGS[3]}, 1)],
+        "moderate": [({"dead_actuator": _ANT_LEGS[3], **_masses(scale)}, 1) for scale in (0.4, 0.5, 1.5, 1.6)],
+        "extreme": [({"dead_actuator": _ANT_PAIRS}, 6)],
+    },
+}
+
+
+def _grid(scales: tuple[float, ...]) -> Laws:
+    """All masses times one of `scales`, all dampings times one of them: every pair once."""
+    return [({**_masses(mass), "damping": "|".join(map(str, scales))}, len(scales)) for mass in scales]
+
+
+CHEETAH_MASS_DAMPING: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "cheetah-mass-damping",
+    "about": "One factor on all masses (not inertias) and one on all dampings, every pair of those listed (SaMI; of the test "
+    "pairs CaDM takes those with both below or both above 1).",
+    "splits": {
+        "train": _grid((0.75, 0.85, 1.0, 1.15, 1.25)),
+        "moderate": _grid((0.4, 0.5, 1.5, 1.6)),
+        "extreme": _grid((0.2, 0.3, 1.7, 1.8)),
+    },
+}
+
+_ANT_FRONT = ("front_*", "aux_[12]", "body[47]")
+_ANT_HIND = ("*back_leg", "aux_[34]", "body1[03]")
+
+
+def _lopsided(scales: tuple[float, ...]) -> Laws:
+    """The masses of the front legs times a factor, those of the hind legs divided by it."""
+    return [({**_masses(scale, *_ANT_FRONT), **_masses(1 / scale, *_ANT_HIND)}, 1) for scale in scales]
+
+
+ANT_MASS: dict[str, Any] = {
+    "robot": "ant",
+    "task": "ant-mass",
+    "about": "Masses (not inertias) of the front legs times a factor, those of the hind legs divided by it, the torso's as it "
+    "is (CaDM, whose extreme split has .4 as well).",
+    "splits": {
+        "train": _lopsided((0.85, 0.9, 0.95, 1.0)),
+        "moderate": _lopsided((0.4, 0.45, 0.5, 0.55, 0.6)),
+        "extreme": _lopsided((0.2, 0.25, 0.3, 0.35)),
+    },
+}
+
+# Density, friction and power as ratios to Roboschool's 1000 kg/m^3, .8 and .9.
+_SUNBLAZE = {"mass": "0.75:1.25", "friction": "0.625:1.375", "motor_strength": "0.777778:1.22222"}
+_BEYOND = {  # below and above that range, equally wide
+    "mass": ("0.5:0.75", "1.25:1.5"),
+    "friction": ("0.25:0.625", "1.375:1.75"),
+    "motor_strength": ("0.555556:0.777778", "1.22222:1.44444"),
+}
+
+SUNBLAZE_CHEETAH: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "sunblaze-cheetah",
+    "about": "Density 750 to 1250, friction .5 to 1.1 and power .7 to 1.1 as ratios to Roboschool's nominal 1000, .8 and .9 "
+    "(Packer et al., 2018); extreme: density 500 to 1500, friction .2 to 1.4, power .5 to 1.3, each beyond the range before.",
+    "splits": {
+        "train": [(_SUNBLAZE, 100)],
+        "validation": [(_SUNBLAZE, 20)],
+        "test": [(_SUNBLAZE, 30)],
+        "extreme": [(dict(zip(_BEYOND, laws, strict=True)), 5) for laws in itertools.product(*_BEYOND.values())],
+    },
+}
+
 FAMILIES: dict[str, dict[str, Any]] = {
     "quadruped-payload": PAYLOAD,
     "quadruped-damage": DAMAGE,
+    "quadruped-rma": RMA,
+    "go1-transfer": GO1,
+    "cheetah-vel": CHEETAH_VEL,
+    "cheetah-vel-gap": CHEETAH_VEL_GAP,
+    "cheetah-dir": CHEETAH_DIR,
+    "ant-dir": ANT_DIR,
+    "ant-forward-backward": ANT_FORWARD_BACKWARD,
+    "ant-goal": ANT_GOAL,
+    "humanoid-dir": HUMANOID_DIR,
+    "walker-rand-params": WALKER_RAND_PARAMS,
+    "hopper-rand-params": HOPPER_RAND_PARAMS,
     "cheetah-cripple": CRIPPLE,
+    "ant-cripple": ANT_CRIPPLE,
+    "cheetah-mass-damping": CHEETAH_MASS_DAMPING,
+    "ant-mass": ANT_MASS,
+    "sunblaze-cheetah": SUNBLAZE_CHEETAH,
 }

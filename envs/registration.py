@@ -10,6 +10,18 @@ TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "velocity": ("Velocity", VELOCITY, 1000),
     "balance": ("Balance", {"Cartpole": "cartpole"}, 500),
     "swing-up": ("SwingUp", {"Pendulum": "pendulum"}, 200),
+    "cheetah-vel": ("Vel", {"HalfCheetah": "half_cheetah"}, 200),
+    "cheetah-dir": ("Dir", {"HalfCheetah": "half_cheetah"}, 200),
+    "ant-dir": ("Dir", {"Ant": "ant"}, 200),
+    "ant-goal": ("Goal", {"Ant": "ant"}, 200),
+    "humanoid-dir": ("Dir", {"Humanoid": "humanoid"}, 200),
+    "walker-rand-params": ("RandParams", {"Walker2d": "walker2d"}, 200),
+    "hopper-rand-params": ("RandParams", {"Hopper": "hopper"}, 200),
+    "cheetah-cripple": ("Cripple", {"HalfCheetah": "half_cheetah"}, 1000),
+    "ant-cripple": ("Cripple", {"Ant": "ant"}, 1000),
+    "cheetah-mass-damping": ("MassDamping", {"HalfCheetah": "half_cheetah"}, 1000),
+    "ant-mass": ("Mass", {"Ant": "ant"}, 1000),
+    "sunblaze-cheetah": ("Sunblaze", {"HalfCheetah": "half_cheetah"}, 330),
 }
 # Id: how many steps an episode has.
 IDS = {f"surefoot/{name}-{title}-v0": steps for title, robots, steps in TASKS.values() for name in robots}

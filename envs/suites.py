@@ -7,6 +7,7 @@ models are chosen on `validation` and reported on the others.
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -59,6 +60,7 @@ class TaskSuite(_Frozen):
         family, version: its name; a suite whose tasks change gets another version.
         about: one sentence, with the source of its ranges.
         robot, task, options: what the tasks are for, and the options that the task is measured with.
+        robots: splits whose tasks are for another robot, by split: what is learnt on `robot` is tested there.
         seed, laws: what the tasks were drawn from, by split.
         splits: the tasks themselves, by split; no task is in two.
         sha256: over all of this.
@@ -71,6 +73,7 @@ class TaskSuite(_Frozen):
     robot: str
     task: str
     options: dict[str, Any] = {}
+    robots: dict[Split, str] = {}
     seed: int = Field(default=0, ge=0)
     laws: dict[Split, tuple[Law, ...]]
     splits: dict[Split, tuple[_Row, ...]]
@@ -86,6 +89,10 @@ class TaskSuite(_Frozen):
             raise unknown(f"split of suite {self.family!r}", split, self.splits)
         return [Task(row.parameters, row.goal) for row in rows]
 
+    def robot_of(self, split: str) -> str:
+        """Name of the robot that the tasks of a split are for."""
+        return next((robot for name, robot in self.robots.items() if name == split), self.robot)
+
     def rows(self, split: str, table: ParameterTable) -> tuple[np.ndarray, np.ndarray]:
         """A split as parameter values (tasks, K) and goals (tasks, G), NaN where a task leaves a goal open."""
         tasks = self.tasks(split)
@@ -93,14 +100,17 @@ class TaskSuite(_Frozen):
         return values, np.array([_goal_row(self.task, task.goal) for task in tasks])
 
     def check_for(self, robot: str, task: str) -> None:
-        """Raise `SurefootError` unless the suite is for this robot and task."""
+        """Raise `SurefootError` unless the suite is for controllers of this robot and task."""
         if (robot, task) != (self.robot, self.task):
             raise SurefootError(f"suite {self.family!r} is for {self.robot} {self.task}, not for {robot} {task}")
 
     def check(self, table: ParameterTable) -> None:
-        """Raise `SurefootError` for a value that the robot does not allow, or a task that appears twice."""
+        """Raise `SurefootError` for a value that the robot does not allow, or a task that appears twice.
+
+        Of the splits for the table's robot: another robot's tasks are other tasks, and its model may not be installed.
+        """
         seen: dict[bytes, str] = {}
-        for split in self.splits:
+        for split in (s for s in self.splits if self.robot_of(s) == table.robot.name):
             for i, (values, goal) in enumerate(zip(*self.rows(split, table), strict=True)):
                 here, key = f"{split} task {i}", _identity(values, goal)
                 if key in seen:
@@ -110,7 +120,7 @@ class TaskSuite(_Frozen):
     def remade(self) -> "TaskSuite":
         """The suite that its laws and its seed give."""
         laws: dict[str, Laws] = {split: [(law.vary, law.count) for law in laws] for split, laws in self.laws.items()}
-        fields = {k: getattr(self, k) for k in ("robot", "task", "options", "seed", "version", "about")}
+        fields = {k: getattr(self, k) for k in ("robot", "task", "options", "robots", "seed", "version", "about")}
         return make_suite(self.family, splits=laws, **fields)
 
     def text(self) -> str:
@@ -132,20 +142,26 @@ def make_suite(
     seed: int = 0,
     version: int = 1,
     options: Mapping[str, Any] | None = None,
+    robots: Mapping[str, str] | None = None,
     about: str = "",
 ) -> TaskSuite:
     """Draw the tasks of each split from its laws: a pure function of the arguments, the same on every machine.
 
     A draw is a number made of the SHA-256 of its address (family, seed, split, law, attempt, key), so that more tasks, or
-    another split, leave those that are there as they are. Raises `SurefootError` for unknown names, for illegal values, and
-    for a law that cannot give as many different tasks as are asked for.
+    another split, leave those that are there as they are. `robots` names the robot of each split that is not for `robot`;
+    split `train` always is. Raises `SurefootError` for unknown names, for illegal values, and for a law that cannot give as
+    many different tasks as are asked for.
 
     >>> make_suite("loads", "quadruped", "velocity", {"train": [({"payload": "0:3"}, 99)], "test": [({"payload": "3:6"}, 9)]})
     """
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    table = table_of(robot)
-    seen: set[bytes] = set()
+    elsewhere = dict(robots or {})
+    tables = {name: table_of(name) for name in {robot, *elsewhere.values()}}
+    for split in elsewhere:
+        if split == "train" or split not in splits:
+            raise SurefootError(f"suite {name!r}: robots={split!r}: expected a split that it has, and not 'train'")
+    seen: dict[str, set[bytes]] = {name: set() for name in tables}
     laws: dict[str, list[dict[str, Any]]] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
     for split, of_split in splits.items():
@@ -153,11 +169,13 @@ def make_suite(
             raise unknown("split", split, SPLITS)
         laws[split] = [{"vary": dict(vary), "count": count} for vary, count in of_split]
         rows[split] = []
+        of = elsewhere.get(split, robot)
         for i, (vary, count) in enumerate(of_split):
-            rows[split] += _draw(f"{name}/{seed}/{split}/{i}", vary, count, task, table, seen)
+            rows[split] += _draw(f"{name}/{seed}/{split}/{i}", vary, count, task, tables[of], seen[of])
     content = {
         "format": FORMAT, "family": name, "version": version, "about": about, "robot": robot, "task": task,
-        "options": dict(options or {}), "seed": seed, "laws": laws, "splits": rows,
+        "options": dict(options or {}), **({"robots": elsewhere} if elsewhere else {}), "seed": seed, "laws": laws,
+        "splits": rows,
     }  # fmt: skip
     return _validated(content | {"sha256": content_hash(content)}, f"suite {name!r}")
 
@@ -198,7 +216,8 @@ def suite_names() -> list[str]:
 
 def verify(suite: TaskSuite) -> None:
     """Raise `SurefootError` when a task is illegal, appears twice, or is not what laws and seed give."""
-    suite.check(table_of(suite.robot))
+    for robot in {suite.robot, *suite.robots.values()}:
+        suite.check(table_of(robot))
     again = suite.remade()
     for split in suite.splits.keys() | again.splits.keys():
         if suite.splits.get(split) != again.splits.get(split):
@@ -249,6 +268,8 @@ def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
         raise SurefootError(
             f"{where} is not a task suite: expected laws and tasks for 'train' and for each other split"
         )
+    if suite.robots.keys() - (suite.splits.keys() - {"train"}):
+        raise SurefootError(f"{where} is not a task suite: robots for splits other than those that it tests on")
     return suite
 
 
@@ -310,6 +331,8 @@ def _value(term: Term, unit: float) -> float | str:
         with localcontext(prec=28):
             start = Decimal(low).ln()
             drawn = float((start + Decimal(unit) * (Decimal(high).ln() - start)).exp())
+    elif term.law == "area":
+        drawn = math.sqrt(low * low + unit * (high * high - low * low))
     else:
         drawn = low + unit * (high - low)
     return min(max(float(f"{drawn:.{DIGITS}g}"), low), high)

@@ -9,7 +9,7 @@ import numpy as np
 from ..robots import SurefootError
 from ..robots.parameters import ParameterTable
 
-LAWS = ("uniform", "loguniform", "choice")
+LAWS = ("uniform", "loguniform", "area", "choice")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Task:
 
     Attributes:
         parameters: e.g. {"payload": 6.0, "motor_strength.front_left": 0.4, "dead_actuator": "rear_left_calf"}.
-        goal: what is asked, by name; `velocity` reads vx, vy (m/s) and yaw (rad/s) as a fixed command.
+        goal: what is asked, by name, as the task's `command_names` say; `velocity` reads vx, vy (m/s) and yaw (rad/s).
     """
 
     parameters: Mapping[str, float | str] = field(default_factory=dict)
@@ -31,17 +31,28 @@ class Task:
 
 @dataclass(frozen=True)
 class Term:
-    """The law of one parameter: uniform and loguniform on [low, high], or a choice among `options`.
+    """The law of one parameter: uniform, loguniform or area on [low, high], or a choice among `options`.
 
-    With `each`, every element is drawn by itself; otherwise one value is shared by all that `key` names.
+    `area` is the law of the distance from the centre of points that are uniform over a disc or ring of these radii. With
+    `each`, every element is drawn by itself; otherwise one value is shared by all that `key` names.
     """
 
     key: str
-    law: Literal["uniform", "loguniform", "choice"]
+    law: Literal["uniform", "loguniform", "area", "choice"]
     low: float = 0.0
     high: float = 0.0
     options: tuple[float | str, ...] = ()
     each: bool = False
+
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Numbers of this law; options must be numbers."""
+        if self.law == "choice":
+            return np.array(self.options, dtype=float)[rng.integers(len(self.options), size=shape)]
+        if self.law == "loguniform":
+            return np.asarray(np.exp(rng.uniform(np.log(self.low), np.log(self.high), shape)))
+        if self.law == "area":
+            return np.asarray(np.sqrt(rng.uniform(self.low**2, self.high**2, shape)))
+        return rng.uniform(self.low, self.high, shape)
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,9 @@ class Variation:
     def parse(cls, settings: Mapping[str, str]) -> "Variation":
         """From the command line's grammar, {key: law}.
 
-        `low:high` is uniform, `log:low:high` log-uniform, `a|b|c` a choice (numbers, or names for a flag; `none` is
-        nominal), a single number fixes the value. A key that ends with `.*` draws each element by itself.
+        `low:high` is uniform, `log:low:high` log-uniform, `area:low:high` a radius whose points are uniform over the ring,
+        `a|b|c` a choice (numbers, or names for a flag; `none` is nominal), a single number fixes the value. A key that ends
+        with `.*` draws each element by itself.
         """
         return cls(tuple(_parse_term(key, text) for key, text in settings.items()))
 
@@ -80,20 +92,15 @@ class Variation:
     def _draw(term: Term, rng: np.random.Generator, values: np.ndarray, table: ParameterTable) -> None:
         columns = table.columns(_without_star(term.key))
         shape = (len(values), len(columns) if term.each else 1)
-        if term.law == "choice":
+        if any(isinstance(o, str) for o in term.options):
             picks = rng.integers(len(term.options), size=shape)
-            if any(isinstance(o, str) for o in term.options):
-                rows = np.repeat(table.nominal[None], len(term.options), axis=0)
-                for row, option in zip(rows, term.options, strict=True):
-                    table.assign(row, _without_star(term.key), option)
-                every = table.columns(term.key.split(".")[0])
-                values[:, every] = rows[picks[:, 0]][:, every]
-            else:
-                values[:, columns] = np.array(term.options, dtype=float)[picks]
-        elif term.law == "loguniform":
-            values[:, columns] = np.exp(rng.uniform(np.log(term.low), np.log(term.high), shape))
+            rows = np.repeat(table.nominal[None], len(term.options), axis=0)
+            for row, option in zip(rows, term.options, strict=True):
+                table.assign(row, _without_star(term.key), option)
+            every = table.columns(term.key.split(".")[0])
+            values[:, every] = rows[picks[:, 0]][:, every]
         else:
-            values[:, columns] = rng.uniform(term.low, term.high, shape)
+            values[:, columns] = term.sample(rng, shape)
 
 
 def _without_star(key: str) -> str:
@@ -104,9 +111,11 @@ def _parse_term(key: str, text: str) -> Term:
     each = key.endswith(".*")
     if "|" in text:
         return Term(key, "choice", options=tuple(_number_or_name(o.strip()) for o in text.split("|")), each=each)
-    law, parts = "uniform", text.split(":")
-    if parts[0] == "log":
-        law, parts = "loguniform", parts[1:]
+    law: Literal["uniform", "loguniform", "area"] = "uniform"
+    parts = text.split(":")
+    if parts[0] in ("log", "area"):
+        law = "loguniform" if parts[0] == "log" else "area"
+        parts = parts[1:]
     try:
         numbers = [float(p) for p in parts]
     except ValueError:
@@ -116,13 +125,17 @@ def _parse_term(key: str, text: str) -> Term:
     if len(numbers) == 1 and law == "uniform":
         numbers *= 2
     if len(numbers) != 2:
-        raise SurefootError(f"range {text!r} for {key!r}: expected low:high, log:low:high, a|b|c or a single value")
+        raise SurefootError(
+            f"range {text!r} for {key!r}: expected low:high, log:low:high, area:low:high, a|b|c or a single value"
+        )
     low, high = numbers
     if not low <= high or not np.isfinite(numbers).all():
         raise SurefootError(f"range {text!r} for {key!r}: expected low <= high, both finite")
     if law == "loguniform" and low <= 0:
         raise SurefootError(f"range {text!r} for {key!r}: a log-uniform range must start above 0")
-    return Term(key, "loguniform" if law == "loguniform" else "uniform", low, high, each=each)
+    if law == "area" and low < 0:
+        raise SurefootError(f"range {text!r} for {key!r}: a radius must not be below 0")
+    return Term(key, law, low, high, each=each)
 
 
 def _number_or_name(text: str) -> float | str:

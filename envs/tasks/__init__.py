@@ -1,6 +1,7 @@
 """What can be asked of a robot."""
 
 from .poles import Balance, SwingUp
+from .published import FAMILIES, Family
 from .run import Run
 from .velocity import Velocity, VelocityConfig
 
@@ -9,6 +10,7 @@ TASKS: dict[str, type[Run] | type[Velocity] | type[Balance] | type[SwingUp]] = {
     "velocity": Velocity,
     "balance": Balance,
     "swing-up": SwingUp,
+    **FAMILIES,
 }
 
-__all__ = ["TASKS", "Balance", "Run", "SwingUp", "Velocity", "VelocityConfig"]
+__all__ = ["FAMILIES", "TASKS", "Balance", "Family", "Run", "SwingUp", "Velocity", "VelocityConfig"]

@@ -21,9 +21,11 @@ class RunConfig:
     Attributes:
         forward, control, contact, healthy: weights of the reward terms.
         z, angle: open (planar robots, humanoid) or closed (ant) intervals in which the torso is healthy, m and rad.
-        reset_noise: half-width of the uniform start noise.
-        normal_velocity_noise: start velocities are normal instead of uniform.
+        reset_noise: half-width of the uniform start noise, or standard deviation where it is normal.
+        normal_velocity_noise, normal_position_noise: start velocities, positions are normal instead of uniform.
         max_contact_cost: clip of the humanoid's contact cost.
+        last_step_counts: the step that ends an episode is paid for being healthy too.
+        sees_place: the way travelled is observed.
     """
 
     forward: float = 1.0
@@ -34,7 +36,10 @@ class RunConfig:
     angle: tuple[float, float] = (-np.inf, np.inf)
     reset_noise: float = 5e-3
     normal_velocity_noise: bool = False
+    normal_position_noise: bool = False
     max_contact_cost: float = np.inf
+    last_step_counts: bool = False
+    sees_place: bool = False
     episode_steps: int = 1000
 
 
@@ -63,12 +68,7 @@ class Run:
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         self.sim, self.rng = sim, rng
         self.name = sim.robot.name
-        if self.name not in CONFIGS:
-            raise SurefootError(
-                f"task 'run' is defined for {', '.join(CONFIGS)}, not for {self.name!r}: "
-                f"try {TASK_OF.get(self.name, 'velocity')!r}"
-            )
-        self.config = CONFIGS[self.name]
+        self.config = self.config_for(self.name)
         self.episode_steps = self.config.episode_steps
         self.dt = sim.robot.control_dt
         self.terms = ("forward", "control", *(("survive",) if self.config.healthy else ()))
@@ -78,30 +78,39 @@ class Run:
         self._start = sim.robot.home_qpos(model)
         limits = model.actuator_ctrlrange
         self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()
-        self._skip = 2 if self.name in ("ant", "humanoid") else 1
+        self._skip = 0 if self.config.sees_place else 2 if self.name in ("ant", "humanoid") else 1
+        self._sees_forces = self.name == "humanoid" or self.config.contact > 0
         self._clip_velocity = self.name in ("hopper", "walker2d")
         if self.name == "ant":  # Gymnasium measures the torso's xpos, which lags qpos by one substep
-            self._xpos = sim.batch.bind("xpos")[:, model.body(sim.robot.base).id, 0]
+            self._xpos = sim.batch.bind("xpos")[:, model.body(sim.robot.base).id]
         elif self.name == "humanoid":
             self._xipos, self._cinert, self._cvel, self._motor = (
                 sim.batch.bind(f) for f in ("xipos", "cinert", "cvel", "qfrc_actuator")
             )
         # Arrays with N rows that, with the simulation's state, decide how a world goes on: positions that lag the state.
-        self.world_state = {"ant": ("_xpos",), "humanoid": ("_xipos",)}.get(self.name, ())
+        self.world_state: tuple[str, ...] = {"ant": ("_xpos",), "humanoid": ("_xipos",)}.get(self.name, ())
         self._x_before, self._effort = np.zeros(n), np.zeros(n)
         bodies = model.nbody - 1  # without the world
         self.observation_layout = {"position": model.nq - self._skip, "velocity": model.nv}
-        if self.name == "ant":
-            self.observation_layout["contact_force"] = 6 * bodies
-        elif self.name == "humanoid":
+        if self.name == "humanoid":
             self.observation_layout |= {"body_inertia": 10 * bodies, "body_velocity": 6 * bodies}
-            self.observation_layout |= {"motor_force": model.nv - 6, "contact_force": 6 * bodies}
+            self.observation_layout |= {"motor_force": model.nv - 6}
+        if self._sees_forces:
+            self.observation_layout["contact_force"] = 6 * bodies
         self.observation_size = sum(self.observation_layout.values())
 
-    @staticmethod
-    def contact_forces_of(robot: str) -> ContactForces:
-        """Which contact forces the robot's v5 task needs."""
-        return "exact" if robot in CONFIGS and CONFIGS[robot].contact else "none"
+    @classmethod
+    def config_for(cls, robot: str) -> RunConfig:
+        """The constants of a robot. Raises `SurefootError` for one that the task is not defined for."""
+        if robot not in CONFIGS:
+            other = TASK_OF.get(robot, "velocity")
+            raise SurefootError(f"task 'run' is defined for {', '.join(CONFIGS)}, not for {robot!r}: try {other!r}")
+        return CONFIGS[robot]
+
+    @classmethod
+    def contact_forces_of(cls, robot: str) -> ContactForces:
+        """Which contact forces the task needs."""
+        return "exact" if cls.config_for(robot).contact else "none"
 
     def set_goal(self, ids: np.ndarray, task: Task) -> None:
         """`run` has no goal to set; names one that was given."""
@@ -114,7 +123,10 @@ class Run:
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the nominal pose, with v5's noise."""
         n, noise, nq, nv = len(ids), self.config.reset_noise, self.sim.model.nq, self.sim.model.nv
-        qpos = self._start + self.rng.uniform(-noise, noise, (n, nq))
+        if self.config.normal_position_noise:
+            qpos = self._start + noise * self.rng.standard_normal((n, nq))
+        else:
+            qpos = self._start + self.rng.uniform(-noise, noise, (n, nq))
         if self.config.normal_velocity_noise:
             qvel = noise * self.rng.standard_normal((n, nv))
         else:
@@ -124,18 +136,25 @@ class Run:
     def act(self, actions: np.ndarray) -> None:
         """Write actions (N, nu) to the motors and remember where the robots were."""
         self.sim.ctrl[:] = actions
-        # In the actions' own precision, as Gymnasium does (but for the humanoid, whose cost is that of the controls).
-        paid = self.sim.ctrl if self.name == "humanoid" else np.asarray(actions)
-        self._effort = np.square(paid).sum(axis=1)
+        self._effort = np.square(self._paid(actions)).sum(axis=1)
         self._x_before[:] = self._x()
 
+    def _paid(self, actions: np.ndarray) -> np.ndarray:
+        """What the control cost is of, (N, nu): the actions, in their own precision, as Gymnasium does."""
+        return self.sim.ctrl if self.name == "humanoid" else np.asarray(actions)
+
     def _x(self) -> np.ndarray:
+        """How far the robots have come, m (N,): its change is what `forward` pays for."""
+        return self._place(0)
+
+    def _place(self, axis: int) -> np.ndarray:
+        """Where the robots are, m (N,), along x (0) or y (1): the ant's torso, the humanoid's centre of mass."""
         if self.name == "ant":
-            return self._xpos
+            return self._xpos[:, axis]
         if self.name == "humanoid":
             mass = self._mass()
-            return np.einsum("nb,nb->n", mass, self._xipos[:, :, 0]) / mass.sum(axis=1)
-        return self.sim.qpos[:, 0]
+            return np.einsum("nb,nb->n", mass, self._xipos[:, :, axis]) / mass.sum(axis=1)
+        return self.sim.qpos[:, axis]
 
     def _mass(self) -> np.ndarray:
         per_world = self.sim.batch.expanded("body_mass")
@@ -144,19 +163,25 @@ class Run:
     def evaluate(self, terms: np.ndarray, terminated: np.ndarray) -> np.ndarray:
         """After a step: write reward terms (N, terms) and terminated (N,); return the reward (N,), their sum."""
         c, sim = self.config, self.sim
-        terms[:, 0] = c.forward * ((self._x() - self._x_before) / self.dt)
+        terms[:, 0] = c.forward * self._gain()
         terms[:, 1] = -c.control * self._effort
+        paid, cost = terms[:, 0], terms[:, 1]
         if c.healthy:
             healthy = self._healthy()
             np.logical_not(healthy, out=terminated)
-            terms[:, 2] = c.healthy * healthy
+            terms[:, 2] = c.healthy if c.last_step_counts else c.healthy * healthy
+            paid = paid + terms[:, 2]
         else:
             terminated[:] = False
         if c.contact:
             force = np.clip(sim.cfrc_ext, -1, 1) if self.name == "ant" else sim.cfrc_ext
-            terms[:, 3] = -np.minimum(c.contact * np.square(force).sum(axis=(1, 2)), c.max_contact_cost)
-            return (terms[:, 0] + terms[:, 2]) + (terms[:, 1] + terms[:, 3])  # in Gymnasium's order
-        return terms[:, 0] + terms[:, 2] + terms[:, 1] if c.healthy else terms[:, 0] + terms[:, 1]
+            terms[:, -1] = -np.minimum(c.contact * np.square(force).sum(axis=(1, 2)), c.max_contact_cost)
+            cost = cost + terms[:, -1]
+        return np.asarray(paid + cost)  # in Gymnasium's order
+
+    def _gain(self) -> np.ndarray:
+        """What the step was good for, (N,): the velocity forwards, m/s."""
+        return (self._x() - self._x_before) / self.dt
 
     def _healthy(self) -> np.ndarray:
         c, qpos, qvel = self.config, self.sim.qpos, self.sim.qvel
@@ -177,11 +202,12 @@ class Run:
         n = len(sim.qpos[ids])
         velocity = sim.qvel[ids]
         parts = [sim.qpos[ids][:, self._skip :], np.clip(velocity, -10, 10) if self._clip_velocity else velocity]
-        if self.name == "ant":
-            parts.append(np.clip(sim.cfrc_ext[ids][:, 1:], -1, 1).reshape(n, -1))
-        elif self.name == "humanoid":
+        if self.name == "humanoid":
             parts += [self._cinert[ids][:, 1:].reshape(n, -1), self._cvel[ids][:, 1:].reshape(n, -1)]
-            parts += [self._motor[ids][:, 6:], sim.cfrc_ext[ids][:, 1:].reshape(n, -1)]
+            parts.append(self._motor[ids][:, 6:])
+        if self._sees_forces:
+            force = sim.cfrc_ext[ids][:, 1:]
+            parts.append((np.clip(force, -1, 1) if self.name == "ant" else force).reshape(n, -1))
         return np.concatenate(parts, axis=1, out=out)
 
     def command(self) -> np.ndarray:

@@ -6,6 +6,7 @@ reward term is a function of `rewards.py`, weighted and logged by name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args, get_type_hints
 
 import mujoco
 import numpy as np
@@ -19,6 +20,7 @@ from .poles import TASK_OF
 LEAD = 0.75  # m/s and rad/s by which the reference gait strives beyond the speed that the base has
 LIFT = 0.25  # rad, of the reference gait's thighs: raises a foot by about 9 cm
 COMMANDS = ("vx", "vy", "yaw")
+LEGS = ("front_left", "front_right", "rear_left", "rear_right")  # the order "standard" of `VelocityConfig.leg_order`
 NOISE = {"velocity": 0.1, "gyro": 0.2, "gravity": 0.05, "joint": 0.03, "joint_velocity": 1.5}
 
 WEIGHTS = {
@@ -53,6 +55,8 @@ class VelocityConfig:
         push_interval, push_speed: mean seconds between pushes (0: none) and their largest horizontal speed, m/s.
         noise: factor on Playground's observation noise (0: none).
         min_height, min_up: the episode ends when the base is lower (m) or tilted further (z of its up axis).
+        leg_order: in which joints are observed and acted on: "model", the robot's own, or "standard", front left, front
+            right, rear left, rear right: with it, what has learned on one quadruped fits another.
     """
 
     vx: float = 1.5
@@ -70,6 +74,7 @@ class VelocityConfig:
     min_height: float = 0.12
     min_up: float = 0.3
     episode_seconds: float = 20.0
+    leg_order: Literal["model", "standard"] = "model"
 
 
 class Velocity:
@@ -113,6 +118,13 @@ class Velocity:
         self.episode_steps = round(c.episode_seconds / robot.control_dt)
         self.nu = nu = model.nu
         self._home = robot.home_qpos(model).astype(np.float32)
+        self.joint_order = _joint_order(sim, c.leg_order)
+        # A slice where nothing is reordered, which copies nothing.
+        same = bool((self.joint_order == np.arange(nu)).all())
+        self._asked: np.ndarray | slice = slice(None) if same else np.argsort(self.joint_order)
+        self._seen: np.ndarray | slice = slice(None) if same else self.joint_order
+        # 1 where the first pair of the trot (front left, rear right) is the model's first and last leg; else -1.
+        self._lead = 1.0 if self.joint_order[0] // 3 in (0, 3) else -1.0
         self._scale = np.broadcast_to(np.asarray(robot.action_scale, dtype=np.float32), (nu,))
         self.action_low, self.action_high = np.full(nu, -1.0, np.float32), np.full(nu, 1.0, np.float32)
         middle, half = model.jnt_range[1:].mean(axis=1), 0.95 * np.ptp(model.jnt_range[1:], axis=1) / 2
@@ -132,7 +144,8 @@ class Velocity:
         self._torque = sim.batch.bind("actuator_force")
         self._q, self._v = columns(n, model.nq), columns(n, model.nv)
         self._linear, self._gravity = columns(n, 3), columns(n, 3)
-        # Feet in the order front left, front right, rear left, rear right, or left and right swapped (the clock is symmetric).
+        # Feet in the order front left, front right, rear left, rear right, or left and right swapped (`_lead` says which pair
+        # of the trot comes first; in a robot's own order it makes no difference, as the clock is symmetric).
         self._feet, self._torques = columns(n, self._sensors.shape[1]), columns(n, nu)
         self.observation_layout = {
             "linear_velocity": 3, "angular_velocity": 3, "gravity": 3, "joint_position": nu, "joint_velocity": nu,
@@ -188,7 +201,7 @@ class Velocity:
         self._last_action[:] = self._action
         self._action[:] = actions
         # Worked out in an array of our own: MuJoCo's rows are far apart, so each pass over them costs.
-        np.multiply(self._action, self._scale, out=self._target)
+        np.multiply(self._action[:, self._asked], self._scale, out=self._target)
         self._target += self._home[7:]
         if self.config.reference_gait:
             self._add_reference()
@@ -222,7 +235,7 @@ class Velocity:
         actual = np.stack([self._linear[:, 0], self._linear[:, 1], self._v[:, 5]])
         vx, vy, yaw = actual + np.clip(self._command.T - actual, -LEAD, LEAD)
         for leg, (rx, ry, length) in enumerate(self._legs):
-            first = leg in (0, 3)
+            first = (leg in (0, 3)) == (self._lead > 0)
             swing = down if first else up
             hip, thigh, calf = self._target[:, 3 * leg : 3 * leg + 3].T
             sweep = stride * np.float32((1.0 if first else -1.0) / length)
@@ -267,11 +280,12 @@ class Velocity:
         contact = self._feet[:, 24:28] > 0
         moving, speed_squared = self._moving(), np.square(foot_velocity[0]) + np.square(foot_velocity[1])
         error_squared = rewards.squared(linear[:, :2] - command[:, :2])
+        clock = self._lead * np.sin(self._phase)
         raw = {
             "tracking_lin_vel": lambda: rewards.tracking(error_squared),
             "lin_vel_error": lambda: np.sqrt(error_squared),
             "tracking_ang_vel": lambda: rewards.tracking(np.square(angular[:, 2] - command[:, 2])),
-            "gait": lambda: np.where(moving, rewards.trot_clock(contact, np.sin(self._phase)), rewards.share(contact)),
+            "gait": lambda: np.where(moving, rewards.trot_clock(contact, clock), rewards.share(contact)),
             "pose": lambda: rewards.pose(q - self._home[7:], self._pose_weights),
             "orientation": lambda: rewards.squared(gravity[:, :2]),
             "lin_vel_z": lambda: np.square(linear[:, 2]),
@@ -303,8 +317,8 @@ class Velocity:
         if out is None:
             out = np.empty((len(linear), self.observation_size), np.float32)
         out[:, 0:3], out[:, 3:6], out[:, 6:9] = linear, self._v[ids, 3:6], self._gravity[ids]
-        np.subtract(self._q[ids, 7:], self._home[7:], out=out[:, 9 : 9 + nu])
-        out[:, 9 + nu : 9 + 2 * nu] = self._v[ids, 6:]
+        np.subtract(self._q[ids, 7:][:, self._seen], self._home[7:][self._seen], out=out[:, 9 : 9 + nu])
+        out[:, 9 + nu : 9 + 2 * nu] = self._v[ids, 6:][:, self._seen]
         out[:, 9 + 2 * nu : 9 + 3 * nu] = self._action[ids]
         out[:, 9 + 3 * nu : 12 + 3 * nu] = self._command[ids]
         out[:, 12 + 3 * nu], out[:, 13 + 3 * nu] = np.sin(self._phase[ids]), np.cos(self._phase[ids])
@@ -353,6 +367,22 @@ class Velocity:
 def columns(n: int, k: int) -> np.ndarray:
     """Zeros (n, k), float32, each column in one piece: passes over a component of all worlds are then fastest."""
     return np.zeros((k, n), np.float32).T
+
+
+def _joint_order(sim: Simulation, leg_order: str) -> np.ndarray:
+    """The robot's motor, (nu,), that each number of an action is for. Raises `SurefootError` for an unknown order."""
+    orders = get_args(get_type_hints(VelocityConfig)["leg_order"])
+    if leg_order not in orders:
+        raise unknown("leg_order", leg_order, orders)
+    motors, groups = sim.table.layout.motors, sim.robot.groups
+    if leg_order == "model":
+        return np.arange(len(motors))
+    names = [name for leg in LEGS for name in groups.get(leg, ())]
+    if sorted(names) != sorted(motors):
+        raise SurefootError(
+            f"leg_order='standard' needs a robot with motor groups {', '.join(LEGS)}: {sim.robot.name!r}"
+        )
+    return np.array([motors.index(name) for name in names])
 
 
 def _leg_geometry(sim: Simulation) -> list[tuple[float, float, float]]:

@@ -10,6 +10,7 @@ import pytest
 
 from surefoot.controllers.screening import Finding, Log, screen
 from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.tasks import FAMILIES
 from surefoot.envs.variation import Task
 from surefoot.replay import Recording
 from surefoot.replay.rollout import record
@@ -71,6 +72,41 @@ def test_honest_recordings_pass(robot: str, seconds: float, given: dict[str, Any
     assert screening.notes == ()
     assert screening.keep[0].all()
     assert len(screening.keep[0]) == len(recording)
+
+
+PUBLISHED: list[tuple[str, float, dict[str, Any]]] = [
+    ("cheetah-vel", 4.0, {}),
+    ("ant-dir", 2.0, {}),
+    ("ant-goal", 2.0, {}),
+    ("humanoid-dir", 1.0, {}),
+    ("walker-rand-params", 2.0, {"mass.torso": 1.5, "inertia.leg": 0.5}),
+    ("cheetah-cripple", 2.0, {"dead_actuator": "ffoot"}),
+]
+
+
+def of_family(task: str, seconds: float, parameters: dict[str, Any]) -> Recording:
+    """A recording of a published family under random actions, with goals as they are drawn."""
+    env = BatchEnv(FAMILIES[task].robot, task, 1, tasks=Task(parameters), seed=1, autoreset=False)
+    rng = np.random.default_rng(1)
+    reach = 0.3 * env.task.action_high
+    return record(
+        lambda seen: rng.uniform(-reach, reach)[None].astype(np.float32), env, label=task, seconds=seconds, seed=1
+    )
+
+
+@pytest.mark.parametrize(("task", "seconds", "parameters"), PUBLISHED)
+def test_honest_recordings_of_published_families_pass(task: str, seconds: float, parameters: dict[str, Any]) -> None:
+    recording = of_family(task, seconds, parameters)
+    assert recording.command_names == FAMILIES[task].command_names
+    screening = screen([log_of(recording)])
+    assert screening.findings == ()
+    assert screening.notes == ()
+
+
+def test_another_goal_than_the_recorded_one_is_found() -> None:
+    honest = log_of(of_family("cheetah-vel", 2.0, {}))
+    found = findings(dataclasses.replace(honest, command=honest.command + 0.5))
+    assert [f.reason for f in found] == ["poisoned"]
 
 
 @pytest.mark.menagerie

@@ -63,6 +63,7 @@ def test_the_grammar() -> None:
         ("gamma", "0.9|high", "gamma='high'"),
         ("n_epochs", "0:5", "n_epochs=0"),
         ("n_epochs", "1.5:5", "n_epochs=1.5"),
+        ("gamma", "area:0.9:0.99", "expected low:high, log:low:high or a|b|c"),
         ("net", "64:128", "it is no number, expected choices a|b|c"),
         ("mirror", "0:1", "it is no number"),
         ("activation", "elu|tahn", "did you mean tanh?"),

@@ -76,8 +76,8 @@ def test_other_algorithms_see_them_only_too(algo: str) -> None:
         "gradient_steps": 1,
         "buffer_size": 500,
     }
-    train("half_cheetah", "run", algo=algo, steps=200, suite="cheetah-cripple", hyperparameters=small, progress=False,
-          callback=rows)  # fmt: skip
+    train("half_cheetah", "cheetah-cripple", algo=algo, steps=200, suite="cheetah-cripple", hyperparameters=small,
+          progress=False, callback=rows)  # fmt: skip
     assert rows.seen
     assert rows.seen <= rows_of(suite, "train")
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_the_suite_that_it_had(tmp_path: Path) -> None:
         ({"vary": {"payload": "0:1"}}, "a suite .--suite. has its own tasks"),
         ({"parameters": {"payload": 1}}, "a suite .--suite. has its own tasks"),
         ({"suite": "quadruped-payloads"}, "did you mean quadruped-payload"),
-        ({"suite": "cheetah-cripple"}, "is for half_cheetah run, not for quadruped velocity"),
+        ({"suite": "cheetah-cripple"}, "is for half_cheetah cheetah-cripple, not for quadruped velocity"),
     ],
 )
 def test_bad_input(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -187,12 +187,44 @@ def test_models_are_chosen_on_validation(trained: tuple[Path, set[bytes]], tmp_p
 
 
 def test_a_suite_for_another_robot_is_refused(controller: Controller) -> None:
-    with pytest.raises(SurefootError, match="is for half_cheetah run, not for quadruped velocity"):
+    with pytest.raises(SurefootError, match="is for half_cheetah cheetah-cripple, not for quadruped velocity"):
         evaluate_suite(controller, load_suite("cheetah-cripple"))
     with pytest.raises(SurefootError, match="unknown split of suite 'quadruped-payload' 'tests'"):
         evaluate_suite(controller, load_suite(SUITE), ["tests"])
     with pytest.raises(SurefootError, match="episodes 0"):
         evaluate_suite(controller, load_suite(SUITE), ["test"], episodes=0)
+
+
+@pytest.mark.menagerie
+def test_what_walks_on_the_quadruped_walks_on_go1() -> None:
+    """A split for another robot is measured on that robot. In the models' own orders of legs the same controller falls."""
+    walker, shipped = api.load("quadruped-velocity"), load_suite("go1-transfer")
+    assert shipped.robot_of("train") == "quadruped"
+    assert {shipped.robot_of(split) for split in shipped.splits} == {"quadruped", "go1"}
+    splits: dict[str, Any] = {split: [({"payload": "0:1"}, 4)] for split in ("train", "test")}
+    given: dict[str, Any] = {"robot": "quadruped", "task": "velocity", "splits": splits, "robots": {"test": "go1"}}
+    short = {"episode_seconds": 3.0}
+    tracking = {}
+    for order in ("standard", "model"):
+        suite = make_suite("go1", **given, options={**short, "leg_order": order})
+        for result in evaluate_suite(walker, suite, episodes=2):
+            tracking[order, result.split] = result.evaluation.tracking
+    assert tracking["standard", "train"] == pytest.approx(tracking["model", "train"])
+    assert tracking["standard", "test"] > 0.8 > 0.2 > tracking["model", "test"]
+    assert tracking["standard", "test"] == pytest.approx(tracking["standard", "train"], abs=0.1)
+
+
+def test_a_robot_that_the_controller_does_not_fit_is_refused() -> None:
+    splits: dict[str, Any] = {split: [({"mass": "0.8:1.2"}, 2)] for split in ("train", "test", "extreme")}
+    robots = {"test": "hopper", "extreme": "quadruped"}
+    suite = make_suite("elsewhere", "half_cheetah", "run", splits, robots=robots)
+    runner = api.load("half_cheetah-run")
+    with pytest.raises(SurefootError, match=r"does not fit hopper run: it was trained with 17 .* has 11 and 3"):
+        evaluate_suite(runner, suite, ["test"])
+    with pytest.raises(
+        SurefootError, match=r"task 'run' is defined for half_cheetah, .* not for 'quadruped': try 'velocity'"
+    ):
+        evaluate_suite(runner, suite, ["extreme"])
 
 
 def test_tables(controller: Controller) -> None:

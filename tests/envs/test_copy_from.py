@@ -12,6 +12,11 @@ VARIATION = {"payload": "0:2", "motor_strength.*": "0.7:1.1", "delay": "0|0.01",
 CALM = VelocityConfig(mean_hold=np.inf)  # no new commands, which are drawn from each environment's own generator
 ROBOTS = [
     *((robot, "run", None) for robot in ("half_cheetah", "hopper", "walker2d", "ant", "humanoid")),
+    ("half_cheetah", "cheetah-vel", None),
+    ("half_cheetah", "cheetah-cripple", None),
+    ("ant", "ant-goal", None),
+    ("humanoid", "humanoid-dir", None),
+    ("walker2d", "walker-rand-params", None),
     ("quadruped", "velocity", CALM),
     pytest.param("go1", "velocity", CALM, marks=pytest.mark.menagerie),
 ]

@@ -12,8 +12,10 @@ from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.families import FAMILIES
 from surefoot.envs.suites import FOLDER, TaskSuite, content_hash, load_suite, make_suite, suite_names, table_of, verify
 from surefoot.envs.variation import Task
-from surefoot.robots import SurefootError
+from surefoot.robots import SurefootError, get_robot
 
+# One suite needs Menagerie's Go1.
+SHIPPED = [pytest.param(n, marks=pytest.mark.menagerie) if FAMILIES[n].get("robots") else n for n in suite_names()]
 LAW = {"payload": "0:3", "motor_strength.*": "0.9:1.1", "friction": "log:0.5:2", "vx": "0.5:1"}
 
 
@@ -31,7 +33,7 @@ def written(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_suites_that_come_along_are_what_their_families_say(name: str) -> None:
     suite = load_suite(name)
     verify(suite)
@@ -54,13 +56,127 @@ def test_the_ranges_are_those_of_the_protocol() -> None:
         weak = [v for k, v in task.parameters.items() if k.startswith("motor_strength") and v < 0.85]
         assert len(weak) == 1
         assert 0.4 <= weak[0] <= 0.6
-    cripple = load_suite("cheetah-cripple")
-    dead = {split: {t.parameters["dead_actuator"] for t in cripple.tasks(split)} for split in cripple.splits}
-    assert dead == {
+
+
+def numbers(name: str, split: str, key: str) -> np.ndarray:
+    """What the tasks of a split set `key` to, a parameter or a goal."""
+    return np.array([{**t.parameters, **t.goal}[key] for t in load_suite(name).tasks(split)], float)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "count", "ranges"),
+    [
+        ("cheetah-vel", "train", 100, {"velocity": (0, 3)}),
+        ("cheetah-vel", "test", 30, {"velocity": (0, 3)}),
+        ("cheetah-vel", "moderate", 15, {"velocity": (3, 3.5)}),
+        ("cheetah-vel", "extreme", 15, {"velocity": (3.5, 4)}),
+        ("cheetah-vel-gap", "structural", 30, {"velocity": (0.5, 3)}),
+        ("ant-dir", "train", 100, {"angle": (0, 2 * math.pi)}),
+        ("ant-goal", "train", 150, {"radius": (0, 3), "angle": (0, 2 * math.pi)}),
+        ("ant-goal", "test", 30, {"radius": (0, 3), "angle": (0, 2 * math.pi)}),
+        ("humanoid-dir", "train", 100, {"angle": (0, 2 * math.pi)}),
+        ("humanoid-dir", "test", 30, {"angle": (0, 2 * math.pi)}),
+        ("walker-rand-params", "train", 40, {"mass.torso": (0.296, 3.375), "damping.foot_left_joint": (0.455, 2.197)}),
+        ("walker-rand-params", "test", 10, {"inertia.leg": (0.296, 3.375), "friction.foot_geom": (0.296, 3.375)}),
+        ("hopper-rand-params", "train", 40, {"mass.thigh": (0.296, 3.375), "damping.leg_joint": (0.455, 2.197)}),
+        ("sunblaze-cheetah", "train", 100, {"mass": (0.75, 1.25), "friction": (0.625, 1.375)}),
+        ("sunblaze-cheetah", "train", 100, {"motor_strength": (7 / 9, 11 / 9)}),
+        ("sunblaze-cheetah", "extreme", 40, {"mass": (0.5, 1.5), "friction": (0.25, 1.75)}),
+        ("sunblaze-cheetah", "extreme", 40, {"motor_strength": (5 / 9, 13 / 9)}),
+        ("quadruped-rma", "train", 256, {"friction": (0.05, 4.5), "kp": (50 / 55, 60 / 55), "kd": (2 / 3, 4 / 3)}),
+        ("quadruped-rma", "train", 256, {"payload": (0, 6.36), "motor_strength.rear_left_calf": (0.9, 1.1)}),
+        ("quadruped-rma", "test", 64, {"friction": (0.04, 6), "kp": (45 / 55, 65 / 55), "kd": (0.5, 1.5)}),
+        ("quadruped-rma", "test", 64, {"payload": (0, 7.42), "com.y": (-0.0018, 0.0018)}),
+        ("quadruped-rma", "test", 64, {"motor_strength.front_left_hip": (0.88, 1.22)}),
+        ("go1-transfer", "extreme", 32, {"payload": (6, 9)}),
+    ],
+)  # fmt: skip
+def test_ranges_and_counts(name: str, split: str, count: int, ranges: dict[str, tuple[float, float]]) -> None:
+    """Within the range, and reaching to both of its ends as far as so many draws do."""
+    for key, (low, high) in ranges.items():
+        values, reach = numbers(name, split, key), (0.15 if count >= 100 else 0.5) * (high - low)
+        assert len(values) == count
+        assert low - 1e-3 <= values.min() <= low + reach
+        assert high - reach <= values.max() <= high + 1e-3
+
+
+def test_what_lies_beyond_training_excludes_it() -> None:
+    low, high = numbers("cheetah-vel-gap", "train", "velocity").reshape(2, 50)
+    assert low.max() <= 0.5
+    assert high.min() >= 3
+    for key in ("mass", "friction", "motor_strength"):
+        inner, outer = numbers("sunblaze-cheetah", "train", key), numbers("sunblaze-cheetah", "extreme", key)
+        assert not ((outer > inner.min()) & (outer < inner.max())).any()
+        assert (outer < inner.min()).sum() == (outer > inner.max()).sum() == 20
+    ours = load_suite("quadruped-rma")
+    assert sum(FAMILIES["quadruped-rma"]["splits"][s][0][1] for s in ours.splits) == sum(map(len, ours.splits.values()))
+
+
+def test_there_are_two_directions_and_both_are_trained_on() -> None:
+    assert sorted(numbers("cheetah-dir", "train", "direction")) == [-1, 1]
+    assert np.cos(numbers("ant-forward-backward", "train", "angle")).round(6).tolist() in ([1, -1], [-1, 1])
+    assert list(load_suite("cheetah-dir").splits) == list(load_suite("ant-forward-backward").splits) == ["train"]
+
+
+def test_dead_motors_are_those_of_the_protocol() -> None:
+    dead = {}
+    for name in ("cheetah-cripple", "ant-cripple"):
+        suite = load_suite(name)
+        dead[name] = {split: {t.parameters["dead_actuator"] for t in suite.tasks(split)} for split in suite.splits}
+    assert dead["cheetah-cripple"] == {
         "train": {"bthigh", "bshin", "bfoot", "fthigh"},
         "moderate": {"fshin", "ffoot"},
         "extreme": {"fshin+ffoot"},
     }
+    assert load_suite("cheetah-cripple").version == 2
+    ants = dead["ant-cripple"]
+    assert ants["train"] == {"front_left", "front_right", "back_left"}
+    assert ants["test"] == ants["moderate"] == {"back_right"}
+    assert len(ants["extreme"]) == 6
+    assert all(pair.count("+") == 1 for pair in ants["extreme"])
+
+
+def test_masses_are_scaled_alone_as_in_the_published_code() -> None:
+    """CaDM's and SaMI's environments multiply body_mass, and leave body_inertia as it is."""
+    table, nominal = table_of("half_cheetah"), get_robot("half_cheetah").compile()
+    scales = {"train": (0.75, 0.85, 1, 1.15, 1.25), "moderate": (0.4, 0.5, 1.5, 1.6), "extreme": (0.2, 0.3, 1.7, 1.8)}
+    for split, expected in scales.items():
+        rows = load_suite("cheetah-mass-damping").rows(split, table)[0]
+        fields = {"dof_damping": np.repeat(nominal.dof_damping[None], len(rows), axis=0), **table.fields(rows)}
+        mass = fields["body_mass"][:, 1:] / nominal.body_mass[1:]
+        damping = fields["dof_damping"][:, 3:] / nominal.dof_damping[3:]
+        assert {(m, d) for m, d in zip(mass[:, 0].round(4), damping[:, 0].round(4), strict=True)} == {
+            (m, d) for m in expected for d in expected
+        }
+        assert np.ptp(mass, axis=1) == pytest.approx(0, abs=1e-9)
+        assert np.abs(fields["body_inertia"] - nominal.body_inertia).max() < 1e-5 * nominal.body_inertia.max()
+
+
+def test_the_ants_legs_are_scaled_as_in_cadm() -> None:
+    """mass[2:8] *= scale; mass[8:14] *= 1 / scale: what is heavier in front is lighter behind."""
+    table, nominal = table_of("ant"), get_robot("ant").compile()
+    scales = {
+        "train": (0.85, 0.9, 0.95, 1.0),
+        "moderate": (0.4, 0.45, 0.5, 0.55, 0.6),
+        "extreme": (0.2, 0.25, 0.3, 0.35),
+    }
+    for split, expected in scales.items():
+        fields = table.fields(load_suite("ant-mass").rows(split, table)[0])
+        for mass, inertia, scale in zip(fields["body_mass"], fields["body_inertia"], expected, strict=True):
+            wanted = nominal.body_mass.copy()
+            wanted[2:8] *= scale
+            wanted[8:14] *= 1 / scale
+            assert mass == pytest.approx(wanted, rel=1e-5)
+            assert inertia == pytest.approx(nominal.body_inertia, rel=2e-5)
+
+
+def test_an_area_law_is_uniform_over_the_disc() -> None:
+    suite = make_suite("disc", "ant", "ant-goal", {"train": [({"radius": "area:1:3"}, 400)]})
+    radius = np.array([t.goal["radius"] for t in suite.tasks("train")])
+    assert 1 <= radius.min() < radius.max() <= 3
+    assert (radius < 2).mean() == pytest.approx(3 / 8, abs=0.06)
+    with pytest.raises(SurefootError, match=r"'area:-1:3' for 'radius': a radius must not be below 0"):
+        make_suite("disc", "ant", "ant-goal", {"train": [({"radius": "area:-1:3"}, 4)]})
 
 
 def test_the_held_out_leg_is_never_damaged_in_training() -> None:
@@ -251,7 +367,7 @@ def test_worlds_take_training_tasks_only() -> None:
 
 def test_each_task_is_as_likely_as_any_other() -> None:
     suite = load_suite("cheetah-cripple")
-    env = BatchEnv("half_cheetah", "run", 400, suite=suite, seed=1)
+    env = BatchEnv("half_cheetah", "cheetah-cripple", 400, suite=suite, seed=1)
     env.reset()
     rows, counts = np.unique(env.values, axis=0, return_counts=True)
     assert len(rows) == 4
@@ -277,10 +393,12 @@ def test_goals_are_the_tasks_own() -> None:
 
 def test_a_suite_is_for_one_robot_and_one_task() -> None:
     suite = load_suite("cheetah-cripple")
-    with pytest.raises(SurefootError, match="suite 'cheetah-cripple' is for half_cheetah run, not for hopper run"):
+    with pytest.raises(
+        SurefootError, match="suite 'cheetah-cripple' is for half_cheetah cheetah-cripple, not for hopper run"
+    ):
         BatchEnv("hopper", "run", 2, suite=suite)
     with pytest.raises(SurefootError, match="either a suite to train on, a variation or tasks"):
-        BatchEnv("half_cheetah", "run", 2, suite=suite, tasks=Task())
+        BatchEnv("half_cheetah", "cheetah-cripple", 2, suite=suite, tasks=Task())
 
 
 def test_delays_in_a_suite_are_declared() -> None:
@@ -288,3 +406,43 @@ def test_delays_in_a_suite_are_declared() -> None:
     env = BatchEnv("half_cheetah", "run", 8, suite=suite, seed=0)
     env.reset()
     assert 0 < env.values[:, env.table.columns("delay")].max() <= env.simulation.max_delay <= 0.05
+
+
+ELSEWHERE: dict[str, Any] = {
+    "robot": "half_cheetah",
+    "task": "run",
+    "splits": {"train": [({"mass": "0.8:1.2"}, 3)], "test": [({"mass": "0.8:1.2"}, 2)]},
+    "robots": {"test": "hopper"},
+}
+
+
+def test_a_split_can_be_for_another_robot(tmp_path: Path) -> None:
+    suite = make_suite("elsewhere", **ELSEWHERE)
+    assert (suite.robot_of("train"), suite.robot_of("test")) == ("half_cheetah", "hopper")
+    suite.save(tmp_path / "elsewhere.json")
+    assert load_suite(tmp_path / "elsewhere.json") == suite
+    verify(suite)
+    suite.check_for("half_cheetah", "run")
+    env = BatchEnv("half_cheetah", "run", 2, suite=suite)  # nothing of the other robot is needed to train
+    assert env.training_tasks is not None
+    with pytest.raises(SurefootError, match="is for half_cheetah run, not for hopper run"):
+        BatchEnv("hopper", "run", 2, suite=suite)
+    # Each split's values are checked on its own robot: the hopper has no bthigh.
+    hopper = {**ELSEWHERE, "splits": {**ELSEWHERE["splits"], "test": [({"mass.bthigh": "0.8:1.2"}, 2)]}}
+    with pytest.raises(SurefootError, match="unknown element of 'mass' on hopper 'bthigh'"):
+        make_suite("elsewhere", **hopper)
+    content = json.loads(suite.text())
+    content["splits"]["test"][0]["parameters"]["mass"] = 99.0
+    with pytest.raises(SurefootError, match="illegal value 99"):
+        verify(load_suite(written(tmp_path / "wrong.json", content)))
+
+
+@pytest.mark.parametrize("robots", [{"train": "hopper"}, {"extreme": "hopper"}])
+def test_what_learns_learns_on_the_suites_robot(robots: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(SurefootError, match="expected a split that it has, and not 'train'"):
+        make_suite("elsewhere", **{**ELSEWHERE, "robots": robots})
+    with pytest.raises(SurefootError, match="unknown robot 'hoper': did you mean hopper"):
+        make_suite("elsewhere", **{**ELSEWHERE, "robots": {"test": "hoper"}})
+    content = {**json.loads(make_suite("elsewhere", **ELSEWHERE).text()), "robots": robots}
+    with pytest.raises(SurefootError, match="is not a task suite: robots for splits other than"):
+        load_suite(written(tmp_path / "wrong.json", content))

@@ -199,3 +199,48 @@ def test_options_and_their_misspellings() -> None:
     only.step(CALM)
     assert only.terms.shape == (1, 1)
     assert COMMANDS == ("vx", "vy", "yaw")
+
+
+def test_the_standard_order_of_legs_is_the_quadrupeds_own() -> None:
+    ours, standard = env(3), env(3, leg_order="standard")
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        action = rng.uniform(-0.3, 0.3, (3, 12))
+        ours.step(action), standard.step(action)
+        assert np.array_equal(ours.observation, standard.observation)
+        assert np.array_equal(ours.reward, standard.reward)
+    with pytest.raises(SurefootError, match="unknown leg_order 'standrd': did you mean standard"):
+        env(leg_order="standrd")
+
+
+@pytest.mark.menagerie
+def test_the_standard_order_of_legs_holds_for_another_robot() -> None:
+    """Go1's model has the right legs first: each number must reach, and tell of, the joint of that name."""
+    core = env(12, robot="go1", leg_order="standard", reference_gait=0.0)
+    sim, order = core.simulation, core.task.joint_order
+    names = [core.table.layout.motors[i] for i in order]
+    assert names == [f"{leg}_{joint}" for leg in ("FL", "FR", "RL", "RR") for joint in ("hip", "thigh", "calf")]
+    home = core.robot.home_qpos(sim.model)[7:]
+    core.task.act(np.eye(12))  # world i: its i-th number alone
+    assert np.allclose((sim.ctrl - home)[:, order], 0.5 * np.eye(12), atol=1e-6)
+    core.step(np.random.default_rng(0).uniform(-1, 1, (12, 12)))
+    assert np.allclose(core.observation[:, 9:21], (sim.qpos[:, 7:] - home)[:, order], atol=1e-6)
+    assert np.allclose(core.observation[:, 21:33], sim.qvel[:, 6:][:, order], atol=1e-5)
+    symmetry = core.robot.symmetry
+    assert symmetry is not None  # in either order the legs' sides swap at the same numbers
+    mirrored = [name.translate(str.maketrans("LR", "RL")) if name[0] == "F" else name for name in names]
+    assert [names[i] for i in symmetry.index][:6] == mirrored[:6]
+
+
+@pytest.mark.menagerie
+def test_the_trot_of_both_robots_is_in_step_in_the_standard_order() -> None:
+    """At the same phase the same legs swing: else what learned on one robot steps with the wrong pair on the other."""
+    lifted = []
+    for robot in ("quadruped", "go1"):
+        core = env(1, robot=robot, leg_order="standard", tasks=Task(goal={"vx": 0.5, "vy": 0.0, "yaw": 0.0}))
+        core.task._phase[:] = np.pi / 2
+        core.task.act(np.zeros((1, 12)))
+        offset = core.simulation.ctrl[0] - core.robot.home_qpos(core.simulation.model)[7:]
+        lifted.append(offset[core.task.joint_order][2::3] < -0.1)  # the calves
+    assert lifted[0].tolist() == lifted[1].tolist()
+    assert sorted(lifted[0].tolist()) == [False, False, True, True]

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .controllers.adaptation import METHODS, Adaptation, Budget
+from .controllers.comparison import Comparison, load_methods, method_name
+from .controllers.comparison import compare as _compare
 from .controllers.config import PlannerConfig
 from .controllers.controller import Controller
+from .controllers.envelope import Envelope
+from .controllers.envelope import envelope as _envelope
 from .controllers.evaluation import AnyController, Evaluation
 from .controllers.evaluation import evaluate as _evaluate
 from .controllers.gym_ids import needs_robot
@@ -22,13 +26,14 @@ from .controllers.shipped import find
 from .controllers.splits import SplitResult, validate
 from .controllers.splits import evaluate_suite as _evaluate_suite
 from .controllers.training import resume, train
-from .envs.batch_env import BatchEnv, configured
+from .controllers.worlds import worlds_of
 from .envs.families import FAMILIES
 from .envs.gym import make, make_vec
 from .envs.suites import TaskSuite, load_suite, suite_names
 from .envs.suites import make_suite as _make_suite
 from .envs.suites import verify as _verify
 from .envs.variation import Task
+from .replay.figures import write as write_content
 from .replay.page import write_page
 from .replay.recording import SUFFIX, Recording, load_many, read_unchecked
 from .replay.rollout import TOUR, Script
@@ -36,10 +41,13 @@ from .replay.rollout import record as _record
 from .report import (
     adaptation_curves,
     catalogue,
+    comparison_tables,
     curve_table,
     duration,
+    envelope_tables,
     evaluation_table,
     recording_table,
+    safety_table,
     screening_table,
     seeds_table,
     split_table,
@@ -52,16 +60,18 @@ from .report import (
     validation_table,
 )
 from .robots import ROBOTS, SurefootError, unknown
+from .robots.files import check_name
 
 if TYPE_CHECKING:  # needs the extra surefoot[tune]
     from .controllers.tuning import Tuning
 
 __all__ = [
-    "SeedSummary", "adapt", "catalogue", "choose", "curve_table", "duration", "evaluate", "evaluate_suite", "evaluation_table",
-    "export", "import_sb3", "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec",
-    "read_study", "record", "recording_table", "replay", "resume", "screen", "screening_table", "seeds_table", "split_table",
+    "SeedSummary", "adapt", "catalogue", "check_name", "choose", "compare", "comparison_tables", "curve_table", "duration",
+    "envelope", "envelope_tables", "evaluate", "evaluate_suite", "evaluation_table", "export", "import_sb3", "list_robots",
+    "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "read_study", "record",
+    "recording_table", "replay", "resume", "safety_table", "screen", "screening_table", "seeds_table", "split_table",
     "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
-    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page",
+    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page", "write_content",
 ]  # fmt: skip
 
 Settings = Mapping[str, float | str]
@@ -82,12 +92,7 @@ def load(source: Source, plan: Plan = None) -> Controller:
     if isinstance(source, Controller):
         controller = source
     else:
-        path = find(source)
-        if path.suffix in (".onnx", ".pt"):
-            raise SurefootError(
-                f"{str(source)!r} is an exported file, which only acts: this needs a run folder or a controller (*.safetensors)"
-            )
-        controller = Controller.load(path)
+        controller = Controller.load(find(source))
     if plan is None:
         return controller
     controller = controller.copy()
@@ -144,13 +149,15 @@ def evaluate(
     episodes: int = 50,
     seed: int = 1000,
     plan: Plan = None,
+    safety: bool = False,
 ) -> Evaluation:
     """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`.
 
-    With `plan` (True, or a planner's settings), the controller plans each step with its policy and value function.
+    With `plan` (True, or a planner's settings), the controller plans each step with its policy and value function. With
+    `safety`, limits, impacts and energy are watched: `Evaluation.safety`.
     """
     task = None if parameters is None else task_of(parameters)
-    return _evaluate(load_any(source, plan), task=task, vary=vary, episodes=episodes, seed=seed)
+    return _evaluate(load_any(source, plan), task=task, vary=vary, episodes=episodes, seed=seed, safety=safety)
 
 
 def list_suites() -> list[TaskSuite]:
@@ -210,9 +217,43 @@ def evaluate_suite(
     *,
     episodes: int = 10,
     seed: int = 1000,
+    safety: bool = False,
 ) -> list[SplitResult]:
     """`episodes` whole episodes on every task of each split of a suite (by default of all splits)."""
-    return _evaluate_suite(load(source), load_suite(suite), splits, episodes=episodes, seed=seed)
+    return _evaluate_suite(load(source), load_suite(suite), splits, episodes=episodes, seed=seed, safety=safety)
+
+
+def compare(
+    sources: Sequence[str | Path],
+    suite: str | Path,
+    *,
+    splits: Sequence[str] | None = None,
+    baseline: str | Path | None = None,
+    oracle: str | Path | None = None,
+    episodes: int = 10,
+    seed: int = 1000,
+) -> Comparison:
+    """Every source, a run or a folder of seeds, on the same episodes of a suite; `baseline` and `oracle` are sources, too."""
+    frozen, every = load_suite(suite), [*sources, *(s for s in (baseline, oracle) if s is not None)]
+    roles = [None if s is None else method_name(s, every) for s in (baseline, oracle)]
+    methods = load_methods(every)
+    return _compare(methods, frozen, splits, baseline=roles[0], oracle=roles[1], episodes=episodes, seed=seed)
+
+
+def envelope(
+    source: Source | AnyController,
+    grid: Mapping[str, str],
+    *,
+    adapted: Source | AnyController | None = None,
+    parameters: Settings | Task | None = None,
+    cells: int = 12,
+    episodes: int = 4,
+    seed: int = 1000,
+) -> Envelope:
+    """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation."""
+    controllers = {"before" if adapted is not None else "controller": load_any(source)}
+    controllers |= {} if adapted is None else {"after": load_any(adapted)}
+    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task_of(parameters), seed=seed)
 
 
 def choose(
@@ -244,8 +285,8 @@ def adapt(
     """
     if method not in METHODS:
         raise unknown("adaptation method", method, METHODS)
-    _check_name(out, ".safetensors")
-    _check_name(html, ".html")
+    check_name(out, ".safetensors")
+    check_name(html, ".html")
     task = task_of(parameters)
     budget = Budget(seconds, steps)
     if plan is not None and method != "planner":
@@ -288,17 +329,11 @@ def import_sb3(
     """
     from .controllers.import_sb3 import import_sb3 as _import_sb3
 
-    _check_name(out, ".safetensors")
+    check_name(out, ".safetensors")
     controller = _import_sb3(file, robot, task, runs_code=runs_code, vecnormalize=vecnormalize)
     if out is not None:
         controller.save(out)
     return controller
-
-
-def _check_name(path: str | Path | None, suffix: str) -> None:
-    """Before the work, not after it."""
-    if path is not None and Path(path).suffix != suffix:
-        raise SurefootError(f"cannot write {str(path)!r}: expected a name that ends in {suffix}")
 
 
 def record(
@@ -315,16 +350,7 @@ def record(
     controller = load_any(source, plan)
     config = controller.config
     needs_robot(config, "replay")
-    env = BatchEnv(
-        config.robot,
-        config.task,
-        1,
-        tasks=task_of(parameters),
-        seed=seed,
-        config=configured(config.task, **config.options),
-        autoreset=False,
-        history=controller.settings.history,
-    )
+    env = worlds_of(config, 1, tasks=task_of(parameters), seed=seed, autoreset=False)
     controller.check(env)
     act = driver(controller, env, seed).act
     return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
@@ -348,8 +374,8 @@ def replay(
     With `adapted`, a second controller does the same on the same robot, as "after" beside "before". `save` keeps the
     recordings in a folder. With `plan` (True, or a planner's settings), the controllers plan.
     """
-    _check_name(html, ".html")
-    _check_name(video, ".mp4")
+    check_name(html, ".html")
+    check_name(video, ".mp4")
     recordings = _recordings(source, parameters, adapted, seconds, seed, plan)
     if save is not None:
         for i, recording in enumerate(recordings):

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from .controllers.adaptation import METHODS, Adaptation
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
 from .controllers.presets import PRESETS, REACHED
+from .controllers.safety import CRITERIA, Safety
 from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
 from .controllers.shipped import card_of, names
@@ -61,6 +62,86 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
     resampled = "tasks" if episodes == 1 else "episodes within tasks"
     note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
     return {"columns": ["split", "tasks", *BATCH_COLUMNS, "worst task"], "rows": rows, "note": note}
+
+
+def safety_table(found: Mapping[str, Safety]) -> dict[str, Any]:
+    """One row a criterion, one column an evaluation."""
+    figures = {name: safety.figures() for name, safety in found.items()}
+    rows = [[name, *(_figure(figures[label][name], c.unit) for label in found), c.doc] for name, c in CRITERIA.items()]
+    return {"columns": ["safety criterion", *found, "meaning"], "rows": rows}
+
+
+def _figure(value: float, unit: str) -> str:
+    return "-" if np.isnan(value) else f"{value:.3g}" if unit == "1" else f"{value:.4g} {unit}"
+
+
+def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A title and a table for each split of a comparison (`Comparison.content`), one row a method."""
+    roles = {content["baseline"]: "baseline", content["oracle"]: "oracle"}
+    tables = []
+    for split, found in content["splits"].items():
+        columns = {"IQM": "iqm", "mean": "mean", "CVaR": "cvar", "gap closed": "gap_closed"}
+        columns |= {"beats baseline": "probability_of_improvement", "OOD gap": "out_of_distribution_gap"}
+        has = {key for figures in found["methods"].values() for key in figures}
+        columns = {title: key for title, key in columns.items() if key in has}
+        rows = []
+        for name, figures in found["methods"].items():
+            label = f"{name} ({roles[name]})" if name in roles else name
+            cells = [_with_interval(figures, key) for key in columns.values()]
+            rows.append([label, figures["seeds"], *cells, f"{100 * figures['safety']['falls']:.1f} %"])
+        tasks = len(found["tasks"])
+        title = f"{split}: {tasks} task{'s' * (tasks > 1)}"
+        tables.append((title, {"columns": ["run", "seeds", *columns, "falls"], "rows": rows}))
+    note = (
+        f"suite {content['suite']}, {content['episodes']} episodes a task and seed, the same for all; figures are returns\n"
+        "in brackets: 95 % intervals by resampling seeds within tasks, or episodes where there is one seed\n"
+        f"IQM: mean of the middle half; CVaR: of the worst {content['cvar_share']:.0%} of the tasks; "
+        "OOD gap: what is lost beyond the training range"
+    )
+    if content["baseline"] is not None:
+        note += "\nbeats baseline: probability on a task; gap closed: 0 is as good as the baseline, 1 as the oracle"
+    tables[-1][1]["note"] = note
+    return tables
+
+
+def _with_interval(figures: Mapping[str, Any], key: str) -> str:
+    value, interval = figures.get(key), figures.get(f"{key}_interval")
+    if value is None:
+        return "-"
+    digits = 2 if key in ("gap_closed", "probability_of_improvement") else 1
+    text = f"{value:,.{digits}f}"
+    if key in ("mean", "cvar") or interval is None or None in interval:
+        return text
+    return f"{text} [{interval[0]:,.{digits}f}, {interval[1]:,.{digits}f}]"
+
+
+def envelope_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A title and a heat map for each controller of an envelope (`Envelope.content`): success in %, highest y first."""
+    x, y = content["x"], content["y"]
+    inside = {name: [_in_range(v, axis["trained"]) for v in axis["values"]] for name, axis in (("x", x), ("y", y))}
+    tables = []
+    for name, found in content["maps"].items():
+        rows: Rows = []
+        for j in reversed(range(len(y["values"]))):
+            cells = []
+            for i, share in enumerate(found["success"][j]):
+                text = f"{' ░▒▓█'[round(4 * share)]}{100 * share:3.0f}"
+                cells.append(f"[{text}]" if inside["x"][i] and inside["y"][j] else f" {text} ")
+            rows.append([_number(y["values"][j]), *cells])
+        columns = [f"{y['key']} \\ {x['key']}", *(f" {_number(v)}" for v in x["values"])]
+        tables.append((name, {"columns": columns, "rows": rows}))
+    tables[-1][1]["note"] = (
+        f"success in % of {content['episodes']} episodes: {content['criterion']}; in brackets: within the range of the training"
+    )
+    return tables
+
+
+def _in_range(value: float | str, trained: Sequence[float] | None) -> bool:
+    return trained is not None and not isinstance(value, str) and trained[0] <= value <= trained[1]
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def validation_table(found: Sequence[tuple[Path, SplitResult]]) -> dict[str, Any]:

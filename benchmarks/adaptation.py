@@ -20,6 +20,7 @@ from surefoot.controllers import threads
 from surefoot.controllers.adaptation import Budget, finetune
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.statistics import bootstrap, mean
 from surefoot.controllers.training import train
 from surefoot.demo import BROKEN, VARY
 from surefoot.envs.variation import Task
@@ -71,11 +72,9 @@ def main() -> None:
         rows.append(row)
         print({k: v for k, v in row.items() if k != "curve"}, row["curve"], flush=True)
         recovered = np.array([r["recovered"] for r in rows])
-        rng = np.random.default_rng(0)
-        interval = np.percentile(rng.choice(recovered, (10000, len(recovered))).mean(axis=1), [2.5, 97.5])
         figures = {
             "task": str(task), "variation": VARY, "base_steps": base.timesteps, "cpus": threads.UPDATE_THREADS, "runs": rows,
-            "recovered_mean": float(recovered.mean()), "recovered_95_interval": interval.tolist(),
+            "recovered_mean": float(recovered.mean()), "recovered_95_interval": list(bootstrap(mean, recovered)),
             "steps_ratio": max(r["finetune_steps"] / r["scratch_steps"] for r in rows),
             "slowest_finetune_seconds": max(r["finetune_seconds"] for r in rows),
         }  # fmt: skip

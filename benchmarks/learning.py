@@ -26,6 +26,7 @@ from surefoot.controllers import threads
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.presets import settings_for
+from surefoot.controllers.statistics import bootstrap, mean
 from surefoot.controllers.training import resume, train
 from surefoot.robots import SurefootError
 
@@ -91,10 +92,9 @@ def one_row(name: str, seeds: list[int], steps: int | None, runs: Path, episodes
         rows.append(one_seed(robot, algo, seed, steps, runs, episodes))
         print(name, rows[-1], flush=True)
         means = np.array([row["return"] for row in rows])
-        draws = np.random.default_rng(0).choice(means, (10_000, len(means))).mean(axis=1)
         figures = {
             "robot": robot, "algo": algo, "episodes": episodes, "mean": round(float(means.mean()), 1),
-            "interval_over_seeds": np.percentile(draws, [2.5, 97.5]).round(1).tolist(), "seeds": rows,
+            "interval_over_seeds": np.round(bootstrap(mean, means), 1).tolist(), "seeds": rows,
         }  # fmt: skip
         write_result(file, figures, seed)
 

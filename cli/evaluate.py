@@ -1,17 +1,20 @@
 """`surefoot evaluate`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Ranges, Values, pairs, parameters, planner
+from .options import Count, Flag, Limits, Ranges, Values, pairs, parameters, planner
 
 
 @dataclass
 class Arguments:
-    """Run whole episodes without exploration and print returns, falls, tracking and every reward term."""
+    """Run whole episodes without exploration and print returns, falls, tracking, every reward term and safety criteria.
+
+    With --limit, ends with exit code 1 and one line when a criterion is worse than its limit."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
     """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
@@ -33,18 +36,22 @@ class Arguments:
     --episodes 8 is a start)."""
     planner: Values = field(default_factory=list)
     """Plan with this setting, such as samples=64, horizon=16 or model=nominal (what it believes of the robot); repeatable."""
+    limit: Limits = field(default_factory=list)
+    """Fail where a safety criterion is worse than this, on any split of a suite: falls, joint_limit, torque_limit and
+    velocity_limit (shares), impact (N), energy (J) and cost_of_transport at most, time_to_fall (s) at least; repeatable."""
     seed: Count = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
 
 
-def run(given: Arguments) -> None:
-    """Evaluate and print the tables."""
+def run(given: Arguments) -> str:
+    """Evaluate and print the tables; returns a line about broken limits, empty where there is none."""
     from .. import api
+    from ..controllers.safety import check_limits
     from .tables import show, show_summary
 
+    limits = check_limits(parameters("--limit", given.limit))
     if given.suite or given.split or given.checkpoints:
-        show_summary(_on_suite(given))
-        return
+        return _on_suite(given, limits)
     result = api.evaluate(
         given.source,
         parameters=parameters("--set", given.parameters) or None,
@@ -52,16 +59,19 @@ def run(given: Arguments) -> None:
         episodes=50 if given.episodes is None else given.episodes,
         seed=1000 if given.seed is None else given.seed,
         plan=planner(given.plan, given.planner),
+        safety=True,
     )
     show_summary(api.evaluation_table(result))
     if result.terms:
         show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])
+    return _safety({"": result}, limits)
 
 
-def _on_suite(given: Arguments) -> dict[str, Any]:
-    """The table of splits or of checkpoints."""
+def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
+    """The tables of splits or of checkpoints."""
     from .. import api
     from ..robots import SurefootError
+    from .tables import show_summary
 
     if given.suite is None:
         raise SurefootError("--split and --checkpoints belong to a suite: --suite NAME")
@@ -72,6 +82,27 @@ def _on_suite(given: Arguments) -> dict[str, Any]:
     if given.checkpoints:
         if given.split not in (None, "validation"):
             raise SurefootError(f"checkpoints are chosen on split 'validation', never on {given.split!r}")
-        return api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed))
+        if limits:
+            raise SurefootError("--checkpoints compares returns and knows no limits: leave out --limit")
+        show_summary(api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed)))
+        return ""
     splits = None if given.split is None else [given.split]
-    return api.split_table(api.evaluate_suite(given.source, given.suite, splits, episodes=episodes, seed=seed))
+    results = api.evaluate_suite(given.source, given.suite, splits, episodes=episodes, seed=seed, safety=True)
+    show_summary(api.split_table(results))
+    return _safety({result.split: result.evaluation for result in results}, limits)
+
+
+def _safety(results: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Print the safety criteria of evaluations by name; what is broken, as one line."""
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import show_summary
+
+    found = {name or "value": result.safety for name, result in results.items() if result.safety is not None}
+    if not found:  # an environment of Gymnasium
+        if limits:
+            raise SurefootError("--limit needs a Surefoot robot: surefoot list robots")
+        return ""
+    show_summary(api.safety_table(found))
+    broken = [f"{name + ': ' * bool(name)}{text}" for name, r in results.items() for text in r.safety.broken(limits)]
+    return f"limit broken: {'; '.join(broken)}" if broken else ""

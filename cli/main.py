@@ -28,6 +28,16 @@ VERBS = {
         "how good is a controller on a robot, or on many?",
         "surefoot evaluate runs/walk --set payload=6 --episodes 50",
     ),
+    "compare": (
+        "compare",
+        "which of several runs is the best on a suite, and how sure is that?",
+        "surefoot compare runs/plain runs/meta --suite quadruped-damage --split test --baseline runs/plain --figure out.svg",
+    ),
+    "envelope": (
+        "envelope",
+        "what does a controller survive? Success on a grid of two parameters",
+        "surefoot envelope runs/walk --x payload=0:12 --y friction=0.2:1.2 --out map.svg",
+    ),
     "tune": (
         "tune",
         "search for better hyperparameters, in a study that can be continued",
@@ -68,7 +78,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Run one command line; returns the exit code: 0, 1 for a broken limit, 2 for bad input, 130 when interrupted."""
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help", "help"):
         print(overview())
@@ -96,7 +106,7 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
     from ..robots.errors import SurefootError
 
     try:
-        module.run(given)
+        broken = module.run(given)  # a line, where what was asked came out worse than a limit that was given with it
     except SurefootError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -105,7 +115,7 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # surefoot list | head
         sys.stderr.close()
         return 0
-    return 0
+    return _fail(broken, 1) if broken else 0
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -11,6 +11,7 @@ import tyro
 from ..robots.errors import SurefootError
 
 Values = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=VALUE")]
+Limits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="CRITERION=VALUE")]
 Ranges = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=RANGE")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 

@@ -197,6 +197,10 @@ class Controller:
         Raises `SurefootError` for a missing, truncated or foreign file, or a run folder without a checkpoint.
         """
         file = controller_file(path)
+        if file.suffix in (".onnx", ".pt"):
+            raise SurefootError(
+                f"{str(path)!r} is an exported file, which only acts: this needs a run folder or a controller (*.safetensors)"
+            )
         try:
             with safe_open(str(file), framework="pt") as opened:
                 text = (opened.metadata() or {}).get("surefoot")

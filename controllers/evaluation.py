@@ -14,6 +14,8 @@ from .gym_ids import is_gym, needs_robot
 from .gym_ids import run_episodes as run_gym_episodes
 from .onnx_controller import OnnxController
 from .planner import Driver, driver
+from .safety import Meter, Safety
+from .statistics import bootstrap, mean
 from .worlds import worlds_of
 
 AnyController = Controller | OnnxController
@@ -27,32 +29,32 @@ class Evaluation:
         returns, lengths: (E,), sum of rewards and number of control steps.
         fell: (E,) bool, the episode ended by termination instead of its time limit.
         terms: mean of each reward term per step, weighted as in the reward.
-        tracking: mean of exp(-e^2/.25) of the horizontal velocity error, 0 from a fall to the episode's planned end, so that
-            falling early never looks good; NaN for other tasks than `velocity`.
+        tracked: (E,), mean of exp(-e^2/.25) of the horizontal velocity error, 0 from a fall to the episode's planned end, so
+            that falling early never looks good; NaN for other tasks than `velocity`.
         robot_seconds: motion that it took.
+        safety: limits, impacts and energy, where they were asked for.
     """
 
     returns: np.ndarray
     lengths: np.ndarray
     fell: np.ndarray
     terms: Mapping[str, float] = field(default_factory=dict)
-    tracking: float = float("nan")
+    tracked: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
     robot_seconds: float = 0.0
+    safety: Safety | None = None
 
     @property
     def mean(self) -> float:
         return float(self.returns.mean())
 
+    @property
+    def tracking(self) -> float:
+        """Mean of `tracked`."""
+        return float(self.tracked.mean())
+
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """95 % bootstrap interval of the mean return."""
-        return bootstrap_interval(self.returns, seed)
-
-
-def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of `values` (n,)."""
-    means = np.random.default_rng(seed).choice(values, (2000, len(values))).mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+        return bootstrap(mean, self.returns, seed=seed)
 
 
 def evaluate(
@@ -64,12 +66,14 @@ def evaluate(
     seed: int = 1000,
     deterministic: bool = True,
     options: Mapping[str, object] | None = None,
+    safety: bool = False,
 ) -> Evaluation:
     """Run `episodes` whole episodes on one task (nominal by default), or on draws from a variation.
 
     A controller with settings for a planner (`Controller.plan`) plans, which is slow: see `planner.Planner`.
 
     `options` change the task's options that the controller was trained with. Same seed, same start states and commands.
+    `safety` watches limits, impacts and energy, too, which costs some percent of the time.
     """
     if episodes < 1:
         raise SurefootError(f"number of episodes {episodes}: expected 1 or more")
@@ -92,7 +96,7 @@ def evaluate(
         autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
     )
     controller.check(env)
-    return run_episodes(env, driver(controller, env, seed), deterministic=deterministic)
+    return run_episodes(env, driver(controller, env, seed), deterministic=deterministic, safety=safety)
 
 
 def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int = 1000) -> Evaluation:
@@ -102,34 +106,37 @@ def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int
     return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed)
 
 
-def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True) -> Evaluation:
+def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True, safety: bool = False) -> Evaluation:
     """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
     env.reset()
     controller.reset()
-    return finish_episodes(env, controller, deterministic=deterministic)
+    return finish_episodes(env, controller, deterministic=deterministic, safety=safety)
 
 
-def finish_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True) -> Evaluation:
+def finish_episodes(
+    env: BatchEnv, controller: Driver, *, deterministic: bool = True, safety: bool = False
+) -> Evaluation:
     """The rest of the episode that each world of `env` has begun; controller and worlds remember what came before."""
     n = env.num_envs
     returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)
     running = np.ones(n, bool)
-    terms = np.zeros(env.terms.shape[1])
-    steps = 0
+    terms = np.zeros_like(env.terms, dtype=float)
     observation = env.observation
+    meter = Meter(env) if safety else None
     while running.any():
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
         returns += reward * running
         lengths += running
-        terms += env.terms[running].sum(axis=0)
-        steps += int(running.sum())
+        terms += env.terms * running[:, None]
         fell |= terminated & running
+        if meter is not None:
+            meter.watch(running)
         running &= ~(terminated | truncated)
-    names = env.task.terms
-    means = {name: float(v) for name, v in zip(names, terms / steps, strict=True)}
-    tracking = float("nan")
+    names, steps = env.task.terms, int(lengths.sum())
+    means = {name: float(v) for name, v in zip(names, terms.sum(axis=0) / steps, strict=True)}
+    tracked = np.full(n, np.nan)
     weight = env.config.weights.get("tracking_lin_vel") if isinstance(env.config, VelocityConfig) else None
     if weight:
-        total = terms[names.index("tracking_lin_vel")] / weight
-        tracking = float(total) / (n * env.episode_steps)
-    return Evaluation(returns, lengths, fell, means, tracking, steps * env.robot.control_dt)
+        tracked = terms[:, names.index("tracking_lin_vel")] / weight / env.episode_steps
+    watched = None if meter is None else meter.result(fell, lengths)
+    return Evaluation(returns, lengths, fell, means, tracked, steps * env.robot.control_dt, watched)

@@ -15,8 +15,9 @@ from ..robots import SurefootError
 from ..robots.files import replacing
 from .config import TrainConfig
 from .controller import Controller, controller_file
-from .evaluation import bootstrap_interval, evaluate_as_trained
+from .evaluation import evaluate_as_trained
 from .presets import settings_for
+from .statistics import bootstrap, iqm, mean
 from .training import make_algorithm, make_worlds, resume, train, train_config
 
 
@@ -50,7 +51,8 @@ class SeedSummary:
         values = np.array([v for v in map(of, self.outcomes) if v is not None])
         if not len(values):
             return {}
-        return {"mean": float(values.mean()), "interval": list(bootstrap_interval(values)), "iqm": iqm(values)}
+        interval = list(bootstrap(mean, values))
+        return {"mean": float(values.mean()), "interval": interval, "iqm": float(iqm(values[:, None]))}
 
     def save(self) -> None:
         """As summary.json."""
@@ -63,12 +65,6 @@ class SeedSummary:
         }
         with replacing(self.folder / "summary.json") as temporary:
             temporary.write_text(json.dumps(found, indent=2) + "\n")
-
-
-def iqm(values: np.ndarray) -> float:
-    """Interquartile mean of (n,): the mean without the lowest and the highest quarter (Agarwal et al., 2021)."""
-    cut = len(values) // 4
-    return float(np.sort(values)[cut : len(values) - cut].mean())
 
 
 def train_seeds(

@@ -11,9 +11,12 @@ from ..envs.variation import Task
 from ..robots import SurefootError
 from .controller import Controller, controller_file
 from .evaluation import Evaluation, run_episodes
+from .planner import driver
+from .statistics import bootstrap, mean
 from .worlds import worlds_of
 
-BOOTSTRAPS = 2000
+# Options that belong to a controller, because they say what its actions and observations mean; all others say what is asked.
+OWN = ("reference_gait", "gait_frequency")
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,7 @@ class SplitResult:
         has one episode, tasks are drawn again instead.
         """
         returns = self.returns
-        if returns.shape[1] == 1:
-            return self.evaluation.interval(seed)
-        rng = np.random.default_rng(seed)
-        means = np.zeros(BOOTSTRAPS)
-        for row in returns:
-            means += row[rng.integers(len(row), size=(BOOTSTRAPS, len(row)))].mean(axis=1)
-        low, high = np.percentile(means / len(returns), [2.5, 97.5])
-        return float(low), float(high)
+        return bootstrap(mean, returns if returns.shape[1] == 1 else returns.T, seed=seed)
 
 
 def evaluate_suite(
@@ -59,18 +55,20 @@ def evaluate_suite(
     *,
     episodes: int = 10,
     seed: int = 1000,
+    safety: bool = False,
 ) -> list[SplitResult]:
     """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
 
-    The suite's options rule, not those of the training. Same seed, same start states and commands. Raises `SurefootError`
-    for an unknown split, for a suite of another robot or task, and where a split's robot is one that the controller does not
-    fit.
+    The suite's options rule, not those of the training (but for `OWN`), so that all controllers are asked the same. Same
+    seed, same start states and commands. Raises `SurefootError` for an unknown split, for a suite of another robot or task,
+    and where a split's robot is one that the controller does not fit. `safety` watches limits, impacts and energy, too.
     """
     config = controller.config
     suite.check_for(config.robot, config.task)
     if episodes < 1:
         raise SurefootError(f"number of episodes {episodes}: expected 1 or more")
     wanted = [(split, suite.tasks(split)) for split in splits or suite.splits]
+    config = config.model_copy(update={"options": {k: v for k, v in config.options.items() if k in OWN}})
     results = []
     for split, tasks in wanted:
         env = worlds_of(
@@ -84,7 +82,8 @@ def evaluate_suite(
             autoreset=False,
         )
         controller.check(env)
-        results.append(SplitResult(str(suite), split, tuple(tasks), run_episodes(env, controller)))
+        found = run_episodes(env, driver(controller, env, seed), safety=safety)
+        results.append(SplitResult(str(suite), split, tuple(tasks), found))
     return results
 
 

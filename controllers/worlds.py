@@ -19,8 +19,8 @@ def worlds_of(
 ) -> BatchEnv:
     """`num_envs` worlds for controllers of `config`.
 
-    `robot` is another one than its own, `options` change those of its task, `told` are parameters that the controller is told instead of the true ones (see
-    `Controller.told`), `others` are arguments of `BatchEnv`.
+    `robot` is another one than its own, `options` change those of its task, `told` are parameters that the controller is
+    told instead of the true ones (`Controller.told`), `others` are arguments of `BatchEnv`.
     """
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     env = BatchEnv(

@@ -26,3 +26,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # e.g. the parent is a file: already reported above
             temporary.unlink(missing_ok=True)
+
+
+def check_name(path: str | Path | None, *suffixes: str) -> None:
+    """Raise `SurefootError` for a name that ends in none of `suffixes`: asked before the work, not after it."""
+    if path is not None and Path(path).suffix not in suffixes:
+        raise SurefootError(f"cannot write {str(path)!r}: expected a name that ends in {' or '.join(suffixes)}")

@@ -18,7 +18,17 @@ from pathlib import Path
 import mujoco
 
 from .errors import SurefootError
-from .quadruped import ACTION_SCALE, CONTROL_DT, FOOT_RADIUS, HOME, HOME_HEIGHT, HOME_JOINTS, leg_groups, leg_symmetry
+from .quadruped import (
+    ACTION_SCALE,
+    CONTROL_DT,
+    FOOT_RADIUS,
+    HOME,
+    HOME_HEIGHT,
+    HOME_JOINTS,
+    VELOCITY_LIMIT,
+    leg_groups,
+    leg_symmetry,
+)
 from .quadruped import make_spec as make_quadruped_spec
 from .robot import Robot
 
@@ -176,5 +186,6 @@ GO1 = Robot(
     groups=leg_groups({leg: tuple(f"{prefix}_{joint}" for joint in JOINTS) for leg, prefix in PREFIX.items()}),
     symmetry=leg_symmetry(tuple(PREFIX)),
     foot_radius=FOOT_RADIUS,
+    velocity_limit=VELOCITY_LIMIT,
     camera=(1.6, 130.0, -18.0),
 )

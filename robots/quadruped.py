@@ -19,6 +19,8 @@ CONTROL_DT = 0.02  # s
 ACTION_SCALE = 0.5  # rad per unit of action
 LINK_LENGTH = 0.213  # m, thigh and calf alike
 FOOT_RADIUS = 0.023  # m
+# rad/s: hip, thigh, calf of each leg; Unitree's go1_description, xacro/const.xacro.
+VELOCITY_LIMIT = (30.1, 30.1, 20.06) * 4
 HOME_JOINTS = (0.0, 0.9, -1.8)  # rad: hip, thigh, calf of each leg
 # Feet just touch the floor: the foot is exactly below the hip because the calf's angle is minus twice the thigh's.
 HOME_HEIGHT = round(2 * LINK_LENGTH * math.cos(HOME_JOINTS[1]) + FOOT_RADIUS, 3)  # m
@@ -67,5 +69,6 @@ QUADRUPED = Robot(
     groups=leg_groups({leg: tuple(f"{leg}_{joint}" for joint in JOINTS) for leg in LEGS}),
     symmetry=leg_symmetry(LEGS),
     foot_radius=FOOT_RADIUS,
+    velocity_limit=VELOCITY_LIMIT,
     camera=(1.6, 130.0, -18.0),
 )

@@ -37,6 +37,7 @@ class Robot:
         groups: named sets of actuators, e.g. the legs, so that `motor_strength.front_left` names three motors.
         symmetry: the mirror image, or None.
         foot_radius: metres; 0 where tasks do not need it.
+        velocity_limit: speed that each actuated joint is built for, rad/s (m/s where it slides); None: not known.
         camera: (distance m, azimuth degrees, elevation degrees) of a pleasant view of the base.
     """
 
@@ -51,6 +52,7 @@ class Robot:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     symmetry: Symmetry | None = None
     foot_radius: float = 0.0
+    velocity_limit: tuple[float, ...] | None = None
     camera: tuple[float, float, float] = (3.0, 120.0, -15.0)
 
     def compile(self) -> mujoco.MjModel:

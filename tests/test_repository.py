@@ -19,7 +19,7 @@ HEAVY = [
     "torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "onnxruntime", "optuna", "scipy", "matplotlib",
 ]  # fmt: skip
 
-# A module may import its own package and any lower floor. report.py, api.py and demo.py stand between the packages and cli/.
+# A module may import its own package and any lower floor. report.py, api and demo.py stand between the packages and cli/.
 FLOORS = {
     "assets": 0,
     "robots": 1,
@@ -31,7 +31,7 @@ FLOORS = {
     "demo": 6,
     "cli": 7,
 }
-PACKAGE_FOLDERS = ("robots", "envs", "controllers", "replay", "cli", "assets")
+PACKAGE_FOLDERS = ("robots", "envs", "controllers", "replay", "api", "cli", "assets")
 
 
 def modules() -> list[Path]:

@@ -14,7 +14,7 @@ import pytest
 
 from surefoot.controllers.controller import Controller, controller_file
 from surefoot.controllers.evaluation import evaluate_as_trained
-from surefoot.controllers.seeds import SeedSummary, iqm, train_seeds
+from surefoot.controllers.seeds import SeedSummary, train_seeds
 from surefoot.robots import SurefootError
 
 HYPER = {"num_envs": 8, "n_steps": 8, "batch_size": 32, "net": (16, 16)}
@@ -24,13 +24,6 @@ TINY: dict[str, Any] = {"steps": 192, "hyperparameters": HYPER, "episodes": 3, "
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> SeedSummary:
     return train_seeds("hopper", "run", seeds=3, seed=4, out=tmp_path_factory.mktemp("seeds") / "out", **TINY)
-
-
-def test_the_interquartile_mean() -> None:
-    assert iqm(np.array([7.0])) == 7
-    assert iqm(np.array([1.0, 2.0, 6.0])) == 3
-    assert iqm(np.array([100.0, 2.0, 4.0, -50.0])) == 3  # the highest and the lowest quarter are left out
-    assert iqm(np.array([1.0, 2.0, 3.0, 4.0, 50.0])) == 3
 
 
 def test_each_seed_is_trained_and_evaluated(summary: SeedSummary) -> None:

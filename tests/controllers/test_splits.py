@@ -147,6 +147,26 @@ def test_a_split_of_one_task_is_that_task(controller: Controller) -> None:
     assert np.array_equal(result.returns[0], alone.returns)
 
 
+def test_a_controller_with_a_history_sees_it(tmp_path: Path) -> None:
+    small = {**SMALL, "history": 3, "network": "gru", "encoder_width": 8, "mirror": False}
+    controller = train("quadruped", "velocity", steps=800, hyperparameters=small, progress=False)
+    laws = {"train": [({"payload": "2"}, 1)]}
+    suite = make_suite("one", "quadruped", "velocity", laws, options={"episode_seconds": 0.4})  # type: ignore[arg-type]
+    (result,) = evaluate_suite(controller, suite, episodes=2, seed=5)
+    alone = evaluate(controller, task=Task({"payload": 2.0}), episodes=2, seed=5, options={"episode_seconds": 0.4})
+    assert np.array_equal(result.returns[0], alone.returns)
+
+
+def test_a_controller_that_plans_plans_on_a_suite(controller: Controller) -> None:
+    planning = api.load(controller, {"samples": 3, "horizon": 2})
+    laws = {"train": [({"payload": "2"}, 1)]}
+    suite = make_suite("one", "quadruped", "velocity", laws, options={"episode_seconds": 0.2})  # type: ignore[arg-type]
+    (result,) = evaluate_suite(planning, suite, episodes=2, seed=5)
+    alone = evaluate(planning, task=Task({"payload": 2.0}), episodes=2, seed=5, options={"episode_seconds": 0.2})
+    assert np.array_equal(result.returns[0], alone.returns)
+    assert not np.array_equal(result.returns, evaluate_suite(controller, suite, episodes=2, seed=5)[0].returns)
+
+
 def test_the_interval_resamples_episodes_within_tasks() -> None:
     tasks = (Task({"payload": 1.0}), Task({"payload": 2.0}))
 

@@ -1,0 +1,66 @@
+"""What the verbs take: a controller by name, file or folder, a planner's settings, a robot's parameters."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..controllers.config import PlannerConfig
+from ..controllers.controller import Controller
+from ..controllers.evaluation import AnyController
+from ..controllers.onnx_controller import OnnxController
+from ..controllers.shipped import find
+from ..envs.tasks import TASKS
+from ..envs.variation import Task
+from ..robots import SurefootError
+
+Settings = Mapping[str, float | str]
+Source = Controller | str | Path
+Plan = bool | Mapping[str, Any] | PlannerConfig | None  # settings of a planner, True for the usual ones
+
+
+def load(source: Source, plan: Plan = None) -> Controller:
+    """A controller from a run folder, a controller file or by the name of a shipped one; a `Controller` as it is.
+
+    With `plan` it is one that plans whenever it drives a robot (or, where `plan` is False, one that does not).
+    """
+    if isinstance(source, Controller):
+        controller = source
+    else:
+        controller = Controller.load(find(source))
+    if plan is None:
+        return controller
+    controller = controller.copy()
+    if isinstance(plan, bool):
+        controller.plan = PlannerConfig() if plan else None
+    else:
+        controller.plan = plan if isinstance(plan, PlannerConfig) else PlannerConfig.parse(plan)
+    return controller
+
+
+def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController:
+    """As `load`, and exported files (*.onnx) besides: whatever can be evaluated and recorded."""
+    exported = isinstance(source, OnnxController) or (isinstance(source, str | Path) and Path(source).suffix == ".onnx")
+    if not exported:
+        assert not isinstance(source, OnnxController)
+        return load(source, plan)
+    if plan is not None:
+        raise SurefootError(
+            "an exported file (*.onnx) only acts: planning needs a run folder or a controller (*.safetensors)"
+        )
+    return source if isinstance(source, OnnxController) else OnnxController.load(str(source))
+
+
+def task_of(settings: Settings | Task | None, commands: Sequence[str] = ()) -> Task:
+    """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, `commands` among them as its goal."""
+    if isinstance(settings, Task):
+        return settings
+    given = dict(settings or {})
+    return Task(
+        {k: v for k, v in given.items() if k not in commands}, {k: float(v) for k, v in given.items() if k in commands}
+    )
+
+
+def commands_of(controller: AnyController) -> tuple[str, ...]:
+    """Names of the goals of its task."""
+    task = controller.config.task
+    return tuple(TASKS[task].command_names) if task in TASKS else ()

@@ -1,0 +1,123 @@
+"""Suites, and how controllers are judged on them and on grids of parameters."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..controllers.comparison import Comparison, load_methods, method_name
+from ..controllers.comparison import compare as _compare
+from ..controllers.envelope import Envelope
+from ..controllers.envelope import envelope as _envelope
+from ..controllers.evaluation import AnyController
+from ..controllers.splits import SplitResult, validate
+from ..controllers.splits import evaluate_suite as _evaluate_suite
+from ..envs.families import FAMILIES
+from ..envs.suites import TaskSuite, load_suite, suite_names
+from ..envs.suites import make_suite as _make_suite
+from ..envs.suites import verify as _verify
+from ..envs.variation import Task
+from ..robots import SurefootError, unknown
+from .sources import Settings, Source, load, load_any, task_of
+
+
+def list_suites() -> list[TaskSuite]:
+    """The task suites that come with Surefoot."""
+    return [load_suite(name) for name in suite_names()]
+
+
+def verify_suites(sources: Sequence[str | Path] = ()) -> list[TaskSuite]:
+    """Load suites (by default all that come with Surefoot) and draw them again from their laws and seeds.
+
+    Raises `SurefootError` for the first whose hash does not match, whose splits share a task or that comes out otherwise.
+    """
+    suites = [load_suite(source) for source in sources or suite_names()]
+    for suite in suites:
+        _verify(suite)
+    return suites
+
+
+def make_suite(
+    name: str,
+    robot: str | None = None,
+    task: str | None = None,
+    *,
+    vary: Mapping[str, str] | None = None,
+    beyond: Mapping[str, Mapping[str, str]] | None = None,
+    counts: Mapping[str, int] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> TaskSuite:
+    """A suite whose splits train, validation and test follow one law, `vary`: other draws of it, no task twice.
+
+    `beyond` has a law for each split further out, {"moderate": {"payload": "3:6"}}, over those of `vary`; `counts` says how
+    many tasks (100 in train, 20 elsewhere). Without `vary`, `name` is one of the suites that come with Surefoot.
+    `envs.suites.make_suite` takes several laws a split.
+    """
+    if not vary:
+        if robot or task or beyond or counts or options or name not in FAMILIES:
+            ours = ", ".join(FAMILIES)
+            raise SurefootError(f"suite {name!r} needs a robot, a task and a law (--vary), or to be one of {ours}")
+        return _make_suite(name, **FAMILIES[name], seed=seed)
+    if robot is None or task is None:
+        raise SurefootError(f"suite {name!r} needs a robot and a task, for example --robot quadruped --task velocity")
+    laws = {split: dict(vary) for split in ("train", "validation", "test")}
+    laws |= {split: {**vary, **law} for split, law in (beyond or {}).items()}
+    for split in counts or {}:
+        if split not in laws:
+            raise unknown("split", split, laws)
+    wanted = {split: 100 if split == "train" else 20 for split in laws} | dict(counts or {})
+    splits = {split: [(law, wanted[split])] for split, law in laws.items() if wanted[split] or split == "train"}
+    return _make_suite(name, robot, task, splits, seed=seed, options=options)
+
+
+def evaluate_suite(
+    source: Source,
+    suite: str | Path,
+    splits: Sequence[str] | None = None,
+    *,
+    episodes: int = 10,
+    seed: int = 1000,
+    safety: bool = False,
+) -> list[SplitResult]:
+    """`episodes` whole episodes on every task of each split of a suite (by default of all splits)."""
+    return _evaluate_suite(load(source), load_suite(suite), splits, episodes=episodes, seed=seed, safety=safety)
+
+
+def compare(
+    sources: Sequence[str | Path],
+    suite: str | Path,
+    *,
+    splits: Sequence[str] | None = None,
+    baseline: str | Path | None = None,
+    oracle: str | Path | None = None,
+    episodes: int = 10,
+    seed: int = 1000,
+) -> Comparison:
+    """Every source, a run or a folder of seeds, on the same episodes of a suite; `baseline` and `oracle` are sources, too."""
+    frozen, every = load_suite(suite), [*sources, *(s for s in (baseline, oracle) if s is not None)]
+    roles = [None if s is None else method_name(s, every) for s in (baseline, oracle)]
+    methods = load_methods(every)
+    return _compare(methods, frozen, splits, baseline=roles[0], oracle=roles[1], episodes=episodes, seed=seed)
+
+
+def envelope(
+    source: Source | AnyController,
+    grid: Mapping[str, str],
+    *,
+    adapted: Source | AnyController | None = None,
+    parameters: Settings | Task | None = None,
+    cells: int = 12,
+    episodes: int = 4,
+    seed: int = 1000,
+) -> Envelope:
+    """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation."""
+    controllers = {"before" if adapted is not None else "controller": load_any(source)}
+    controllers |= {} if adapted is None else {"after": load_any(adapted)}
+    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task_of(parameters), seed=seed)
+
+
+def choose(
+    run: str | Path, suite: str | Path, *, episodes: int = 10, seed: int = 1000
+) -> list[tuple[Path, SplitResult]]:
+    """Every checkpoint of a run on the suite's split `validation`, best first."""
+    return validate(run, load_suite(suite), episodes=episodes, seed=seed)

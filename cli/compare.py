@@ -1,0 +1,65 @@
+"""`surefoot compare`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File
+
+
+@dataclass
+class Arguments:
+    """Put several runs before the same episodes of a suite, and print for each split who is better and how sure that is."""
+
+    sources: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN")]] = ()
+    """Run folders, controller files (*.safetensors) or names of shipped controllers. A folder with seed_* in it, as
+    `surefoot train --seeds` leaves one, is one method with several seeds."""
+    suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
+    """The suite: `surefoot suite list`."""
+    split: Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="SPLIT")] = field(default_factory=list)
+    """Split of the suite, such as test; repeatable; none: all that it has."""
+    baseline: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """The run that the others are to beat: a controller without memory, trained under randomisation."""
+    oracle: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """The run that knows the robot, or was trained on it: with --baseline, the gap between them is what can be closed."""
+    episodes: Count = 10
+    """Episodes of each task and seed."""
+    seed: Count = 1000
+    """Seed of start states and commands, the same for all runs."""
+    json: File = None
+    """Write every figure, each task's returns and the performance profiles to this file (*.json)."""
+    figure: File = None
+    """Draw the performance profiles and each task's returns in this file (*.svg)."""
+
+
+def run(given: Arguments) -> None:
+    """Compare, print a table for each split, write the files."""
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import console, show
+
+    if not given.sources or given.suite is None:
+        raise SurefootError(
+            "compare needs runs and a suite, for example: surefoot compare runs/a runs/b --suite quadruped-damage"
+        )
+    files: list[tuple[Path | None, str]] = [(given.json, ".json"), (given.figure, ".svg")]
+    for path, suffix in files:
+        api.check_name(path, suffix)
+    found = api.compare(
+        given.sources,
+        given.suite,
+        splits=given.split or None,
+        baseline=given.baseline,
+        oracle=given.oracle,
+        episodes=10 if given.episodes is None else given.episodes,
+        seed=1000 if given.seed is None else given.seed,
+    ).content()
+    for title, table in api.comparison_tables(found):
+        show(table["columns"], table["rows"], title, table.get("note", ""))
+    for path, _ in files:
+        if path is not None:
+            api.write_content(path, found)
+            console().print(f"wrote {path}", soft_wrap=True)

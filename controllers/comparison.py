@@ -1,0 +1,210 @@
+"""Which method is better on a suite, by how much, and how sure is that? All of them meet the same episodes.
+
+The protocol is facts/protocols.md's: a method is one controller or the seeds of one training; its score on a task is the mean
+return of a seed's episodes. Tasks are the suite's and stay; what chance decided (seeds, or the episodes where there is one
+seed alone) is drawn again for the intervals.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..envs.suites import TaskSuite
+from ..robots import unknown
+from .controller import Controller
+from .safety import joined
+from .shipped import find
+from .splits import SplitResult, evaluate_suite
+from .statistics import (
+    WORST,
+    Statistic,
+    bootstrap,
+    cvar,
+    gap_closed,
+    iqm,
+    mean,
+    oracle_gap,
+    out_of_distribution_gap,
+    performance_profile,
+    probability_of_improvement,
+)
+
+INSIDE = ("train", "validation", "test")  # splits that follow the law of the training
+THRESHOLDS = 51  # of a performance profile
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """S seeds of each method on T tasks of each split, E episodes each.
+
+    Attributes:
+        results: by method and split, one of each seed.
+        baseline, oracle: the methods by which gaps are measured, where given.
+        seed: of the episodes.
+    """
+
+    suite: TaskSuite
+    splits: tuple[str, ...]
+    results: Mapping[str, Mapping[str, tuple[SplitResult, ...]]]
+    episodes: int
+    seed: int
+    baseline: str | None = None
+    oracle: str | None = None
+
+    def returns(self, method: str, split: str) -> np.ndarray:
+        """(S, T, E)."""
+        return np.array([result.returns for result in self.results[method][split]])
+
+    def scores(self, method: str, split: str) -> np.ndarray:
+        """(S, T), means over episodes."""
+        return self.returns(method, split).mean(axis=2)
+
+    def figures(self, method: str, split: str) -> dict[str, Any]:
+        """Everything about one method on one split; None where it cannot be said."""
+        scores, evaluations = self.scores(method, split), [r.evaluation for r in self.results[method][split]]
+        safety = joined([e.safety for e in evaluations if e.safety is not None])
+        tracking = np.mean([e.tracking for e in evaluations])
+        found: dict[str, Any] = {"seeds": len(scores)}
+        for name, statistic in (("mean", mean), ("iqm", iqm), ("cvar", cvar)):
+            found[name] = float(statistic(scores))
+            found[f"{name}_interval"] = self._interval(statistic, split, method)
+        found |= self._against_baseline(method, split) if self.baseline not in (None, method) else {}
+        found |= self._against_oracle(method, split) if self.oracle not in (None, method) else {}
+        inside = next((s for s in ("test", "train") if s in self.splits), None)
+        if inside is not None and split not in INSIDE:
+            gap = out_of_distribution_gap(mean(self.scores(method, inside)), mean(scores))
+            found["out_of_distribution_gap"] = float(gap)
+        found |= {"tracking": float(tracking), "safety": safety.figures(), "task_returns": scores.tolist()}
+        return found
+
+    def content(self) -> dict[str, Any]:
+        """The whole comparison as what JSON holds: figures by split and method, with performance profiles."""
+        splits = {}
+        for split in self.splits:
+            every = [self.scores(method, split) for method in self.results]
+            low, high = min(s.min() for s in every), max(s.max() for s in every)
+            room = 0.02 * (high - low or 1.0)  # so that every profile goes from 1 to 0
+            thresholds = np.linspace(low - room, high + room, THRESHOLDS)
+            methods = {}
+            for method, scores in zip(self.results, every, strict=True):
+                profile = performance_profile(scores, thresholds).tolist()
+                methods[method] = _plain({**self.figures(method, split), "profile": profile})
+            tasks = [str(task) for task in self.suite.tasks(split)]
+            splits[split] = {"tasks": tasks, "thresholds": thresholds.tolist(), "methods": methods}
+        about = {
+            "suite": str(self.suite),
+            "sha256": self.suite.sha256,
+            "robot": self.suite.robot,
+            "task": self.suite.task,
+        }
+        how = {"episodes": self.episodes, "seed": self.seed, "baseline": self.baseline, "oracle": self.oracle}
+        return {**about, **how, "cvar_share": WORST, "splits": splits}
+
+    def _against_baseline(self, method: str, split: str) -> dict[str, Any]:
+        assert self.baseline is not None
+        mine, theirs = self._runs(split, method, self.baseline)
+        return {
+            "probability_of_improvement": float(probability_of_improvement(mine, theirs)),
+            "probability_of_improvement_interval": self._interval(
+                probability_of_improvement, split, method, self.baseline
+            ),
+        }
+
+    def _against_oracle(self, method: str, split: str) -> dict[str, Any]:
+        assert self.oracle is not None
+        mine, best = self.scores(method, split), self.scores(self.oracle, split)
+        found: dict[str, Any] = {"oracle_gap": float(oracle_gap(mean(mine), mean(best)))}
+        if self.baseline not in (None, method):
+            base = self.scores(self.baseline, split)
+            found["gap_closed"] = float(_gap_closed(mine, base, best))
+            found["gap_closed_interval"] = self._interval(_gap_closed, split, method, self.baseline, self.oracle)
+            found["task_gap_closed"] = gap_closed(mine.mean(axis=0), base.mean(axis=0), best.mean(axis=0)).tolist()
+        return found
+
+    def _alone(self, *methods: str) -> bool:
+        """Whether none of the methods has more than one seed, so that only episodes are left to chance."""
+        return all(len(self.results[method][self.splits[0]]) == 1 for method in methods)
+
+    def _runs(self, split: str, *methods: str) -> list[np.ndarray]:
+        """What is drawn again of each method, (R, T): its seeds, or episodes where none has more than one seed."""
+        returns = [self.returns(method, split) for method in methods]
+        return [r[0].T for r in returns] if self._alone(*methods) else [r.mean(axis=2) for r in returns]
+
+    def _interval(self, statistic: Statistic, split: str, *methods: str) -> list[float] | None:
+        """95 % interval of a statistic of the methods' scores, None where there is one run of one episode alone."""
+        runs = self._runs(split, *methods)
+        if all(len(r) == 1 for r in runs):
+            return None
+        pairs = statistic is probability_of_improvement  # of runs; the others are about scores, means over episodes
+        return list(bootstrap(_of_means(statistic) if self._alone(*methods) and not pairs else statistic, *runs))
+
+
+def compare(
+    methods: Mapping[str, Sequence[Controller]],
+    suite: TaskSuite,
+    splits: Sequence[str] | None = None,
+    *,
+    baseline: str | None = None,
+    oracle: str | None = None,
+    episodes: int = 10,
+    seed: int = 1000,
+) -> Comparison:
+    """The same `episodes` episodes on every task of each split (all by default) for every controller of every method.
+
+    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names. Raises `SurefootError` for a
+    suite of another robot or task, and for unknown splits and names.
+    """
+    wanted = tuple(dict.fromkeys(splits or suite.splits))
+    for name in (baseline, oracle):
+        if name is not None and name not in methods:
+            raise unknown("method", name, methods)
+    for split in wanted:
+        suite.tasks(split)  # or says what is wrong before anything is simulated
+    results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
+    for name, controllers in methods.items():
+        found = [evaluate_suite(c, suite, wanted, episodes=episodes, seed=seed, safety=True) for c in controllers]
+        results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
+    return Comparison(suite, wanted, results, episodes, seed, baseline, oracle)
+
+
+def load_methods(sources: Sequence[str | Path]) -> dict[str, list[Controller]]:
+    """The controllers of each source by a short name: one, or those of the folders seed_* in it, in their order.
+
+    Raises `SurefootError` for a source that is not there, and for a seed without a controller.
+    """
+    paths = {str(source): find(source) for source in sources}
+    names = [Path(source).name for source in paths]
+    methods = {}
+    for (source, path), name in zip(paths.items(), names, strict=True):
+        seeds = [p for p in path.glob("seed_*") if p.is_dir()]
+        seeds.sort(key=lambda p: (len(p.name), p.name))
+        methods[name if names.count(name) == 1 else source] = [Controller.load(p) for p in seeds or [path]]
+    return methods
+
+
+def method_name(source: str | Path, sources: Sequence[str | Path]) -> str:
+    """What `load_methods(sources)` calls one of them."""
+    name = Path(source).name
+    return name if [Path(s).name for s in dict.fromkeys(map(str, sources))].count(name) == 1 else str(source)
+
+
+def _gap_closed(mine: np.ndarray, baseline: np.ndarray, oracle: np.ndarray) -> np.ndarray:
+    """Of the mean returns over all tasks, whatever the number of runs."""
+    return gap_closed(mean(mine), mean(baseline), mean(oracle))
+
+
+def _of_means(statistic: Statistic) -> Statistic:
+    """The statistic of scores that are means over the runs, which are episodes here: (..., R, T) -> (..., 1, T)."""
+    return lambda *runs: statistic(*(r.mean(axis=-2, keepdims=True) for r in runs))
+
+
+def _plain(value: Any) -> Any:
+    """With None for NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

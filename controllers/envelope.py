@@ -1,0 +1,177 @@
+"""What does a controller survive? Success on a grid of two parameters, all cells of it in one batch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ..envs.batch_env import BatchEnv
+from ..envs.suites import load_suite
+from ..envs.variation import Task, Term, Variation
+from ..robots import SurefootError
+from .config import TrainConfig
+from .evaluation import AnyController, Evaluation, run_episodes
+from .gym_ids import needs_robot
+from .planner import driver
+from .worlds import worlds_of
+
+TRACKING = 0.6  # above it, a `velocity` episode without a fall is a success
+SHARE = 0.5  # of the return on the unchanged robot that an episode of any other task may lose
+LARGEST = 50_000  # worlds at once
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One side of the grid.
+
+    Attributes:
+        key, unit: of the parameter, or of the command where the task has one of that name.
+        values: one a cell, numbers in rising order or names.
+        trained: the range that the training had, its one value where it did not vary; None where that is not known.
+    """
+
+    key: str
+    unit: str
+    values: tuple[float | str, ...]
+    trained: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Map:
+    """One controller on the grid; each attribute is (Y, X), its rows in the order of the y axis.
+
+    Attributes:
+        success: share of the episodes that meet the criterion. falls: share that end in a fall. returns: means.
+        tracking: means, NaN for other tasks than `velocity`.
+    """
+
+    success: np.ndarray
+    falls: np.ndarray
+    returns: np.ndarray
+    tracking: np.ndarray
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What controllers survive: a `Map` of each by name.
+
+    Attributes:
+        parameters: what the robot is like besides. criterion: what makes an episode a success. episodes: of each cell.
+    """
+
+    robot: str
+    task: str
+    parameters: str
+    x: Axis
+    y: Axis
+    criterion: str
+    maps: Mapping[str, Map]
+    episodes: int
+    seed: int
+
+    def content(self) -> dict[str, Any]:
+        """Everything as what JSON holds."""
+        maps = {}
+        for label, found in self.maps.items():
+            grids = {f.name: getattr(found, f.name) for f in fields(Map)}
+            maps[label] = {name: grid.tolist() for name, grid in grids.items() if np.isfinite(grid).all()}
+        return {**asdict(replace(self, maps={})), "maps": maps}
+
+
+def envelope(
+    controllers: Mapping[str, AnyController],
+    grid: Mapping[str, str],
+    *,
+    cells: int = 12,
+    episodes: int = 4,
+    task: Task | None = None,
+    seed: int = 1000,
+) -> Envelope:
+    """`episodes` episodes of each controller in each cell; all controllers meet the same start states and commands.
+
+    `grid` holds the two axes in the grammar of variations, {"payload": "0:12", "friction": "log:0.2:2"}: `cells` values from
+    one end to the other, both measured, or the choices of a|b|c. `task` is what the robot is like besides. A key that is a
+    command of the task (vx, vy, yaw of `velocity`) is one here. The first controller is the one whose training range and
+    nominal return count. Raises `SurefootError` for illegal values, before anything is simulated.
+    """
+    task = task or Task()
+    first = next(iter(controllers.values()))
+    needs_robot(first.config, "envelope")
+    for name, number in (("cells", cells), ("episodes", episodes)):
+        if number < 1:
+            raise SurefootError(f"number of {name} {number}: expected 1 or more")
+    if len(grid) != 2:
+        raise SurefootError(f"axes {', '.join(grid) or 'none'}: expected two parameters, such as payload and friction")
+    values = [_values(term, cells) for term in Variation.parse(grid).terms]
+    worlds = (len(values[0]) * len(values[1]) + 1) * episodes
+    if worlds > LARGEST:
+        raise SurefootError(f"{worlds:,} worlds at once: expected at most {LARGEST:,}, so fewer cells or episodes")
+    probe = worlds_of(first.config, 1)
+    x, y = (_axis(key, found, first.config, probe) for key, found in zip(grid, values, strict=True))
+    commands = probe.task.command_names
+    tasks = [_with(task, {x.key: i, y.key: j}, commands) for j in y.values for i in x.values]
+    every = [t for t in (*tasks, task) for _ in range(episodes)]  # the last: the robot as it is otherwise
+    probe.simulation.table.check(np.array([probe.table.values(t.parameters) for t in tasks]))
+    maps, good, criterion = {}, -np.inf, f"no fall and tracking above {TRACKING:g}"
+    for label, controller in controllers.items():
+        env = worlds_of(controller.config, worlds, tasks=every, seed=seed, autoreset=False)
+        controller.check(env)
+        result = run_episodes(env, driver(controller, env, seed))
+        if controller is first and np.isnan(result.tracked).any():
+            nominal = float(result.returns[-episodes:].mean())
+            good = nominal - SHARE * abs(nominal)
+            criterion = f"no fall and a return of at least {good:.4g} (on the unchanged robot: {nominal:.4g})"
+        maps[label] = _map(result, good, (len(y.values), len(x.values), episodes))
+    config = first.config
+    return Envelope(config.robot, config.task, str(task), x, y, criterion, maps, episodes, seed)
+
+
+def _values(term: Term, cells: int) -> tuple[float | str, ...]:
+    if term.each:
+        raise SurefootError(f"axis {term.key!r}: expected one value a cell, so leave out the .*")
+    if term.options:
+        return term.options
+    if term.low == term.high and cells > 1:
+        raise SurefootError(f"axis {term.key!r}: expected a range such as {term.low:g}:{term.low + 1:g}")
+    space = np.geomspace if term.law == "loguniform" else np.linspace
+    return tuple(float(f"{v:.6g}") for v in space(term.low, term.high, cells))
+
+
+def _axis(key: str, values: tuple[float | str, ...], config: TrainConfig, env: BatchEnv) -> Axis:
+    if key in env.task.command_names:
+        width = getattr(env.config, key, None)
+        return Axis(key, "rad/s" if key == "yaw" else "m/s", values, None if width is None else (-width, width))
+    return Axis(key, env.table.parameter(key).unit, values, _trained(key, config, env))
+
+
+def _trained(key: str, config: TrainConfig, env: BatchEnv) -> tuple[float, float] | None:
+    """Lowest and highest value of a parameter in training."""
+    table = env.table
+    columns = table.columns(key)
+    if config.suite is not None:
+        try:
+            rows = load_suite(config.suite, config.suite_sha256).rows("train", table)[0][:, columns]
+        except SurefootError:  # trained elsewhere, on a file that is not here
+            return None
+        return float(rows.min()), float(rows.max())
+    low = table.values(config.parameters)
+    high = low.copy()
+    for term in Variation.parse(config.vary).terms:
+        at = table.columns(term.key.removesuffix(".*"))
+        bounds = [v for v in term.options if not isinstance(v, str)] if term.options else [term.low, term.high]
+        low[at], high[at] = min(bounds, default=0.0), max(bounds, default=1.0)  # without numbers: a flag by names
+    return float(low[columns].min()), float(high[columns].max())
+
+
+def _with(task: Task, settings: Mapping[str, float | str], commands: tuple[str, ...]) -> Task:
+    goal = {k: float(v) for k, v in settings.items() if k in commands}
+    return Task({**task.parameters, **{k: v for k, v in settings.items() if k not in commands}}, {**task.goal, **goal})
+
+
+def _map(result: Evaluation, good: float, shape: tuple[int, int, int]) -> Map:
+    """Means over the episodes (Y, X, E) of a grid; what was evaluated after them is left out."""
+    fine = result.returns >= good if np.isnan(result.tracked).any() else result.tracked > TRACKING
+    each = (fine & ~result.fell, result.fell, result.returns, result.tracked)
+    return Map(*(values[: math.prod(shape)].reshape(shape).mean(axis=2) for values in each))

@@ -1,0 +1,182 @@
+"""Comparisons: the same episodes for all, figures from the returns by hand, seeds as the runs of a method."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from surefoot import api
+from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.evaluation import Evaluation
+from surefoot.controllers.safety import Safety
+from surefoot.controllers.splits import SplitResult, evaluate_suite
+from surefoot.envs.suites import TaskSuite, make_suite
+from surefoot.robots import SurefootError
+
+
+def shaken(controller: Controller, seed: int) -> Controller:
+    """Another controller: its last layer is off by chance."""
+    twin = controller.copy()
+    with torch.no_grad():
+        for parameter in twin.policy.action_net.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+    return twin
+
+
+@pytest.fixture(scope="module")
+def suite() -> TaskSuite:
+    laws = {
+        "train": [({"payload": "0:1"}, 2)],
+        "test": [({"payload": "0:1"}, 3)],
+        "extreme": [({"payload": "9:12"}, 2)],
+    }
+    return make_suite("short", "quadruped", "velocity", laws, options={"episode_seconds": 0.4})  # type: ignore[arg-type]
+
+
+def test_all_meet_the_same_episodes(controller: Controller, suite: TaskSuite) -> None:
+    found = compare(
+        {"plain": [controller], "again": [controller.copy()], "seeds": [shaken(controller, 1), shaken(controller, 2)]},
+        suite, baseline="plain", episodes=2, seed=5,
+    )  # fmt: skip
+    assert found.splits == ("train", "test", "extreme")
+    for split in found.splits:
+        assert np.array_equal(found.returns("plain", split), found.returns("again", split))
+        assert found.returns("seeds", split).shape == (2, len(suite.tasks(split)), 2)
+        (alone,) = evaluate_suite(controller, suite, [split], episodes=2, seed=5)
+        assert np.array_equal(found.returns("plain", split)[0], alone.returns)
+    assert found.figures("again", "test")["probability_of_improvement"] == 0.5
+    seeds = found.returns("seeds", "test")
+    assert not np.array_equal(seeds[0], seeds[1])
+    assert found.figures("seeds", "test")["iqm_interval"][0] < found.figures("seeds", "test")["iqm_interval"][1]
+
+
+def test_what_a_controller_was_trained_with_changes_nothing_in_what_it_is_asked(
+    controller: Controller, suite: TaskSuite
+) -> None:
+    other = controller.copy()
+    other.config = controller.config.model_copy(update={"options": {"vx": 0.1, "push_interval": 0.1, "noise": 1.0}})
+    own = controller.copy()
+    own.config = controller.config.model_copy(update={"options": {"reference_gait": 0.0}})
+    plain, same, apart = (evaluate_suite(c, suite, ["test"], episodes=2)[0].returns for c in (controller, other, own))
+    assert np.array_equal(plain, same)
+    assert not np.array_equal(plain, apart)  # without its reference gait it would not be the same controller
+
+
+RETURNS = {  # (seeds, tasks, episodes) on split test, then on split extreme
+    "meta": ([[[4, 6], [10, 10]], [[6, 8], [12, 8]]], [[[2, 4], [1, 1]], [[4, 2], [3, 3]]]),
+    "plain": ([[[1, 3], [4, 4]], [[3, 1], [6, 6]]], [[[0, 0], [1, 1]], [[2, 2], [1, 1]]]),
+    "told": ([[[8, 8], [11, 13]]], [[[0, 0], [1, 0]]]),
+}
+
+
+def by_hand(baseline: str | None = "plain", oracle: str | None = "told") -> Comparison:
+    laws = {split: [({"payload": law}, 2)] for split, law in (("train", "0:1"), ("test", "0:1"), ("extreme", "3:6"))}
+    suite, results = make_suite("s", "quadruped", "velocity", laws), {}  # type: ignore[arg-type]
+    for name, of_splits in RETURNS.items():
+        results[name] = {}
+        for split, seeds in zip(("test", "extreme"), of_splits, strict=True):
+            results[name][split] = tuple(one(suite, split, np.array(returns, float)) for returns in seeds)
+    return Comparison(suite, ("test", "extreme"), results, 2, 0, baseline, oracle)
+
+
+def one(suite: TaskSuite, split: str, returns: np.ndarray) -> SplitResult:
+    n = returns.size
+    fell = np.arange(n) == 0
+    safety = Safety(fell, *(np.ones(n) for _ in range(8)))
+    evaluation = Evaluation(returns.ravel(), np.ones(n, int), fell, tracked=np.full(n, 0.5), safety=safety)
+    return SplitResult(str(suite), split, tuple(suite.tasks(split)), evaluation)
+
+
+def test_figures_by_hand() -> None:
+    found = by_hand().figures("meta", "test")  # scores: 5 and 10, 7 and 10; baseline 2 and 4, 2 and 6; oracle 8 and 12
+    assert found["task_returns"] == [[5, 10], [7, 10]]
+    assert (found["seeds"], found["mean"], found["tracking"]) == (2, 8, 0.5)
+    assert found["iqm"] == 8.5  # of 5, 7, 10, 10 the middle two
+    assert found["cvar"] == 6  # the worst task
+    assert found["probability_of_improvement"] == 1
+    assert found["oracle_gap"] == 2
+    assert found["gap_closed"] == pytest.approx((8 - 3.5) / (10 - 3.5))
+    assert found["task_gap_closed"] == [(6 - 2) / (8 - 2), (10 - 5) / (12 - 5)]
+    assert found["mean_interval"] == [7.5, 8.5]  # seeds are drawn again within tasks: only the first task varies
+    assert found["safety"]["falls"] == 0.25  # one of four episodes of each seed
+    assert "out_of_distribution_gap" not in found
+    extreme = by_hand().figures("meta", "extreme")
+    assert extreme["out_of_distribution_gap"] == 8 - 2.5
+    assert np.isnan(extreme["gap_closed"])  # there the oracle is worse than the baseline
+    told = by_hand().figures("told", "test")
+    assert not {"gap_closed", "oracle_gap"} & set(told)
+    assert told["probability_of_improvement"] == 1
+    assert "probability_of_improvement" not in by_hand().figures("plain", "test")
+    assert not {"gap_closed", "probability_of_improvement"} & set(by_hand(None, "told").figures("meta", "test"))
+
+
+def test_of_one_seed_episodes_are_drawn_again() -> None:
+    found = by_hand().figures("told", "test")  # episodes 8, 8 and 11, 13: means from (8 + 11) / 2 to (8 + 13) / 2
+    assert found["mean_interval"] == [9.5, 10.5]
+    assert found["iqm_interval"] == [9.5, 10.5]  # of two tasks' means: neither is left out
+    told = by_hand().results["told"]["test"][0]
+    suite = by_hand().suite
+    lone = Comparison(suite, ("test",), {"told": {"test": (one(suite, "test", told.returns[:, :1]),)}}, 1, 0)
+    assert lone.figures("told", "test")["mean_interval"] is None  # one episode of one seed: nothing to draw
+
+
+def test_content_is_json_and_its_profiles_go_from_one_to_nothing() -> None:
+    content = by_hand().content()
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert set(content["splits"]) == {"test", "extreme"}
+    assert content["splits"]["extreme"]["methods"]["meta"]["gap_closed"] is None
+    for found in content["splits"].values():
+        assert len(found["tasks"]) == 2
+        for figures in found["methods"].values():
+            assert len(figures["profile"]) == len(found["thresholds"])
+            assert (figures["profile"][0], figures["profile"][-1]) == (1, 0)
+
+
+def test_tables() -> None:
+    tables = dict(api.comparison_tables(by_hand().content()))
+    table = tables["test: 2 tasks"]
+    assert table["columns"] == ["run", "seeds", "IQM", "mean", "CVaR", "gap closed", "beats baseline", "falls"]
+    rows = {row[0]: row[1:] for row in table["rows"]}
+    assert rows["meta"] == [2, "8.5 [7.5, 8.5]", "8.0", "6.0", "0.69 [0.58, 0.79]", "1.00 [1.00, 1.00]", "25.0 %"]
+    assert rows["plain (baseline)"][4:6] == ["-", "-"]
+    assert "told (oracle)" in rows
+    extreme = tables["extreme: 2 tasks"]
+    assert extreme["rows"][0][7] == "5.5"
+    assert "the worst 10%" in extreme["note"]
+    plain = api.comparison_tables(by_hand(None, None).content())[0][1]
+    assert plain["columns"] == ["run", "seeds", "IQM", "mean", "CVaR", "falls"]
+
+
+def test_bad_input(controller: Controller, suite: TaskSuite) -> None:
+    def wrong(said: str, **arguments: Any) -> None:
+        with pytest.raises(SurefootError, match=said):
+            compare({"a": [controller]}, suite, **arguments)
+
+    wrong("unknown split of suite 'short' 'tests'", splits=["tests"])
+    wrong("unknown method 'b'", baseline="b")
+    wrong("unknown method 'b'", oracle="b")
+    wrong("number of episodes 0", episodes=0)
+
+
+def test_a_folder_of_seeds_is_one_method(controller: Controller, tmp_path: Path) -> None:
+    for k in (0, 2, 10):
+        twin = controller.copy()
+        twin.timesteps = k
+        twin.save(tmp_path / "new" / f"seed_{k}" / "controller.safetensors")
+    for name in ("old/run", "new/run"):
+        controller.save(tmp_path / name / "controller.safetensors")
+    sources = [tmp_path / "new", tmp_path / "new/run", tmp_path / "old/run", "quadruped-velocity", tmp_path / "new"]
+    methods = load_methods(sources)
+    assert list(methods) == ["new", str(tmp_path / "new/run"), str(tmp_path / "old/run"), "quadruped-velocity"]
+    assert [c.timesteps for c in methods["new"]] == [0, 2, 10]
+    assert [method_name(source, sources) for source in sources] == [*methods, "new"]
+    (tmp_path / "new" / "seed_3").mkdir()
+    with pytest.raises(SurefootError, match="seed_3' has no checkpoint"):
+        load_methods([tmp_path / "new"])
+    (tmp_path / "walk.onnx").write_bytes(b"")
+    with pytest.raises(SurefootError, match="is an exported file"):
+        load_methods([tmp_path / "walk.onnx"])

@@ -129,7 +129,10 @@ class Comparison:
         return all(len(self.results[method][self.splits[0]]) == 1 for method in methods)
 
     def _runs(self, split: str, *methods: str) -> list[np.ndarray]:
-        """What is drawn again of each method, (R, T): its seeds, or episodes where none has more than one seed."""
+        """What is drawn again of each method, (R, T): its seeds, or episodes where none has more than one seed.
+
+        Beside methods of several seeds one of a single seed counts as it is, without uncertainty of its own.
+        """
         returns = [self.returns(method, split) for method in methods]
         return [r[0].T for r in returns] if self._alone(*methods) else [r.mean(axis=2) for r in returns]
 
@@ -161,8 +164,11 @@ def compare(
     for name in (baseline, oracle):
         if name is not None and name not in methods:
             raise unknown("method", name, methods)
-    for split in wanted:
-        suite.tasks(split)  # or says what is wrong before anything is simulated
+    for split in wanted:  # what is wrong is said before anything is simulated
+        suite.tasks(split)
+    for controllers in methods.values():
+        for controller in controllers:
+            suite.check_for(controller.config.robot, controller.config.task)
     results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
     for name, controllers in methods.items():
         found = [evaluate_suite(c, suite, wanted, episodes=episodes, seed=seed, safety=True) for c in controllers]

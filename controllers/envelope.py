@@ -99,6 +99,11 @@ def envelope(
     task = task or Task()
     first = next(iter(controllers.values()))
     needs_robot(first.config, "envelope")
+    robot, what = first.config.robot, first.config.task
+    for label, controller in controllers.items():
+        theirs = controller.config
+        if (theirs.robot, theirs.task) != (robot, what):
+            raise SurefootError(f"controller {label!r} is for {theirs.robot} {theirs.task}, not for {robot} {what}")
     for name, number in (("cells", cells), ("episodes", episodes)):
         if number < 1:
             raise SurefootError(f"number of {name} {number}: expected 1 or more")
@@ -116,7 +121,7 @@ def envelope(
     probe.simulation.table.check(np.array([probe.table.values(t.parameters) for t in tasks]))
     maps, good, criterion = {}, -np.inf, f"no fall and tracking above {TRACKING:g}"
     for label, controller in controllers.items():
-        env = worlds_of(controller.config, worlds, tasks=every, seed=seed, autoreset=False)
+        env = worlds_of(controller.config, worlds, told=controller.told, tasks=every, seed=seed, autoreset=False)
         controller.check(env)
         result = run_episodes(env, driver(controller, env, seed))
         if controller is first and np.isnan(result.tracked).any():
@@ -124,8 +129,7 @@ def envelope(
             good = nominal - SHARE * abs(nominal)
             criterion = f"no fall and a return of at least {good:.4g} (on the unchanged robot: {nominal:.4g})"
         maps[label] = _map(result, good, (len(y.values), len(x.values), episodes))
-    config = first.config
-    return Envelope(config.robot, config.task, str(task), x, y, criterion, maps, episodes, seed)
+    return Envelope(robot, what, str(task), x, y, criterion, maps, episodes, seed)
 
 
 def _values(term: Term, cells: int) -> tuple[float | str, ...]:
@@ -143,6 +147,8 @@ def _axis(key: str, values: tuple[float | str, ...], config: TrainConfig, env: B
     if key in env.task.command_names:
         width = getattr(env.config, key, None)
         return Axis(key, "rad/s" if key == "yaw" else "m/s", values, None if width is None else (-width, width))
+    for end in (values[0], values[-1]):  # what was asked for, before what lies between
+        env.table.values({key: end})
     return Axis(key, env.table.parameter(key).unit, values, _trained(key, config, env))
 
 

@@ -104,7 +104,11 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
         ("compare RUN", "compare needs runs and a suite"),
         ("compare RUN --suite quadruped-paylod", "did you mean quadruped-payload"),
         ("compare RUN --suite quadruped-payload --split tests", "unknown split of suite 'quadruped-payload' 'tests'"),
-        ("compare RUN --suite cheetah-cripple", "is for half_cheetah run, not for quadruped velocity"),
+        (
+            "compare RUN half_cheetah-run --suite quadruped-payload",
+            "is for quadruped velocity, not for half_cheetah run",
+        ),
+        ("compare RUN --suite cheetah-cripple", "is for half_cheetah cheetah-cripple, not for quadruped velocity"),
         ("compare RUN nowhere --suite quadruped-payload", "at 'nowhere'"),
         ("compare RUN --suite quadruped-payload --baseline nowhere", "at 'nowhere'"),
         ("compare RUN --suite quadruped-payload --episodes 0", "number of episodes 0"),
@@ -118,7 +122,10 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
         ("envelope RUN --x payload=0:300 --y friction=0.5:1", "illegal value 300 for parameter 'payload'"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --out map.png", "ends in .svg or .json"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --set payloat=1", "did you mean payload"),
-        ("envelope RUN --x payload=0:3 --y friction=0.5:1 --adapted half_cheetah-run", "does not fit"),
+        (
+            "envelope RUN --x payload=0:3 --y friction=0.5:1 --adapted half_cheetah-run",
+            "is for half_cheetah run, not for",
+        ),
         ("envelope nowhere --x payload=0:3 --y friction=0.5:1", "at 'nowhere'"),
     ],
 )

@@ -134,9 +134,9 @@ def test_list_presets_shows_what_they_reach(
     monkeypatch.setitem(REACHED, ("hopper", "run", "ppo"), Reached(1234.5, 90.0, 3, "2 cores", "learning.json"))
     monkeypatch.setitem(REACHED, ("go1", "velocity", "sac"), Reached(0.9123, 270.0, 1, "2 cores", "learning.json"))
     columns, rows = api.catalogue("presets")
-    reached = {(row[0], row[2]): row[list(columns).index("reaches")] for row in rows}
-    assert reached["hopper", "ppo"] == "return 1,234 in 90 s\n3 seeds, 2 cores"
-    assert reached["go1", "sac"] == "tracking 0.9123 in 4.5 min\n1 seed, 2 cores"
+    reached = {tuple(row[:3]): row[list(columns).index("reaches")] for row in rows}
+    assert reached["hopper", "run", "ppo"] == "return 1,234 in 90 s\n3 seeds, 2 cores"
+    assert reached["go1", "velocity", "sac"] == "tracking 0.9123 in 4.5 min\n1 seed, 2 cores"
     monkeypatch.undo()
     assert run(["list", "presets"]) == 0
     assert "reaches" in capsys.readouterr().out

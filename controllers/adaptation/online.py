@@ -34,7 +34,7 @@ def adapt_online(
         started = time.perf_counter()
         for _ in range(stop - (curve[-1].steps if curve else 0)):
             observation, *_ = seen.step(controller.act(observation))
-        spent += time.perf_counter() - started
+        spent += time.perf_counter() - started if stop else 0.0
         memory = None if controller.memory is None else tuple(part.copy() for part in controller.memory)
         env.reset(seed=1000 + seed)  # the same starts each time
         if stop:

@@ -14,6 +14,8 @@ from .envs.registration import register
 
 if TYPE_CHECKING:
     from .api import adapt as adapt
+    from .api import compare as compare
+    from .api import envelope as envelope
     from .api import evaluate as evaluate
     from .api import export as export
     from .api import import_sb3 as import_sb3
@@ -31,13 +33,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "adapt", "evaluate", "export", "import_sb3", "list_robots", "load", "make", "make_vec", "record", "replay", "resume",
-    "train", "train_seeds", "tune",
+    "adapt", "compare", "envelope", "evaluate", "export", "import_sb3", "list_robots", "load", "make", "make_vec", "record",
+    "replay", "resume", "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [
     "__version__",
     "adapt",
+    "compare",
+    "envelope",
     "evaluate",
     "export",
     "import_sb3",

@@ -40,7 +40,8 @@ SMALL: dict[str, Any] = {"net": (16,), "encoder_width": 8}
 def controller_with(network: str, **hyperparameters: Any) -> Controller:
     """A controller on observations of 5 numbers (7 steps of them for a history network) or on small pictures."""
     history = STEPS if network in HISTORY_NETWORKS else 1
-    hyperparameters = {**SMALL, "network": network, "history": history, **hyperparameters}
+    inputs = ("gravity", "payload") if network == "privileged" else ()  # the last two of the five numbers
+    hyperparameters = {**SMALL, "network": network, "history": history, "inputs": inputs, **hyperparameters}
     config = TrainConfig(robot="half_cheetah", task="run", steps=1, hyperparameters=hyperparameters)
     settings = settings_for("half_cheetah", "run", "ppo", hyperparameters)
     space: Box = Box(-np.inf, np.inf, (settings.history * SIZE,), np.float32)

@@ -123,10 +123,10 @@ def adapt(
     if method == "auto":
         method = choose_method(controller, budget)
     supported = methods_of(controller)
-    if method not in supported:
-        how = f"surefoot train --method {method}" if method in META_TRAIN else "surefoot train"
+    if method in META_TRAIN and method not in supported:
         raise SurefootError(
-            f"method {method!r} needs a controller that was trained for it ({how}): this one supports {', '.join(supported)}"
+            f"method {method!r} needs a controller that was trained for it (surefoot train --method {method}): this one "
+            f"supports {', '.join(supported)}"
         )
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
     if out is not None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...robots import Robot, SurefootError, get_robot, unknown
 from ...robots.gym_robots import HOPPER, WALKER2D, spec_from
-from ..simulation import Simulation
+from ..simulation import ContactForces, Simulation
 from ..variation import Task, Variation
 from .poles import TASK_OF
 from .run import CONFIGS, Run, RunConfig
@@ -54,6 +54,11 @@ class Family(Run):
             other = TASK_OF.get(robot, "run" if robot in CONFIGS else "velocity")
             raise SurefootError(f"task {cls.task!r} is defined for {cls.robot}, not for {robot!r}: try {other!r}")
         return cls.constants
+
+    @classmethod
+    def contact_forces_of(cls, robot: str) -> ContactForces:
+        """Which contact forces the family needs."""
+        return "exact" if cls.constants.contact else "none"
 
     @classmethod
     def as_published(cls, robot: Robot) -> Robot:

@@ -109,8 +109,8 @@ class Run:
 
     @classmethod
     def contact_forces_of(cls, robot: str) -> ContactForces:
-        """Which contact forces the task needs."""
-        return "exact" if cls.config_for(robot).contact else "none"
+        """Which contact forces the task needs; none of a robot that it is not defined for, which is refused later."""
+        return "exact" if robot in CONFIGS and cls.config_for(robot).contact else "none"
 
     def set_goal(self, ids: np.ndarray, task: Task) -> None:
         """`run` has no goal to set; names one that was given."""

@@ -144,8 +144,8 @@ def test_a_model_that_does_not_compile() -> None:
         spec.worldbody.add_body(name="base").add_freejoint()  # moves, but weighs nothing
         return spec
 
-    robot = Robot(name="hopper", make_spec=broken, base="base", control="torque", control_dt=0.02)
-    with pytest.raises(SurefootError, match="robot 'hopper': the model does not compile") as error:
+    robot = Robot(name="broken", make_spec=broken, base="base", control="torque", control_dt=0.02)
+    with pytest.raises(SurefootError, match="robot 'broken': the model does not compile") as error:
         package.make_vec(robot, "run", num_envs=2)
     assert "\n" not in str(error.value)
 

@@ -46,6 +46,17 @@ _RUN_TRPO = TRPOSettings(num_envs=128, n_critic_updates=5, cg_max_steps=10, **_R
 _RUN_RECURRENT_PPO = RecurrentPPOSettings(
     num_envs=64, adaptive_kl=None, linear_decay=True, hidden=64, **_RUN_LONG, **_RUN_JOINT
 )
+# Tried out on cheetah-vel, with rollouts of 50: near its oracle after 5 M steps of trials (method recurrent).
+_FAMILY_RECURRENT_PPO = RecurrentPPOSettings(
+    num_envs=256,
+    n_steps=64,
+    batch_size=4096,
+    hidden=64,
+    net=(64, 64),
+    activation="tanh",
+    adaptive_kl=0.01,
+    steps=5_000_000,
+)
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
@@ -159,6 +170,7 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
         )
         for name, family in FAMILIES.items()
     },
+    **{(family.robot, name, "recurrent_ppo"): _FAMILY_RECURRENT_PPO for name, family in FAMILIES.items()},
 }
 
 

@@ -46,8 +46,15 @@ def evaluation_table(result: Evaluation) -> dict[str, Any]:
         row = [len(result.returns), f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", f"{result.lengths.mean():.0f}"]
         columns = ["episodes", *BATCH_COLUMNS[:2], "mean length", "terminated"]
         return {"columns": columns, "rows": [[*row, f"{100 * result.fell.mean():.0f} %"]]}
-    row = [len(result.returns), *evaluation_cells(result), duration(result.robot_seconds)]
-    return {"columns": ["episodes", *BATCH_COLUMNS, "robot time"], "rows": [row]}
+    row = [result.by_episode.size, *evaluation_cells(result), duration(result.robot_seconds), *_by_episode(result)]
+    columns = ["episodes", *BATCH_COLUMNS, "robot time"] + ["by episode of a trial"] * (len(result.by_episode) > 1)
+    return {"columns": columns, "rows": [row]}
+
+
+def _by_episode(result: Evaluation) -> list[str]:
+    """One cell, where there are trials."""
+    means = " ".join(f"{value:.1f}" for value in result.by_episode.mean(axis=1))
+    return [means] if len(result.by_episode) > 1 else []
 
 
 def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
@@ -57,11 +64,13 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
         means = result.returns.mean(axis=1)
         worst = int(means.argmin())
         cells = evaluation_cells(result.evaluation, result.interval())
-        rows.append([result.split, len(means), *cells, f"{means[worst]:.1f}: {result.tasks[worst]}"])
+        worst_task = f"{means[worst]:.1f}: {result.tasks[worst]}"
+        rows.append([result.split, len(means), *cells, *_by_episode(result.evaluation), worst_task])
     episodes = results[0].returns.shape[1]
     resampled = "tasks" if episodes == 1 else "episodes within tasks"
     note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
-    return {"columns": ["split", "tasks", *BATCH_COLUMNS, "worst task"], "rows": rows, "note": note}
+    trial = ["by episode of a trial"] * (len(results[0].evaluation.by_episode) > 1)
+    return {"columns": ["split", "tasks", *BATCH_COLUMNS, *trial, "worst task"], "rows": rows, "note": note}
 
 
 def safety_table(found: Mapping[str, Safety]) -> dict[str, Any]:
@@ -88,10 +97,12 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
         for name, figures in found["methods"].items():
             label = f"{name} ({roles[name]})" if name in roles else name
             cells = [_with_interval(figures, key) for key in columns.values()]
-            rows.append([label, figures["seeds"], *cells, f"{100 * figures['safety']['falls']:.1f} %"])
+            trial = [f"{value:,.1f}" for value in figures.get("by_episode", ())]
+            rows.append([label, figures["seeds"], *cells, *trial, f"{100 * figures['safety']['falls']:.1f} %"])
         tasks = len(found["tasks"])
         title = f"{split}: {tasks} task{'s' * (tasks > 1)}"
-        tables.append((title, {"columns": ["run", "seeds", *columns, "falls"], "rows": rows}))
+        trial = [f"episode {k + 1}" for k in range(content["trial"])] if content["trial"] > 1 else []
+        tables.append((title, {"columns": ["run", "seeds", *columns, *trial, "falls"], "rows": rows}))
     note = (
         f"suite {content['suite']}, {content['episodes']} episodes a task and seed, the same for all; figures are returns\n"
         "in brackets: 95 % intervals by resampling seeds within tasks, or episodes where there is one seed\n"

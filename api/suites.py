@@ -76,11 +76,13 @@ def evaluate_suite(
     splits: Sequence[str] | None = None,
     *,
     episodes: int = 10,
+    trial: int = 1,
     seed: int = 1000,
     safety: bool = False,
 ) -> list[SplitResult]:
-    """`episodes` whole episodes on every task of each split of a suite (by default of all splits)."""
-    return _evaluate_suite(load(source), load_suite(suite), splits, episodes=episodes, seed=seed, safety=safety)
+    """`episodes` whole episodes, or trials of K, on every task of each split of a suite (by default of all splits)."""
+    frozen = load_suite(suite)
+    return _evaluate_suite(load(source), frozen, splits, episodes=episodes, trial=trial, seed=seed, safety=safety)
 
 
 def compare(
@@ -91,13 +93,18 @@ def compare(
     baseline: str | Path | None = None,
     oracle: str | Path | None = None,
     episodes: int = 10,
+    trial: int = 1,
     seed: int = 1000,
 ) -> Comparison:
-    """Every source, a run or a folder of seeds, on the same episodes of a suite; `baseline` and `oracle` are sources, too."""
+    """Every source, a run or a folder of seeds, on the same episodes of a suite; `baseline` and `oracle` are sources, too.
+
+    With `trial` K they are trials: K episodes in a row, of which a controller remembers the earlier ones.
+    """
     frozen, every = load_suite(suite), [*sources, *(s for s in (baseline, oracle) if s is not None)]
     roles = [None if s is None else method_name(s, every) for s in (baseline, oracle)]
     methods = load_methods(every)
-    return _compare(methods, frozen, splits, baseline=roles[0], oracle=roles[1], episodes=episodes, seed=seed)
+    first, best = roles
+    return _compare(methods, frozen, splits, baseline=first, oracle=best, episodes=episodes, trial=trial, seed=seed)
 
 
 def envelope(

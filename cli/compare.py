@@ -27,6 +27,9 @@ class Arguments:
     """The run that knows the robot, or was trained on it: with --baseline, the gap between them is what can be closed."""
     episodes: Count = 10
     """Episodes of each task and seed."""
+    trial: Count = 1
+    """Episodes in a row on the same robot, of which a controller with a memory remembers the earlier ones; their returns
+    and the reward over the time are compared, too."""
     seed: Count = 1000
     """Seed of start states and commands, the same for all runs."""
     json: File = None
@@ -55,6 +58,7 @@ def run(given: Arguments) -> None:
         baseline=given.baseline,
         oracle=given.oracle,
         episodes=10 if given.episodes is None else given.episodes,
+        trial=1 if given.trial is None else given.trial,
         seed=1000 if given.seed is None else given.seed,
     ).content()
     for title, table in api.comparison_tables(found):

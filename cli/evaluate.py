@@ -39,6 +39,9 @@ class Arguments:
     limit: Limits = field(default_factory=list)
     """Fail where a safety criterion is worse than this, on any split of a suite: falls, joint_limit, torque_limit and
     velocity_limit (shares), impact (N), energy (J) and cost_of_transport at most, time_to_fall (s) at least; repeatable."""
+    trial: Count = 1
+    """Episodes in a row on the same robot, of which a controller with a memory remembers the earlier ones; returns are
+    then means over them."""
     seed: Count = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
 
@@ -57,6 +60,7 @@ def run(given: Arguments) -> str:
         parameters=parameters("--set", given.parameters) or None,
         vary=pairs("--vary", given.vary) or None,
         episodes=50 if given.episodes is None else given.episodes,
+        trial=1 if given.trial is None else given.trial,
         seed=1000 if given.seed is None else given.seed,
         plan=planner(given.plan, given.planner),
         safety=True,
@@ -87,7 +91,10 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
         show_summary(api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed)))
         return ""
     splits = None if given.split is None else [given.split]
-    results = api.evaluate_suite(given.source, given.suite, splits, episodes=episodes, seed=seed, safety=True)
+    trial = 1 if given.trial is None else given.trial
+    results = api.evaluate_suite(
+        given.source, given.suite, splits, episodes=episodes, trial=trial, seed=seed, safety=True
+    )
     show_summary(api.split_table(results))
     return _safety({result.split: result.evaluation for result in results}, limits)
 

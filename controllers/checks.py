@@ -91,12 +91,11 @@ def _check_network(settings: Settings) -> None:
         raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
     if settings.network in HISTORY_NETWORKS and settings.history == 1:
         raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
-    if settings.network == "privileged" and (
-        settings.history > 1 or not settings.inputs or set(settings.inputs) & {*REMEMBERED}
-    ):
+    told = [name not in REMEMBERED for name in settings.inputs]
+    if settings.network == "privileged" and (settings.history > 1 or not any(told) or sorted(told) != told):
         raise SurefootError(
             f"network 'privileged' encodes parameters: expected history=1 and inputs=parameters, or parameters by name, "
-            f"not inputs={','.join(settings.inputs) or 'none'} and history={settings.history}"
+            f"after what is remembered, not inputs={','.join(settings.inputs) or 'none'} and history={settings.history}"
         )
     if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
         raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")

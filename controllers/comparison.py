@@ -34,6 +34,7 @@ from .statistics import (
 
 INSIDE = ("train", "validation", "test")  # splits that follow the law of the training
 THRESHOLDS = 51  # of a performance profile
+CURVE = 100  # points, at most, of the reward over a trial
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Comparison:
     Attributes:
         results: by method and split, one of each seed.
         baseline, oracle: the methods by which gaps are measured, where given.
-        seed: of the episodes.
+        seed: of the episodes. trial: how many of them in a row are one trial; a task's score is then the mean over them.
     """
 
     suite: TaskSuite
@@ -53,6 +54,7 @@ class Comparison:
     seed: int
     baseline: str | None = None
     oracle: str | None = None
+    trial: int = 1
 
     def returns(self, method: str, split: str) -> np.ndarray:
         """(S, T, E)."""
@@ -78,7 +80,7 @@ class Comparison:
             gap = out_of_distribution_gap(mean(self.scores(method, inside)), mean(scores))
             found["out_of_distribution_gap"] = float(gap)
         found |= {"tracking": float(tracking), "safety": safety.figures(), "task_returns": scores.tolist()}
-        return found
+        return found | (self._curves(method, split) if self.trial > 1 else {})
 
     def content(self) -> dict[str, Any]:
         """The whole comparison as what JSON holds: figures by split and method, with performance profiles."""
@@ -100,8 +102,32 @@ class Comparison:
             "robot": self.suite.robot,
             "task": self.suite.task,
         }
-        how = {"episodes": self.episodes, "seed": self.seed, "baseline": self.baseline, "oracle": self.oracle}
+        how: dict[str, Any] = {"episodes": self.episodes, "trial": self.trial, "seed": self.seed}
+        how |= {"baseline": self.baseline, "oracle": self.oracle}
         return {**about, **how, "cvar_share": WORST, "splits": splits}
+
+    def _curves(self, method: str, split: str) -> dict[str, Any]:
+        """How a method gets better within a trial: by episode, with intervals, and by second of motion."""
+        evaluations = [result.evaluation for result in self.results[method][split]]
+        shape = (len(evaluations), self.trial, -1, self.episodes)
+        runs = np.array([e.by_episode for e in evaluations]).reshape(shape)  # (S, K, T, E)
+        # As in _runs: seeds are drawn again, or the episodes of the only one.
+        drawn = runs.mean(axis=3) if len(runs) > 1 else runs[0].transpose(2, 0, 1)
+        intervals = [list(bootstrap(mean, drawn[:, k])) if len(drawn) > 1 else None for k in range(self.trial)]
+        seconds = evaluations[0].robot_seconds / evaluations[0].lengths.sum()
+        steps = max(len(e.by_step) for e in evaluations)
+        every = -(-steps // CURVE)
+        padded = [np.pad(e.by_step, (0, -len(e.by_step) % every), constant_values=np.nan) for e in evaluations]
+        short = min(len(p) for p in padded)
+        by_step = np.nanmean([np.nanmean(p[:short].reshape(-1, every), axis=1) for p in padded], axis=0)
+        return {
+            "by_episode": runs.mean(axis=(0, 2, 3)).tolist(),
+            "by_episode_interval": intervals,
+            "by_second": {
+                "seconds": (seconds * every * (np.arange(len(by_step)) + 0.5)).tolist(),
+                "reward": by_step.tolist(),
+            },
+        }
 
     def _against_baseline(self, method: str, split: str) -> dict[str, Any]:
         assert self.baseline is not None
@@ -153,12 +179,14 @@ def compare(
     baseline: str | None = None,
     oracle: str | None = None,
     episodes: int = 10,
+    trial: int = 1,
     seed: int = 1000,
 ) -> Comparison:
     """The same `episodes` episodes on every task of each split (all by default) for every controller of every method.
 
-    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names. Raises `SurefootError` for a
-    suite of another robot or task, and for unknown splits and names.
+    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names.
+    With `trial` K they are trials, K episodes in a row of which a controller remembers the earlier ones. Raises
+    `SurefootError` for a suite of another robot or task, and for unknown splits and names.
     """
     wanted = tuple(dict.fromkeys(splits or suite.splits))
     for name in (baseline, oracle):
@@ -171,9 +199,12 @@ def compare(
             suite.check_for(controller.config.robot, controller.config.task)
     results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
     for name, controllers in methods.items():
-        found = [evaluate_suite(c, suite, wanted, episodes=episodes, seed=seed, safety=True) for c in controllers]
+        found = [
+            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True)
+            for c in controllers
+        ]
         results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
-    return Comparison(suite, wanted, results, episodes, seed, baseline, oracle)
+    return Comparison(suite, wanted, results, episodes, seed, baseline, oracle, trial)
 
 
 def load_methods(sources: Sequence[str | Path]) -> dict[str, list[Controller]]:

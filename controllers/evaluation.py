@@ -23,15 +23,17 @@ AnyController = Controller | OnnxController
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Results of E episodes.
+    """Results of E robots, of an episode each, or of a trial of K episodes in a row.
 
     Attributes:
-        returns, lengths: (E,), sum of rewards and number of control steps.
-        fell: (E,) bool, the episode ended by termination instead of its time limit.
+        returns: (E,), sum of rewards of an episode; the mean of a trial's. lengths: (E,), number of control steps.
+        fell: (E,) bool, an episode ended by termination instead of its time limit.
         terms: mean of each reward term per step, weighted as in the reward.
         tracked: (E,), mean of exp(-e^2/.25) of the horizontal velocity error, 0 from a fall to the episode's planned end, so
             that falling early never looks good; NaN for other tasks than `velocity`.
         robot_seconds: motion that it took.
+        by_episode: (K, E), returns of the trials' episodes: how much more a controller earns as it learns which robot it has.
+        by_step: (S,), mean reward of each control step since the start, over the robots that still move.
         safety: limits, impacts and energy, where they were asked for.
     """
 
@@ -41,6 +43,8 @@ class Evaluation:
     terms: Mapping[str, float] = field(default_factory=dict)
     tracked: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
     robot_seconds: float = 0.0
+    by_episode: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    by_step: np.ndarray = field(default_factory=lambda: np.zeros(0))
     safety: Safety | None = None
 
     @property
@@ -66,6 +70,7 @@ def evaluate(
     seed: int = 1000,
     deterministic: bool = True,
     options: Mapping[str, object] | None = None,
+    trial: int = 1,
     safety: bool = False,
 ) -> Evaluation:
     """Run `episodes` whole episodes on one task (nominal by default), or on draws from a variation.
@@ -73,6 +78,7 @@ def evaluate(
     A controller with settings for a planner (`Controller.plan`) plans, which is slow: see `planner.Planner`.
 
     `options` change the task's options that the controller was trained with. Same seed, same start states and commands.
+    With `trial` K each robot has K episodes in a row, and the controller remembers what it has seen in the earlier ones.
     `safety` watches limits, impacts and energy, too, which costs some percent of the time.
     """
     if episodes < 1:
@@ -81,7 +87,7 @@ def evaluate(
         raise SurefootError("give either a variation (--vary) or a task (--set), not both")
     config = controller.config
     if is_gym(config.robot):
-        for flag, given in (("--set", task), ("--vary", vary)):
+        for flag, given in (("--set", task), ("--vary", vary), ("--trial", trial > 1)):
             if given:
                 needs_robot(config, flag)
         return Evaluation(*run_gym_episodes(config, lambda seen: controller.act(seen, deterministic), episodes, seed))
@@ -93,6 +99,7 @@ def evaluate(
         variation=Variation.parse(vary) if vary else None,
         tasks=task,
         seed=seed,
+        trial=trial,
         autoreset=False,  # a reset would draw random numbers, and the other worlds would get other commands from then on
     )
     controller.check(env)
@@ -107,7 +114,7 @@ def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int
 
 
 def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True, safety: bool = False) -> Evaluation:
-    """One episode in each world of `env`, which resets none by itself (`autoreset=False`)."""
+    """One episode, or trial, in each world of `env`, which resets none by itself (`autoreset=False`)."""
     env.reset()
     controller.reset()
     return finish_episodes(env, controller, deterministic=deterministic, safety=safety)
@@ -116,19 +123,22 @@ def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = Tru
 def finish_episodes(
     env: BatchEnv, controller: Driver, *, deterministic: bool = True, safety: bool = False
 ) -> Evaluation:
-    """The rest of the episode that each world of `env` has begun; controller and worlds remember what came before."""
+    """The rest of the episode (or trial) that each world of `env` has begun; controller and worlds remember what was before."""
     n = env.num_envs
-    returns, lengths, fell = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, bool)
-    running = np.ones(n, bool)
+    everyone, running = np.arange(n), np.ones(n, bool)
+    returns, lengths, fell = np.zeros((env.trial, n)), np.zeros(n, np.int64), np.zeros(n, bool)
+    by_step: list[float] = []
     terms = np.zeros_like(env.terms, dtype=float)
     observation = env.observation
     meter = Meter(env) if safety else None
     while running.any():
+        episode = env.episode.copy()
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
-        returns += reward * running
+        returns[episode, everyone] += reward * running
+        by_step.append(float(reward[running].mean()))
         lengths += running
         terms += env.terms * running[:, None]
-        fell |= terminated & running
+        fell |= env.fell & running
         if meter is not None:
             meter.watch(running)
         running &= ~(terminated | truncated)
@@ -137,6 +147,9 @@ def finish_episodes(
     tracked = np.full(n, np.nan)
     weight = env.config.weights.get("tracking_lin_vel") if isinstance(env.config, VelocityConfig) else None
     if weight:
-        tracked = terms[:, names.index("tracking_lin_vel")] / weight / env.episode_steps
+        tracked = terms[:, names.index("tracking_lin_vel")] / weight / (env.episode_steps * env.trial)
     watched = None if meter is None else meter.result(fell, lengths)
-    return Evaluation(returns, lengths, fell, means, tracked, steps * env.robot.control_dt, watched)
+    seconds = steps * env.robot.control_dt
+    return Evaluation(
+        returns.mean(axis=0), lengths, fell, means, tracked, seconds, returns, np.array(by_step), safety=watched
+    )

@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from pydantic import BaseModel, ConfigDict
 from stable_baselines3.common.policies import BasePolicy
 
+from ..envs.inputs import REMEMBERED
 from .algorithms import find_algorithm
 from .config import PlannerConfig, TrainConfig
 from .discrete import action_grid
@@ -60,6 +61,11 @@ class Header(BaseModel):
     card: Card | None = None
 
 
+def known_inputs(settings: Settings) -> int:
+    """How many of a policy's inputs only simulation knows: parameters and commands, each a number."""
+    return sum(name not in REMEMBERED for name in settings.inputs)
+
+
 def policy_kwargs(
     settings: Settings, observation_size: int, mirror: Mirror | None = None, grid: np.ndarray | None = None
 ) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def policy_kwargs(
     if settings.network != "mlp":
         encoder = partial(
             make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
-            activation=settings.activation, norm_layer=settings.norm_layer, known=len(settings.inputs),
+            activation=settings.activation, norm_layer=settings.norm_layer, known=known_inputs(settings),
         )  # fmt: skip
     if isinstance(settings, OnPolicySettings):
         kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}

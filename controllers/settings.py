@@ -16,7 +16,7 @@ class Settings:
         network: what reads the observation before the hidden layers, by name; "mlp": nothing.
         history: how many control steps an observation holds; 1: the current one.
         inputs: what it holds beside the task's own numbers: last_action, last_reward, last_done, or, known in simulation
-            alone, parameters and commands by name; "parameters" stands for those that the training varies.
+            alone, parameters and commands by name; "parameters" stands for those that the training varies, with its goals.
         trial: episodes on the same robot that the learner takes for one.
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).

@@ -54,11 +54,13 @@ def evaluate_suite(
     splits: Sequence[str] | None = None,
     *,
     episodes: int = 10,
+    trial: int = 1,
     seed: int = 1000,
     safety: bool = False,
 ) -> list[SplitResult]:
     """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
 
+    With `trial` K they are trials: K episodes in a row, of which the controller remembers the earlier ones.
     The suite's options rule, not those of the training (but for `OWN`), so that all controllers are asked the same. Same
     seed, same start states and commands. Raises `SurefootError` for an unknown split, for a suite of another robot or task,
     and where a split's robot is one that the controller does not fit. `safety` watches limits, impacts and energy, too.
@@ -79,6 +81,7 @@ def evaluate_suite(
             told=controller.told,
             tasks=[task for task in tasks for _ in range(episodes)],
             seed=seed,
+            trial=trial,
             autoreset=False,
         )
         controller.check(env)

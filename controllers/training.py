@@ -18,12 +18,14 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
+from ..envs.inputs import REMEMBERED
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
-from ..envs.tasks import Velocity, VelocityConfig
+from ..envs.tasks import FAMILIES, Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
+from ..robots.parameters import ParameterTable
 from . import gym_ids
 from .algorithms import find_algorithm
 from .checks import check_memory
@@ -180,8 +182,8 @@ def train_config(
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
-    if "parameters" in settings.inputs:
-        hyperparameters["inputs"] = _with_parameters(settings.inputs, robot, vary or {}, tasks)
+    if set(settings.inputs) - {*REMEMBERED}:
+        hyperparameters["inputs"] = _by_column(settings.inputs, robot, task, vary or {}, tasks)
     config = checked_config(
         robot=robot,
         task=task,
@@ -203,22 +205,34 @@ def train_config(
     return config
 
 
-def _with_parameters(
-    inputs: tuple[str, ...], robot: str, vary: dict[str, str], suite: TaskSuite | None
+def _by_column(
+    inputs: tuple[str, ...], robot: str, task: str, vary: dict[str, str], suite: TaskSuite | None
 ) -> tuple[str, ...]:
-    """`inputs` with the names of what the training varies for "parameters"."""
-    table = table_of(robot)
+    """`inputs` with a name for each number: every motor's, and what the training varies and its goals for "parameters"."""
+    table, found = table_of(robot), []
+    for name in inputs:
+        if name == "parameters":
+            found += _varied(table, task, vary, suite)
+        elif name.split(".")[0] in {full.split(".")[0] for full in table.names}:
+            found += [table.names[k] for k in table.columns(name.removesuffix(".*"))]
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def _varied(table: ParameterTable, task: str, vary: dict[str, str], suite: TaskSuite | None) -> list[str]:
+    """Names of the parameters that differ between the training's robots, and of its goals."""
     if suite:
         values = suite.rows("train", table)[0]
     else:
         values = Variation.parse(vary).sample(np.random.default_rng(0), 64, table)
     varied = [table.names[k] for k in np.flatnonzero((values != values[0]).any(axis=0))]
+    varied += FAMILIES[task].goals if task in FAMILIES else ()
     if not varied:
         raise SurefootError(
             "input 'parameters' stands for what the training varies: give a variation (--vary) or a suite"
         )
-    at = inputs.index("parameters")
-    return (*inputs[:at], *varied, *inputs[at + 1 :])
+    return varied
 
 
 def train(

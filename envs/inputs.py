@@ -21,31 +21,30 @@ class Inputs:
     Attributes:
         layout: size of each part by name; a name such as `motor_strength` stands for all motors.
         numbers: (N, size), as the next observation shows them.
-        believed: (N, columns) parameters to show instead of the true ones, NaN for the true ones.
+        known: names of the K parameters and commands among them, one a number.
+        believed: (N, K), what to show instead of the true ones, NaN for the true ones.
     """
 
     def __init__(
         self, names: Sequence[str], num_envs: int, num_actions: int, table: ParameterTable, commands: Sequence[str]
     ):
         self.layout: dict[str, int] = {}
-        self.columns: list[int] = []  # of parameters
-        self._commands: list[int] = []
+        self.known: list[str] = []
+        self.table, self.commands = table, tuple(commands)
         self._parts: dict[str, slice] = {}
-        self._table = table
         size = 0
         shown: list[int] = []  # where parameters and commands stand
-        goals: list[int] = []
         for name in names:
             start = size
             if name in REMEMBERED:
                 size += num_actions if name == "last_action" else 1
             elif name in commands:
-                self._commands.append(list(commands).index(name))
-                goals += [size]
+                self.known.append(name)
+                shown.append(size)
                 size += 1
             elif name.split(".")[0] in {full.split(".")[0] for full in table.names}:
                 columns = table.columns(name.removesuffix(".*"))
-                self.columns += [int(c) for c in columns]
+                self.known += [table.names[c] for c in columns]
                 size += len(columns)
                 shown += range(start, size)
             else:
@@ -56,15 +55,26 @@ class Inputs:
             self.layout[name] = size - start
         self.size = size
         self.numbers = np.zeros((num_envs, size))
-        self.believed = np.full((num_envs, len(self.columns)), np.nan)
-        self._shown, self._goals = np.array(shown, np.int64), np.array(goals, np.int64)
+        self.believed = np.full((num_envs, len(self.known)), np.nan)
+        self._shown = np.array(shown, np.int64)
+        command = np.array([name in self.commands for name in self.known], bool)
+        self._at = np.flatnonzero(~command), np.flatnonzero(command)  # parameters and commands among the known
+        self._columns = np.array([table.names.index(n) for n in self.known if n not in self.commands], np.int64)
+        self._goals = np.array([self.commands.index(n) for n in self.known if n in self.commands], np.int64)
 
     def believe(self, name: str, value: float | np.ndarray) -> None:
         """Show `value`, one or (N,), for a parameter, whatever it is. Raises `SurefootError` where it is no input."""
-        names = [self._table.names[column] for column in self.columns]
-        if name not in names:
-            raise unknown("parameter among the inputs", name, names)
-        self.believed[:, names.index(name)] = value
+        if name not in self.known:
+            raise unknown("parameter among the inputs", name, self.known)
+        self.believed[:, self.known.index(name)] = value
+
+    def truth(self, values: np.ndarray, commands: np.ndarray) -> np.ndarray:
+        """What is known in simulation alone (N, K), of parameters (N, P) and commands (N, G)."""
+        found = np.empty((len(values), len(self.known)))
+        found[:, self._at[0]] = values[:, self._columns]
+        if len(self._goals):
+            found[:, self._at[1]] = commands[:, self._goals]
+        return found
 
     def forget(self, ids: np.ndarray) -> None:
         """Worlds `ids` begin with a task that nothing is known of."""
@@ -87,10 +97,8 @@ class Inputs:
     def tell(self, values: np.ndarray, commands: np.ndarray) -> None:
         """The parameters (N, K) and commands (N, G) of now."""
         if len(self._shown):
-            true = values[:, self.columns]
+            true = self.truth(values, commands)
             self.numbers[:, self._shown] = np.where(np.isnan(self.believed), true, self.believed)
-        if len(self._goals):
-            self.numbers[:, self._goals] = commands[:, self._commands]
 
     def mirror(self, symmetry: Symmetry) -> tuple[np.ndarray, np.ndarray]:
         """Left-right mirror image of the numbers: mirrored = sign * numbers[index].
@@ -101,14 +109,13 @@ class Inputs:
         if "last_action" in self._parts:
             part = self._parts["last_action"]
             index[part], sign[part] = part.start + np.array(symmetry.index), np.array(symmetry.sign)
-        places = dict(zip(self.columns, self._shown, strict=True))
-        for column, place in places.items():
-            name = self._table.names[column]
+        places = dict(zip(self.known, self._shown, strict=True))
+        for name, place in places.items():
+            if name in self.commands:
+                raise SurefootError("mirror=true knows no mirror image of commands among the inputs: expected none")
             image = "right".join(part.replace("right", "left") for part in name.split("left"))
-            if image not in self._table.names or self._table.names.index(image) not in places:
+            if image not in places:
                 raise SurefootError(f"mirror=true needs input {image!r} beside {name!r}: expected both or none")
-            index[place] = places[self._table.names.index(image)]
+            index[place] = places[image]
             sign[place] = -1.0 if name == "com.y" else 1.0
-        if len(self._goals):
-            raise SurefootError("mirror=true knows no mirror image of commands among the inputs: expected none")
         return index, sign

@@ -116,7 +116,7 @@ def identify(
             measure(k)
         if late:
             break
-    std, true = np.mean(stds, axis=0), seen.values[0, seen.inputs.columns]
+    std, true = np.mean(stds, axis=0), seen.inputs.truth(seen.values, seen.task.command())[0]
     controller.told = dict(zip(names, told[0].tolist(), strict=True))
     inferred = {
         n: Estimate(controller.told[n], float(s), float(t)) for n, s, t in zip(names, std[0], true, strict=True)
@@ -125,8 +125,8 @@ def identify(
 
 
 def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
-    """The next STEPS control steps: observations without inputs, and actions, (N, STEPS, size); and who did not end, (N,)."""
-    own = env.task.observation_size
+    """The next STEPS control steps: what was seen (but not told) and done, (N, STEPS, size); and who did not end, (N,)."""
+    own = env.step_size - len(env.inputs.known)
     window = torch.zeros(STEPS, env.num_envs, own + env.num_actions)
     whole = np.ones(env.num_envs, bool)
     for t in range(STEPS):
@@ -149,13 +149,13 @@ def learn(
     plan = plan or Learning()
     seed = controller.config.seed
     env = make_env(controller.config, plan.worlds, seed=seed + 1)
-    columns = env.inputs.columns
-    center, scale = told_in_training(controller, len(columns))
+    names = env.inputs.known
+    center, scale = told_in_training(controller, len(names))
     env.inputs.believed[::2] = center
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        size = env.task.observation_size + env.num_actions
-        identifier = Identifier(size, [env.table.names[k] for k in columns])
+        size = env.step_size - len(names) + env.num_actions
+        identifier = Identifier(size, names)
     identifier.center[:], identifier.scale[:] = torch.as_tensor(center), torch.as_tensor(scale)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(identifier.parameters(), plan.learning_rate)
@@ -163,7 +163,7 @@ def learn(
     def round_of_walks() -> tuple[torch.Tensor, torch.Tensor]:
         torch.set_num_threads(1)
         env.reset()
-        true = torch.as_tensor((env.values[:, columns] - center) / scale, dtype=torch.float32)
+        true = torch.as_tensor((env.inputs.truth(env.values, env.task.command()) - center) / scale, dtype=torch.float32)
         window, whole = walk(env, controller)
         torch.set_num_threads(threads.UPDATE_THREADS)
         return window[whole], true[whole]

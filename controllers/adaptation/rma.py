@@ -15,19 +15,22 @@ import torch
 from gymnasium.spaces import Box
 from torch.nn import functional as F
 
+from ...envs.inputs import REMEMBERED, Inputs
+from ...envs.tasks import FAMILIES
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
 from ..config import checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
-from ..policies import FORMAT, Header, empty_policy
+from ..policies import FORMAT, Header, empty_policy, known_inputs
 from ..policy import Policy
 from ..training import make_env, train
 from .base import Adaptation, Budget
 from .online import adapt_online
 
 TEACHER: dict[str, Any] = {"inputs": ("parameters",), "network": "privileged", "encoder_width": 16}
+REWARDED = ("last_action", "last_reward")  # what tells a goal, which motion alone does not
 HISTORY = 50  # control steps that the student looks back
 
 
@@ -58,7 +61,7 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     plan = from_settings("meta setting", Distillation, asked.get("meta") or {})
     out = None if asked.get("out") is None else Path(asked["out"])
     seconds = asked.get("seconds")
-    asked["hyperparameters"] = {**TEACHER, **(asked.get("hyperparameters") or {})}
+    asked["hyperparameters"] = {**told_everything(task), **(asked.get("hyperparameters") or {})}
     asked["seconds"] = None if seconds is None else (1 - plan.share) * seconds
     asked["out"] = None if out is None else out / "teacher"
     teacher = train(robot, task, **{**asked, "algo": "ppo"})
@@ -74,6 +77,12 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     return student
 
 
+def told_everything(task: str) -> dict[str, Any]:
+    """Hyperparameters of a policy that is told its robot's parameters and the task's goals."""
+    goals = task in FAMILIES and FAMILIES[task].goals
+    return {**TEACHER, "inputs": (*REWARDED, "parameters")} if goals else TEACHER
+
+
 def rma(
     controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
 ) -> Adaptation:
@@ -87,9 +96,10 @@ def student_of(teacher: Controller) -> Controller:
     if settings.network != "privileged":
         raise SurefootError(f"an rma student needs a teacher with network 'privileged', not {settings.network!r}")
     fields = teacher.config.model_dump()
-    fields["hyperparameters"] |= {"network": "tcn", "history": HISTORY, "inputs": ()}
+    remembered = tuple(name for name in settings.inputs if name in REMEMBERED)
+    fields["hyperparameters"] |= {"network": "tcn", "history": HISTORY, "inputs": remembered}
     config = checked_config(**{**fields, "method": "rma"})
-    known = len(settings.inputs)
+    known = known_inputs(settings)
     policy = teacher.policy
     assert isinstance(policy, Policy)
     size = (policy.observation_space.shape or (0,))[0] - known
@@ -128,10 +138,11 @@ def distil(
     """
     plan = plan or Distillation()
     env = make_env(student.config, plan.worlds, seed=student.config.seed + 1)
-    columns = [k for name in teacher.settings.inputs for k in env.table.columns(name)]
+    names = [name for name in teacher.settings.inputs if name not in REMEMBERED]
+    shown = Inputs(names, plan.worlds, env.num_actions, env.table, env.task.command_names)
     rounds = max(1, plan.samples // plan.worlds)
     features = torch.zeros(rounds, plan.worlds, env.observation_size)
-    told = torch.zeros(rounds, plan.worlds, len(columns))
+    told = torch.zeros(rounds, plan.worlds, shown.size)
     policy = student.policy
     assert isinstance(policy, Policy)
     encoder, norm = _encoder(student), policy.features_extractor.norm
@@ -145,7 +156,7 @@ def distil(
             for _ in range(plan.every):
                 observation, *_ = env.step(student.act(observation))
             features[k] = norm(torch.as_tensor(observation))
-            told[k] = torch.as_tensor(env.values[:, columns])
+            told[k] = torch.as_tensor(shown.truth(env.values, env.task.command()))
         done += rounds * plan.every * plan.worlds
         torch.set_num_threads(threads.UPDATE_THREADS)
         seen, latent = _both_sides(teacher, policy, features.flatten(0, 1), told.flatten(0, 1))

@@ -17,7 +17,7 @@ from ..normalization import RunningNorm
 from ..training import train
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
-from .rma import TEACHER
+from .rma import told_everything
 
 CANDIDATES, TRIAL_SECONDS = 8, 1.0
 WIDEST = 2.5  # standard deviations of the parameters in training
@@ -25,7 +25,7 @@ WIDEST = 2.5  # standard deviations of the parameters in training
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     """Train as `training.train` does, whose arguments these are, a policy that is told what the training varies."""
-    asked["hyperparameters"] = {**TEACHER, **(asked.get("hyperparameters") or {})}
+    asked["hyperparameters"] = {**told_everything(task), **(asked.get("hyperparameters") or {})}
     return train(robot, task, **{**asked, "algo": "ppo", "method": "search"})
 
 
@@ -39,9 +39,10 @@ def search(
         raise SurefootError("method 'search' needs the package cma: pip install 'surefoot[adapt]'") from error
     controller = controller.copy()
     env = worlds_of(controller.config, CANDIDATES, tasks=task, seed=2000 + seed, autoreset=False)
-    names = [env.table.names[k] for k in env.inputs.columns]
+    names = env.inputs.known
     center, scale = told_in_training(controller, len(names))
-    legal = env.table.low[env.inputs.columns], env.table.high[env.inputs.columns]
+    legal = [env.inputs.truth(limit[None], np.full((1, len(env.inputs.commands)), sign))[0]
+             for limit, sign in ((env.table.low, -np.inf), (env.table.high, np.inf))]  # fmt: skip
     steps = round(TRIAL_SECONDS / env.robot.control_dt)
     round_steps = CANDIDATES * steps
     limit = budget.limit(env.robot.control_dt)
@@ -73,7 +74,7 @@ def search(
     if curve[-1].steps < used:
         curve.append(measure(used, seconds))
     spread = scale * strategy.result.stds
-    true = env.values[0, env.inputs.columns]
+    true = env.inputs.truth(env.values, env.task.command())[0]
     inferred = {
         name: Estimate(controller.told[name], float(s), float(t))
         for name, s, t in zip(names, spread, true, strict=True)

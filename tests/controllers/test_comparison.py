@@ -15,6 +15,8 @@ from surefoot.controllers.evaluation import Evaluation
 from surefoot.controllers.safety import Safety
 from surefoot.controllers.splits import SplitResult, evaluate_suite
 from surefoot.envs.suites import TaskSuite, make_suite
+from surefoot.replay.figures import comparison_figure
+from surefoot.report import comparison_tables
 from surefoot.robots import SurefootError
 
 
@@ -112,6 +114,35 @@ def test_figures_by_hand() -> None:
     assert told["probability_of_improvement"] == 1
     assert "probability_of_improvement" not in by_hand().figures("plain", "test")
     assert not {"gap_closed", "probability_of_improvement"} & set(by_hand(None, "told").figures("meta", "test"))
+
+
+def test_curves_of_trials_by_hand() -> None:
+    """Two seeds, two tasks, two trials of two episodes; dt .5 s, the second seed's robots last one step longer."""
+    suite = by_hand().suite
+    seeds = []
+    for first, second, steps in (
+        ([1, 3, 5, 7], [2, 4, 6, 8], [1.0, 2.0]),
+        ([3, 5, 7, 9], [6, 6, 6, 6], [3.0, 4.0, 9.0]),
+    ):
+        by_episode = np.array([first, second], float)
+        lengths, by_step = np.full(4, len(steps)), np.array(steps)
+        safety = Safety(lengths < 0, *(np.ones(4) for _ in range(8)))
+        evaluation = Evaluation(
+            by_episode.mean(0), lengths, lengths < 0, tracked=np.ones(4), robot_seconds=0.5 * lengths.sum(),
+            by_episode=by_episode, by_step=by_step, safety=safety,
+        )  # fmt: skip
+        seeds.append(SplitResult(str(suite), "test", tuple(suite.tasks("test")), evaluation))
+    two = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds)}}, 2, 0, trial=2).content()
+    found = two["splits"]["test"]["methods"]["meta"]
+    assert found["by_episode"] == [5, 5.5]
+    assert found["by_episode_interval"] == [[4, 6], [4.5, 6.5]]
+    assert found["by_second"] == {"seconds": [0.25, 0.75], "reward": [2, 3]}
+    assert found["mean"] == 5.25
+    lone = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds[:1])}}, 2, 0, trial=2).figures("meta", "test")
+    assert lone["by_episode_interval"][0] == [3, 5]  # tasks stay, of each the episodes 1, 3 and 5, 7 are drawn again
+    columns = comparison_tables(two)[0][1]["columns"]
+    assert columns[-3:] == ["episode 1", "episode 2", "falls"]
+    assert "return by episode of a trial" in comparison_figure(two)
 
 
 def test_of_one_seed_episodes_are_drawn_again() -> None:

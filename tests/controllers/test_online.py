@@ -1,6 +1,7 @@
 """Methods that adapt while they act: what they are trained on, what they remember, what the student learns."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from surefoot import api
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
 from surefoot.controllers.adaptation.rma import Distillation, distil, student_of
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.training import train
+from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.training import train, train_config
+from surefoot.controllers.worlds import worlds_of
 from surefoot.envs.inputs import REMEMBERED
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
@@ -133,3 +136,63 @@ def test_saved_and_loaded(memory: Controller, tmp_path: Path) -> None:
     assert again.settings == memory.settings
     before, after = (METHODS["recurrent"](c, HEAVY, Budget(None, 50), episodes=2) for c in (memory, again))
     assert np.array_equal(before.after.evaluation.returns, after.after.evaluation.returns)
+
+
+@pytest.fixture(scope="module")
+def seeker() -> Controller:
+    """A recurrent controller of a goal family, which hardly learnt: two episodes of 200 steps are a trial of it."""
+    hyperparameters = {"num_envs": 8, "n_steps": 16, "batch_size": 64, "net": (16,), "hidden": 8}
+    return META_TRAIN["recurrent"](
+        "half_cheetah", "cheetah-vel", suite="cheetah-vel", steps=256, hyperparameters=hyperparameters, progress=False
+    )
+
+
+def test_what_is_seen_in_a_trials_first_episode_counts_in_its_second(seeker: Controller) -> None:
+    goal = Task({}, {"velocity": 2.0})
+    one, two = (evaluate(seeker, task=goal, episodes=3, trial=k) for k in (1, 2))
+    assert (one.by_episode.shape, two.by_episode.shape) == ((1, 3), (2, 3))
+    assert np.array_equal(two.by_episode[0], one.returns)  # the same start states
+    assert np.allclose(two.returns, two.by_episode.mean(0))
+    assert (len(two.by_step), two.lengths.tolist(), two.robot_seconds) == (
+        400,
+        [400] * 3,
+        pytest.approx(3 * 400 * 0.05),
+    )
+    assert two.by_step.sum() == pytest.approx(two.by_episode.sum(0).mean())
+    env = worlds_of(seeker.config, 3, tasks=goal, seed=1000, autoreset=False, trial=2)
+    seeker.reset()
+    observation, forgetful = env.reset(), np.zeros(3)
+    for step in range(400):
+        if step == 200:
+            seeker.reset()
+        observation, reward, *_ = env.step(seeker.act(observation))
+        forgetful += reward * (step >= 200)
+    assert not np.allclose(forgetful, two.by_episode[1])
+
+
+def test_a_student_infers_the_goal_from_its_rewards() -> None:
+    """The teacher is told the goal; the student sees what it did and got instead, in its history."""
+    hyperparameters = {**SMALL, "encoder_width": 4}
+    student = META_TRAIN["rma"](
+        "half_cheetah", "cheetah-vel", suite="cheetah-vel", steps=512, hyperparameters=hyperparameters, progress=False,
+        meta={"worlds": 4, "samples": 40},
+    )  # fmt: skip
+    assert student.settings.inputs == ("last_action", "last_reward")
+    assert student.policy.observation_space.shape == (50 * (17 + 6 + 1),)
+    history = np.random.default_rng(0).normal(size=(1, 50, 24)).astype(np.float32)
+    richer = history.copy()
+    richer[:, :-1, -1] += 1.0
+    assert not np.array_equal(student.act(history.reshape(1, -1)), student.act(richer.reshape(1, -1)))
+
+
+def test_parameters_stand_for_everything_that_a_training_varies() -> None:
+    def told(robot: str, task: str, inputs: tuple[str, ...], **asked: Any) -> tuple[str, ...]:
+        config = train_config(robot, task, hyperparameters={"inputs": inputs}, **asked)
+        return tuple(config.hyperparameters["inputs"])
+
+    assert told("half_cheetah", "cheetah-vel", ("parameters",), suite="cheetah-vel") == ("velocity",)
+    assert told("half_cheetah", "cheetah-vel", ("last_reward", "parameters")) == ("last_reward", "velocity")
+    assert told("quadruped", "velocity", ("com.x", "payload")) == ("com.x", "payload")
+    strengths = told("quadruped", "velocity", ("motor_strength",))
+    assert len(strengths) == 12
+    assert all(name.startswith("motor_strength.") for name in strengths)

@@ -63,7 +63,7 @@ def test_beliefs_replace_the_truth() -> None:
     env.inputs.believed[1] = 5.0
     env.inputs.believed[2, 12] = 7.0
     env.reset()
-    shown, true = env.observation[:, 50:], env.values[:, env.inputs.columns]
+    shown, true = env.observation[:, 50:], env.inputs.truth(env.values, env.task.command())
     assert shown[0] == pytest.approx(true[0])
     assert (shown[1] == 5.0).all()
     assert shown[2, :12] == pytest.approx(true[2, :12])
@@ -134,7 +134,7 @@ def test_the_mirror_image_of_inputs() -> None:
     env = walkers(1, inputs=("last_action", "last_reward", "com", "motor_strength"), tasks=Task({}))
     assert env.robot.symmetry is not None
     index, sign = env.inputs.mirror(env.robot.symmetry)
-    names = [*env.table.layout.motors, "last_reward", *(env.table.names[c] for c in env.inputs.columns)]
+    names = [*env.table.layout.motors, "last_reward", *env.inputs.known]
     for i, name in enumerate(names):
         image = "right".join(part.replace("right", "left") for part in name.split("left"))
         assert names[index[i]] == image

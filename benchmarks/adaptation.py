@@ -1,85 +1,352 @@
-"""What does `finetune` recover on a broken robot, and at what cost?
+"""The adaptation methods on the published families and on our own suites: train, measure, write one JSON a row.
 
-    python benchmarks/adaptation.py            # 5 seeds, about 20 minutes on 2 cores
+    python benchmarks/adaptation.py cheetah-vel                  # one row: three seeds of each of its methods
+    python benchmarks/adaptation.py cheetah-vel --seeds 1        # or fewer; what is done already is kept
+    python benchmarks/adaptation.py quadruped-rma --only rma     # train one method alone, measure what there is
+    python benchmarks/adaptation.py --share 2 --train cheetah-dir   # train alone, beside another such process
 
-A base controller is trained under randomised dynamics and then meets a payload and a weak leg outside the training range.
-For each seed of what follows: zero-shot is the base as it is, scratch a new controller trained on that very robot,
-finetune the base adapted to it. Recovered = (finetune - zero-shot) / (scratch - zero-shot) of the mean return over the
-same evaluation episodes.
+Trainings are kept in --runs, SUITE/METHOD/seed_K, and found there again; one that was interrupted begins anew. Results:
+results/adaptation/ROW.json, of which `benchmarks/report.py` makes docs/results.md. Rows:
 """
 
 import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import surefoot  # noqa: F401  # isort: skip
 # ^ before anything loads torch: it limits the spinning of torch's threads
 
 import numpy as np
-from common import write_result
+import torch
+from common import RESULTS, write_result
 
 from surefoot.controllers import threads
-from surefoot.controllers.adaptation import Budget, finetune
+from surefoot.controllers.adaptation import META_TRAIN, Budget, maml, search
+from surefoot.controllers.adaptation.base import Point
+from surefoot.controllers.adaptation.identify import walk_and_identify
+from surefoot.controllers.adaptation.maml import Actor
+from surefoot.controllers.adaptation.online import POINTS, walk_and_judge
+from surefoot.controllers.comparison import compare
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.evaluation import evaluate
-from surefoot.controllers.statistics import bootstrap, mean
+from surefoot.controllers.envelope import TRACKING
+from surefoot.controllers.evaluation import Evaluation
+from surefoot.controllers.statistics import gap_closed
 from surefoot.controllers.training import train
-from surefoot.demo import BROKEN, VARY
-from surefoot.envs.variation import Task
+from surefoot.envs.suites import TaskSuite, load_suite
+from surefoot.robots import SurefootError, get_robot, unknown
+
+FOLDER = RESULTS / "adaptation"
+BASELINE, ORACLE = "randomised", "oracle"  # a policy without memory, and the one that rma's teacher is
+NI_MARKOV, NI_ORACLE = -351.7, -79.7  # facts/protocols.md: cheetah-vel, sum of two episodes
+SAMI = {  # facts/protocols.md: the best of its methods on train, moderate, extreme; and the factor that the last two ask for
+    "ant-cripple": ((2638, 2379, 2131), 1.25),
+    "cheetah-cripple": ((4583, 2442, 1599), 1.5),
+    "cheetah-mass-damping": ((7430, 4058, 1780), 1.25),
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How one method's controller is made; `method` "" is plain training."""
+
+    method: str = ""
+    algo: str = "ppo"
+    steps: int | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A suite, the methods that are trained on it, and what is measured.
+
+    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures.
+    """
+
+    about: str
+    suite: str
+    trainings: Mapping[str, Training]
+    measure: Callable[["Row", Mapping[str, list[Controller]]], dict[str, Any]]
+    trial: int = 1
+    episodes: int = 10
+
+
+Seeds = Mapping[str, list[Controller]]
+
+
+# --- what is measured --------------------------------------------------------------------------------------------------
+
+
+def families(row: Row, seeds: Seeds) -> dict[str, Any]:
+    """The published protocol: every method on the same trials of every task of every split."""
+    suite = load_suite(row.suite)
+    has = {name for name, found in seeds.items() if found}
+    found = compare(
+        {name: seeds[name] for name in seeds if name in has}, suite, [s for s in suite.splits if s != "validation"],
+        baseline=BASELINE if BASELINE in has else None, oracle=ORACLE if ORACLE in has else None,
+        episodes=row.episodes, trial=row.trial,
+    )  # fmt: skip
+    return {"comparison": found.content(), "published": published(row, found.content())}
+
+
+def published(row: Row, content: Mapping[str, Any]) -> dict[str, Any]:
+    """By method, what the published figures are compared with."""
+    splits, figures = content["splits"], {}
+    if row.suite == "cheetah-vel":
+        for method, found in splits["test"]["methods"].items():
+            total = sum(found["by_episode"])
+            figures[method] = {"two_episodes": total, "gap_closed_ni": (total - NI_MARKOV) / (NI_ORACLE - NI_MARKOV)}
+    if row.suite in SAMI:
+        best, factor = SAMI[row.suite]
+        asked = dict(zip(("train", "moderate", "extreme"), (best[0], factor * best[1], factor * best[2]), strict=True))
+        for split, least in asked.items():
+            for method, found in splits[split]["methods"].items():
+                figures.setdefault(method, {})[split] = {"over_asked": found["mean"] / least, "asked": least}
+    return figures
+
+
+def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
+    """Every method at budgets of the robot's motion, each robot by itself, on `row.episodes` robots a task."""
+    suite = load_suite(row.suite)
+    result: dict[str, Any] = {}
+    for split in (s for s in suite.splits if s not in ("train", "validation")):
+        curves = {name: [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
+                  for name, found in seeds.items() if found}  # fmt: skip
+        base, best = (np.mean([c[-1]["return"] for c in curves[name]]) for name in (BASELINE, ORACLE))
+        for found in curves.values():
+            for point in (p for curve in found for p in curve):
+                point["gap_closed"] = float(gap_closed(point["return"], base, best))
+        result[split] = curves
+        print(
+            split,
+            {n: [[(p["robot_seconds"], round(p["gap_closed"], 2)) for p in c] for c in cs] for n, cs in curves.items()},
+        )
+    return {"splits": result, "robots_per_task": row.episodes, "success": f"no fall and tracking of {TRACKING} or more"}
+
+
+def on_split(
+    name: str, controller: Controller, suite: TaskSuite, split: str, robots: int, seed: int
+) -> list[dict[str, Any]]:
+    """The curve of one controller of one method on a split."""
+    tasks = [task for task in suite.tasks(split) for _ in range(robots)]
+    where = {"robot": suite.robot_of(split), "options": suite.options}
+    dt = get_robot(suite.robot_of(split)).control_dt
+    stops = [0, *(round(t / dt) for t in POINTS)]
+    if name == "search":
+        return searched(controller, suite, split, seed)
+    if name == "identify":
+        found = walk_and_identify(controller, tasks, len(tasks), (1, 2, 15), seed=seed, **where)
+        return [figures_of(point) for point in found.curve]
+    remembers = name in ("recurrent", "rma", "context")
+    return [
+        figures_of(p)
+        for p in walk_and_judge(controller, tasks, len(tasks), stops if remembers else [0], seed=seed, **where)
+    ]
+
+
+def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
+    """CMA-ES for each of `tasks` robots by itself; points where all of them have one."""
+    if suite.robot_of(split) != controller.config.robot:
+        return []
+    every = suite.tasks(split)
+    chosen = every[:: max(1, len(every) // tasks)][:tasks]
+    curves = [
+        search(controller, task, Budget(seconds=None, robot_seconds=64.0), seed=seed, episodes=8).curve
+        for task in chosen
+    ]
+    return [
+        {**mean_of([figures_of(point) for point in points]), "tasks": tasks}
+        for points in zip(*curves, strict=True)
+    ]  # fmt: skip
+
+
+def figures_of(point: Point) -> dict[str, Any]:
+    return {"robot_seconds": point.robot_seconds, "seconds": round(point.seconds, 2), **scores(point.evaluation)}
+
+
+def scores(result: Evaluation) -> dict[str, float]:
+    well = ~result.fell & (result.tracked >= TRACKING)
+    return {
+        "return": result.mean, "tracking": result.tracking, "falls": float(result.fell.mean()), "success": float(well.mean())
+    }  # fmt: skip
+
+
+def mean_of(figures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {key: float(np.mean([f[key] for f in figures])) for key in figures[0]}
+
+
+def identification(row: Row, seeds: Seeds) -> dict[str, Any]:
+    """How near the truth the parameters are after four seconds, and how often the 90 % interval holds it."""
+    suite = load_suite(row.suite)
+    rows = []
+    for seed, controller in enumerate(seeds["identify"]):
+        tasks = [task for task in suite.tasks("test") for _ in range(row.episodes)]
+        found = walk_and_identify(controller, tasks, len(tasks), (1,), seed=seed)
+        error, inside = np.abs(found.mean - found.true), np.abs(found.mean - found.true) <= 1.645 * found.std
+        for k, name in enumerate(found.names):
+            spread = float(np.ptp(found.true[:, k]))
+            rows.append({
+                "seed": seed, "parameter": name, "median_error": float(np.median(error[:, k])),
+                "median_error_over_true": float(np.median(error[:, k] / np.abs(found.true[:, k]))),
+                "median_error_over_range": float(np.median(error[:, k])) / spread, "coverage": float(inside[:, k].mean()),
+            })  # fmt: skip
+    return {"parameters": rows, "robots": len(suite.tasks("test")) * row.episodes}
+
+
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  # step sizes for a controller that has learnt none
+
+
+def gradient_steps(row: Row, seeds: Seeds) -> dict[str, Any]:
+    """Return after 0, 1, 2 and 3 gradient steps on each task, all methods with as much motion a step.
+
+    The baseline steps with the constant size that serves it best over all tasks and seeds after three steps.
+    """
+    suite = load_suite(row.suite)
+    tasks = suite.tasks("test" if "test" in suite.splits else "train")
+
+    budget = Budget(seconds=None, steps=10**9)
+
+    def curves(found: list[Controller]) -> list[list[list[float]]]:
+        """(seeds, tasks, steps)."""
+        return [[
+            [p.evaluation.mean for p in maml(c, t, budget, seed=k, episodes=row.episodes, points=3).curve]
+            for t in tasks] for k, c in enumerate(found)]  # fmt: skip
+
+    figures = {name: curves(found) for name, found in seeds.items() if name != BASELINE}
+    rates = {rate: curves([with_rates(c, rate) for c in seeds[BASELINE]]) for rate in RATES}
+    best = max(RATES, key=lambda rate: np.mean(rates[rate], axis=(0, 1))[3])
+    figures[BASELINE] = rates[best]
+    means = {name: np.mean(found, axis=(0, 1)).round(1).tolist() for name, found in figures.items()}
+    print(means, f"finetune's step size {best}")
+    return {"tasks": [str(t) for t in tasks], "rate_of_the_baseline": best, "returns": figures, "means": means}
+
+
+def with_rates(controller: Controller, rate: float) -> Controller:
+    controller = controller.copy()
+    weights = Actor(controller.policy).weights()
+    controller.training |= {f"inner_rate.{name}": torch.full_like(w, rate) for name, w in weights.items()}
+    return controller
+
+
+# --- the rows ----------------------------------------------------------------------------------------------------------
+
+_GRADIENTS = {
+    BASELINE: Training(steps=2_000_000),
+    "maml": Training("maml", steps=8_000_000),
+    "maml-first-order": Training("maml", steps=8_000_000, meta={"order": 1}),
+    "reptile": Training("reptile", steps=8_000_000),
+}
+_MEMORY = Training("recurrent", "recurrent_ppo")
+_GOALS = {
+    BASELINE: Training(steps=2_000_000),
+    "recurrent": _MEMORY,
+    "rma": Training("rma", steps=4_000_000),
+}
+_DYNAMICS = {
+    BASELINE: Training(steps=4_000_000),
+    "recurrent": _MEMORY,
+    "rma": Training("rma", steps=4_000_000),
+}
+_QUADRUPED = {
+    BASELINE: Training(steps=2_000_000),
+    "recurrent": Training("recurrent", "recurrent_ppo", steps=3_000_000),
+    "rma": Training("rma", steps=2_000_000),
+    "search": Training("search", steps=2_000_000),
+    "identify": Training("identify", steps=2_000_000),
+}
+_IDENTIFY = {"identify": _QUADRUPED["identify"]}
+ROWS = {
+    "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
+    "cheetah-dir": Row("2: return of 200 steps", "cheetah-dir", _GOALS, families, trial=2, episodes=20),
+    "cheetah-cripple": Row("3: a dead joint", "cheetah-cripple", _DYNAMICS, families),
+    "ant-cripple": Row("3: a dead leg", "ant-cripple", _DYNAMICS, families),
+    "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
+    "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _QUADRUPED, by_budget, episodes=4),
+    "quadruped-payload": Row("5: loads", "quadruped-payload", _QUADRUPED, by_budget, episodes=4),
+    "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _QUADRUPED, by_budget, episodes=4),
+    "identify": Row("6: parameters from four seconds", "quadruped-payload", _IDENTIFY, identification, episodes=8),
+    "gradients-cheetah-dir": Row(
+        "7: one and three gradient steps", "cheetah-dir", _GRADIENTS, gradient_steps, episodes=20
+    ),
+    "gradients-ant-dir": Row("7: the same", "ant-forward-backward", _GRADIENTS, gradient_steps, episodes=20),
+    "go1-transfer": Row("5: from the primitive quadruped to Go1", "go1-transfer", _QUADRUPED, by_budget, episodes=4),
+}
+
+
+# --- training ----------------------------------------------------------------------------------------------------------
+
+
+def trained(row: Row, method: str, seed: int, folder: Path) -> None:
+    """Train one seed of one method, unless its folder holds the finished controller."""
+    out = folder / method / f"seed_{seed}"
+    if (out / "controller.safetensors").exists():
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    plan, suite = row.trainings[method], load_suite(row.suite)
+    asked: dict[str, Any] = {
+        "suite": row.suite, "seed": seed, "steps": plan.steps, "out": out, "hyperparameters": dict(plan.hyperparameters)
+    }  # fmt: skip
+    print(f"{folder.name}/{method}/seed_{seed}", file=sys.stderr)
+    started = time.perf_counter()
+    if plan.method:
+        META_TRAIN[plan.method](suite.robot, suite.task, **asked, meta=dict(plan.meta))
+    else:
+        train(suite.robot, suite.task, algo=plan.algo, **asked)
+    (out / "seconds").write_text(f"{time.perf_counter() - started:.1f} {threads.UPDATE_THREADS}")
+
+
+def load(folder: Path, methods: Mapping[str, Training], seeds: int) -> dict[str, list[Controller]]:
+    """The seeds that there are, by method; rma's teachers, who know the truth, are the oracle."""
+    found: dict[str, list[Controller]] = {}
+    for name in methods:
+        files = [folder / name / f"seed_{k}" / "controller.safetensors" for k in range(seeds)]
+        found[name] = [Controller.load(file) for file in files if file.exists()]
+        if name == "rma":
+            teachers = [file.parent / "teacher" / file.name for file in files if file.exists()]
+            found[ORACLE] = [Controller.load(file) for file in teachers]
+    return {name: controllers for name, controllers in found.items() if controllers}
+
+
+def costs(folder: Path) -> dict[str, list[str]]:
+    """Seconds of each training, and the number of CPUs that it had."""
+    files = sorted(folder.glob("*/seed_*/seconds"))
+    return {f"{f.parent.parent.name}/{f.parent.name}": f.read_text().split() for f in files}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    parser.add_argument("--base", help="file of the base controller; trained anew where not given")
-    parser.add_argument("--base-steps", type=float, default=1.2e6, help="steps of the base training")
-    parser.add_argument("--steps", type=float, default=2e6, help="steps of the scratch training")
-    parser.add_argument(
-        "--scratch-mirror", action="store_true", help="train scratch with the symmetric network after all"
-    )
-    parser.add_argument("--finetune-steps", type=float, default=2e5, help="steps of fine-tuning")
-    parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes")
-    parser.add_argument("--share", type=int, default=1, help="so many such processes share the CPUs")
-    parser.add_argument("--out", default="adaptation.json", help="result file")
+    about = "\n".join(f"  {name:22} {row.about}" for name, row in ROWS.items())
+    parser = argparse.ArgumentParser(description=__doc__ + about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="+", metavar="ROW", help="as listed above")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--only", nargs="+", metavar="METHOD", help="train these methods alone")
+    parser.add_argument("--train", action="store_true", help="train, and measure nothing")
+    parser.add_argument("--measure", action="store_true", help="measure what is trained already")
+    parser.add_argument("--runs", type=Path, default=Path("runs/adaptation"), help="folder of the trainings")
+    parser.add_argument("--share", type=int, default=1, help="so many of these processes share the CPUs")
     args = parser.parse_args()
     threads.share_cpus(args.share)
-    task = Task(BROKEN)
-    if args.base:
-        base = Controller.load(args.base)
-    else:
-        base = train("quadruped", "velocity", steps=int(args.base_steps), vary=VARY, seed=0, progress=False)
-    rows = []
-    for seed in range(args.seeds):
-        # A robot with one weak leg has no mirror image: scratch, like finetune, learns without the symmetric network.
-        scratch = train(
-            "quadruped", "velocity", steps=int(args.steps), parameters=BROKEN, seed=seed, progress=False,
-            hyperparameters={"mirror": args.scratch_mirror},
-        )  # fmt: skip
-        outcome = finetune(
-            base, task, Budget(seconds=60, steps=int(args.finetune_steps)), seed=seed, episodes=args.episodes, points=4
-        )
-        judged = evaluate(scratch, task=task, episodes=args.episodes, seed=1000 + seed)
-        before, after = outcome.before.evaluation, outcome.after.evaluation
-        row = {
-            "seed": seed,
-            "nominal": evaluate(base, episodes=args.episodes, seed=1000 + seed).mean,
-            "zero_shot": before.mean, "finetune": after.mean, "scratch": judged.mean,
-            "recovered": (after.mean - before.mean) / (judged.mean - before.mean),
-            "tracking": {"zero_shot": before.tracking, "finetune": after.tracking, "scratch": judged.tracking},
-            "falls": {n: float(e.fell.mean()) for n, e in (("zero_shot", before), ("finetune", after), ("scratch", judged))},
-            "finetune_seconds": outcome.after.seconds, "finetune_steps": outcome.after.steps,
-            "finetune_robot_seconds": outcome.after.robot_seconds, "scratch_steps": scratch.timesteps,
-            "curve": [[p.steps, round(p.seconds, 1), round(p.evaluation.mean, 2)] for p in outcome.curve],
-        }  # fmt: skip
-        rows.append(row)
-        print({k: v for k, v in row.items() if k != "curve"}, row["curve"], flush=True)
-        recovered = np.array([r["recovered"] for r in rows])
-        figures = {
-            "task": str(task), "variation": VARY, "base_steps": base.timesteps, "cpus": threads.UPDATE_THREADS, "runs": rows,
-            "recovered_mean": float(recovered.mean()), "recovered_95_interval": list(bootstrap(mean, recovered)),
-            "steps_ratio": max(r["finetune_steps"] / r["scratch_steps"] for r in rows),
-            "slowest_finetune_seconds": max(r["finetune_seconds"] for r in rows),
-        }  # fmt: skip
-        write_result(args.out, figures, seed=0)
-    print({k: v for k, v in figures.items() if k != "runs"})
+    try:
+        for name in args.rows:
+            if name not in ROWS:
+                raise unknown("row", name, ROWS)
+            row = ROWS[name]
+            folder = args.runs / row.suite
+            for seed in range(0 if args.measure else args.seeds):
+                for method in args.only or row.trainings:
+                    if method not in row.trainings:
+                        raise unknown(f"method of row {name!r}", method, row.trainings)
+                    trained(row, method, seed, folder)
+            if not args.train:
+                figures = row.measure(row, load(folder, row.trainings, args.seeds))
+                figures |= {"about": row.about, "suite": row.suite, "training_seconds_and_cpus": costs(folder)}
+                write_result(FOLDER / f"{name}.json", figures, seed=0)
+    except SurefootError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ was trained on such walks of many robots estimates the true ones (as in Yu et al
 import dataclasses
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from ...envs.batch_env import BatchEnv
 from ...envs.variation import Task
-from ...robots import SurefootError
+from ...robots import SurefootError, get_robot
 from .. import threads
 from ..config import from_settings
 from ..controller import Controller
@@ -73,17 +74,53 @@ def identify(
     controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
 ) -> Adaptation:
     """Estimate the parameters from four seconds of motion, and tell the policy; more motion, a better estimate."""
-    identifier, controller = controller.identifier, controller.copy()
-    assert identifier is not None
-    seen = worlds_of(controller.config, episodes, tasks=task, seed=2000 + seed, trial=10**9)
-    judged = worlds_of(controller.config, episodes, tasks=task, autoreset=False)
-    dt, names = seen.robot.control_dt, identifier.names
+    controller = controller.copy()
+    dt = get_robot(controller.config.robot).control_dt
     limit = budget.limit(dt) or WINDOWS[-1] * STEPS
     if limit < STEPS:
         raise SurefootError(
             f"method 'identify' looks at {STEPS * dt:g} s of motion: the budget ends after {limit * dt:g} s"
         )
-    center = np.tile(told_in_training(controller, len(names))[0], (episodes, 1))
+    windows = min(limit // STEPS, WINDOWS[-1])
+    stops = {*(k for k in WINDOWS[:points] if k < windows), windows}
+    found = walk_and_identify(controller, task, episodes, stops, seed=seed, seconds=budget.seconds)
+    controller.told = dict(zip(found.names, found.mean[0].tolist(), strict=True))
+    rows = zip(found.names, found.mean[0], found.std[0], found.true[0], strict=True)
+    inferred = {name: Estimate(*(float(value) for value in values)) for name, *values in rows}
+    return Adaptation("identify", task, controller, found.curve, inferred)
+
+
+@dataclasses.dataclass(frozen=True)
+class Identified:
+    """What N robots were taken for, by name: means, standard deviations and the truth, (N, K); and the curve."""
+
+    names: list[str]
+    mean: np.ndarray
+    std: np.ndarray
+    true: np.ndarray
+    curve: tuple[Point, ...]
+
+
+def walk_and_identify(
+    controller: Controller,
+    tasks: Task | list[Task],
+    worlds: int,
+    stops: Collection[int],
+    *,
+    seed: int = 0,
+    seconds: float | None = None,
+    **where: Any,
+) -> Identified:
+    """Robots, one on each task or all on the same, that are told what each was found to be; judged after `stops` windows.
+
+    `where` are arguments of `worlds_of`, such as another robot. Ends early after `seconds` of wall-clock.
+    """
+    identifier = controller.identifier
+    assert identifier is not None
+    seen = worlds_of(controller.config, worlds, tasks=tasks, seed=2000 + seed, trial=10**9, **where)
+    judged = worlds_of(controller.config, worlds, tasks=tasks, autoreset=False, **where)
+    dt, names = seen.robot.control_dt, list(identifier.names)
+    center = np.tile(told_in_training(controller, len(names))[0], (worlds, 1))
     told, spent = center.copy(), 0.0
     means: list[np.ndarray] = []
     stds: list[np.ndarray] = []
@@ -94,13 +131,12 @@ def identify(
         judged.reset(seed=1000 + seed)
         result = finish_episodes(judged, controller)
         steps = windows * STEPS
-        curve.append(Point(steps, int(seen.episode.sum()) // episodes, steps * dt, spent, result))
+        curve.append(Point(steps, int(seen.episode.sum()) // worlds, steps * dt, spent, result))
 
     measure(0)
     seen.inputs.believed[:] = told
     seen.reset()
-    windows = min(limit // STEPS, WINDOWS[-1])
-    for k in range(1, windows + 1):
+    for k in range(1, max(stops) + 1):
         started = time.perf_counter()
         window, whole = walk(seen, controller)
         with torch.no_grad():
@@ -111,17 +147,13 @@ def identify(
         told = np.where(known.any(0), np.where(known, means, 0.0).sum(0) / np.maximum(known.sum(0), 1), center)
         seen.inputs.believed[:] = told
         spent += time.perf_counter() - started
-        late = budget.seconds is not None and spent > budget.seconds
-        if k in (*WINDOWS[:points], windows) or late:
+        late = seconds is not None and spent > seconds
+        if k in stops or late:
             measure(k)
         if late:
             break
-    std, true = np.mean(stds, axis=0), seen.inputs.truth(seen.values, seen.task.command())[0]
-    controller.told = dict(zip(names, told[0].tolist(), strict=True))
-    inferred = {
-        n: Estimate(controller.told[n], float(s), float(t)) for n, s, t in zip(names, std[0], true, strict=True)
-    }
-    return Adaptation("identify", task, controller, tuple(curve), inferred)
+    true = seen.inputs.truth(seen.values, seen.task.command())
+    return Identified(names, told, np.mean(stds, axis=0), true, tuple(curve))
 
 
 def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:

@@ -4,8 +4,11 @@ Shared by `recurrent` and `rma`, which differ in how such a controller is traine
 """
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from ...envs.variation import Task
+from ...robots import get_robot
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..worlds import worlds_of
@@ -19,18 +22,41 @@ def adapt_online(
 ) -> Adaptation:
     """Let the robot walk, and evaluate whole episodes after up to `points` spells of motion.
 
-    Each of `episodes` robots adapts by itself; steps and seconds of motion are those of one of them. What a robot has seen
-    before an evaluation it still knows in it; what it sees there is forgotten again.
+    Each of `episodes` robots adapts by itself; steps and seconds of motion are those of one of them.
     """
     controller = controller.copy()
-    env = worlds_of(controller.config, episodes, tasks=task, autoreset=False)
-    seen = worlds_of(controller.config, episodes, tasks=task, seed=2000 + seed, trial=10**9)  # episodes without end
-    dt = env.robot.control_dt
+    dt = get_robot(controller.config.robot).control_dt
     limit = budget.limit(dt) or round(POINTS[-1] / dt)
+    stops = sorted({0, *(min(limit, round(t / dt)) for t in POINTS[:points])})
+    curve = walk_and_judge(controller, task, episodes, stops, seed=seed, seconds=budget.seconds)
+    controller.reset()
+    return Adaptation(method, task, controller, curve)
+
+
+def walk_and_judge(
+    controller: Controller,
+    tasks: Task | list[Task],
+    worlds: int,
+    stops: Sequence[int],
+    *,
+    seed: int = 0,
+    seconds: float | None = None,
+    **where: Any,
+) -> tuple[Point, ...]:
+    """Robots, one on each task or all on the same, each evaluated for an episode after `stops` control steps.
+
+    What a robot has seen before an evaluation it still knows in it; what it sees there is forgotten again. `where` are
+    arguments of `worlds_of`, such as another robot. Ends early after `seconds` of wall-clock.
+    """
+    env = worlds_of(controller.config, worlds, tasks=tasks, autoreset=False, **where)
+    # Episodes without end of one trial, which the robot never leaves.
+    seen = worlds_of(controller.config, worlds, tasks=tasks, seed=2000 + seed, trial=10**9, **where)
+    dt = env.robot.control_dt
     curve: list[Point] = []
     spent = 0.0
+    controller.reset()
     observation = seen.reset()
-    for stop in sorted({0, *(min(limit, round(t / dt)) for t in POINTS[:points])}):
+    for stop in stops:
         started = time.perf_counter()
         for _ in range(stop - (curve[-1].steps if curve else 0)):
             observation, *_ = seen.step(controller.act(observation))
@@ -41,8 +67,7 @@ def adapt_online(
             env.recall(seen)
         result = finish_episodes(env, controller)
         controller.memory = memory
-        curve.append(Point(stop, int(seen.episode.sum()) // episodes, stop * dt, spent, result))
-        if budget.seconds is not None and spent > budget.seconds:
+        curve.append(Point(stop, int(seen.episode.sum()) // worlds, stop * dt, spent, result))
+        if seconds is not None and spent > seconds:
             break
-    controller.reset()
-    return Adaptation(method, task, controller, tuple(curve))
+    return tuple(curve)

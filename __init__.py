@@ -15,6 +15,7 @@ from .envs.registration import register
 if TYPE_CHECKING:
     from .api import adapt as adapt
     from .api import compare as compare
+    from .api import continual as continual
     from .api import envelope as envelope
     from .api import evaluate as evaluate
     from .api import export as export
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "adapt", "compare", "envelope", "evaluate", "export", "import_sb3", "list_robots", "load", "make", "make_vec", "record",
-    "replay", "resume", "train", "train_seeds", "tune",
+    "adapt", "compare", "continual", "envelope", "evaluate", "export", "import_sb3", "list_robots", "load", "make",
+    "make_vec", "record", "replay", "resume", "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
+from .controllers.adaptation.continual import Change
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
 from .controllers.presets import PRESETS, REACHED
@@ -214,6 +215,26 @@ def inferred_table(adaptation: Adaptation) -> dict[str, Any]:
         true = "-" if estimate.true is None else f"{estimate.true:.3g}"
         rows.append([name, f"{estimate.mean:.3g}", f"{low:.3g} to {high:.3g}", true])
     return {"columns": ["parameter", "inferred", "90 % interval", "true"], "rows": rows}
+
+
+def change_table(change: Change) -> dict[str, Any]:
+    """What became of the robots that changed in mid-walk: one row."""
+    found = change.figures()
+
+    def share(name: str) -> str:
+        return f"{100 * (found[name] or 0.0):.0f} %"
+
+    def time(name: str) -> str:
+        return "-" if found[name] is None else f"{found[name]:.2f} s"
+
+    row = [change.method, share("recovered"), share("recovered_within_2_s"), time("seconds_to_recover"),
+           share("noticed"), time("seconds_to_notice"), share("false_alarms"), share("falls")]  # fmt: skip
+    columns = ["method", "recovered", "within 2 s", "median", "noticed", "median", "false alarms", "falls"]
+    note = (
+        f"{len(change.fell)} robots, {change.before} until {change.at:g} s, then {change.after}; recovered: the error is back\n"
+        "under twice what it was in the two seconds before, and stays there; noticed: by the drop in reward"
+    )
+    return {"columns": columns, "rows": [row], "note": note}
 
 
 def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:

@@ -1,10 +1,14 @@
 """Training, tuning, evaluating, adapting, and files for elsewhere."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, choose_method, methods_of
+from ..controllers.adaptation.continual import Change
+from ..controllers.adaptation.continual import continual as _continual
+from ..controllers.adaptation.gate import refusal
 from ..controllers.controller import Controller
 from ..controllers.evaluation import AnyController, Evaluation
 from ..controllers.evaluation import evaluate as _evaluate
@@ -98,13 +102,15 @@ def adapt(
     html: str | Path | None = None,
     plan: Plan = None,
     finetune: Mapping[str, Any] | None = None,
+    gate: bool = False,
 ) -> Adaptation:
     """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock, steps or the robot's motion.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
     is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` and `finetune`
     hold the settings of these methods ({"trains": "last"}). Method "auto" is what the controller was trained for, or
-    fits the budget. Raises `SurefootError` for an unknown method or parameter.
+    fits the budget. With `gate` an adapted controller that scores less or is less safe than the one that it would replace is
+    refused (`Adaptation.refused`), and that one stays. Raises `SurefootError` for an unknown method or parameter.
     """
     if method not in (*METHODS, "auto"):
         raise unknown("adaptation method", method, (*METHODS, "auto"))
@@ -131,11 +137,39 @@ def adapt(
             f"supports {', '.join(supported)}"
         )
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
+    if gate:
+        why = refusal(controller, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
+        if why:
+            adaptation = replace(adaptation, controller=controller, refused=why)
     if out is not None:
         adaptation.controller.save(out)
     if html is not None:
         write_adaptation_page(html, controller, adaptation, seed=seed)
     return adaptation
+
+
+def continual(
+    source: Source,
+    parameters: Settings | Task,
+    *,
+    before: Settings | Task | None = None,
+    at: float = 4.0,
+    seconds: float = 20.0,
+    robots: int = 50,
+    seed: int = 0,
+) -> Change:
+    """Let robots walk and change them at second `at` into what `parameters` describe: who notices, who recovers, how soon?
+
+    `before` describes them until then, nominal where not given. What the controller adapts by within motion (a memory, a
+    history, an identifier) runs on. Raises `SurefootError` for an unknown parameter, or too little time around the change.
+    """
+    controller = load(source)
+    needs_robot(controller.config, "continual")
+    commands = commands_of(controller)
+    first = None if before is None else task_of(before, commands)
+    return _continual(
+        controller, task_of(parameters, commands), first, at=at, seconds=seconds, robots=robots, seed=seed
+    )
 
 
 def export(source: Source, *, onnx: str | Path | None = None, torchscript: str | Path | None = None) -> Metadata:

@@ -40,12 +40,15 @@ class Arguments:
     """Save the adapted controller in this file (*.safetensors)."""
     html: File = None
     """Write a page with before and after side by side, the table and the curve."""
+    gate: Flag = False
+    """Refuse the adapted controller, and keep the one that there was, where it scores less or is less safe: more falls, or
+    more steps at a limit of joints or motors. Ends with exit code 1 then."""
     quiet: Flag = False
     """Print the table alone, without the curve and what was inferred."""
 
 
-def run(given: Arguments) -> None:
-    """Adapt and print the table and the curve."""
+def run(given: Arguments) -> str:
+    """Adapt and print the table and the curve; returns why the safety gate refused the outcome, empty where it did not."""
     from .. import api
     from .tables import console, show, show_summary
 
@@ -62,6 +65,7 @@ def run(given: Arguments) -> None:
         html=given.html,
         plan=planner(False, given.planner),
         finetune=values("--finetune", given.finetune),
+        gate=given.gate,
     )
     show_summary(api.summary_table(adaptation))
     if not given.quiet:
@@ -71,3 +75,4 @@ def run(given: Arguments) -> None:
     for path in (given.out, given.html):
         if path is not None:
             console().print(f"wrote {path}", soft_wrap=True)
+    return f"the safety gate refused the adapted controller: {adaptation.refused}" if adaptation.refused else ""

@@ -58,6 +58,11 @@ VERBS = {
         "check recorded episodes before anything learns from them",
         "surefoot screen recordings --out clean",
     ),
+    "continual": (
+        "continual",
+        "change a robot in mid-walk: who notices, who recovers, how soon",
+        "surefoot continual runs/walk --set dead_actuator=rear_left_calf --set vx=0.8 --before vx=0.8",
+    ),
     "export": (
         "export",
         "write a controller as ONNX or TorchScript",

@@ -74,13 +74,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """The outcome: the adapted controller, the curve from before to after, and what the method inferred."""
+    """The outcome: the adapted controller, the curve from before to after, and what the method inferred.
+
+    `refused` says why the safety gate has put the controller as it was in the adapted one's place; empty where it has not.
+    """
 
     method: str
     task: Task
     controller: Controller
     curve: tuple[Point, ...]
     inferred: Mapping[str, Estimate] = field(default_factory=dict)
+    refused: str = ""
 
     @property
     def before(self) -> Point:

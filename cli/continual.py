@@ -1,0 +1,61 @@
+"""`surefoot continual`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File, Seconds, Values, parameters
+
+
+@dataclass
+class Arguments:
+    """Let robots walk, change them in mid-walk, and say how many notice, how many walk as before again, and how soon.
+
+    What the controller adapts by while it walks runs on: a memory (method recurrent), a history (rma), an identifier that
+    looks again after a drop in reward (identify). Others show what happens without."""
+
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
+    """Run folder, controller file (*.safetensors) or name of a shipped controller."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """What the robot changes into, such as dead_actuator=rear_left_calf or payload=6 (kg); repeatable.
+    A command such as vx=0.8 holds from then on. Keys and units: `surefoot list parameters ROBOT`."""
+    before: Annotated[Values, tyro.conf.arg(metavar="KEY=VALUE")] = field(default_factory=list)
+    """What is different about it until then; repeatable; none: the nominal robot."""
+    at: Seconds = None
+    """Second of the change; none: 4."""
+    seconds: Seconds = None
+    """Seconds of the whole walk; none: 20."""
+    robots: Count = 50
+    """Number of robots."""
+    seed: Count = 0
+    """Seed of start states and commands."""
+    json: File = None
+    """Write the figures to this file (*.json)."""
+
+
+def run(given: Arguments) -> None:
+    """Let them walk and print the table."""
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import console, show_summary
+
+    if not given.parameters:
+        raise SurefootError(
+            "continual needs a change, for example: surefoot continual RUN --set dead_actuator=rear_left_calf"
+        )
+    api.check_name(given.json, ".json")
+    change = api.continual(
+        given.source,
+        parameters("--set", given.parameters),
+        before=parameters("--before", given.before) or None,
+        at=4.0 if given.at is None else given.at,
+        seconds=20.0 if given.seconds is None else given.seconds,
+        robots=50 if given.robots is None else given.robots,
+        seed=given.seed or 0,
+    )
+    show_summary(api.change_table(change))
+    if given.json is not None:
+        api.write_content(given.json, {"method": change.method, "at": change.at, **change.figures()})
+        console().print(f"wrote {given.json}", soft_wrap=True)

@@ -1,0 +1,210 @@
+"""A robot that changes while it walks: is it noticed, and how soon does the robot walk as before?
+
+Whatever adapts within motion runs on: a memory or a history sees the change by itself, an identified robot is identified
+again once its controller has noticed that it earns less than it used to.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...envs.tasks import Velocity
+from ...envs.variation import Task
+from ...robots import SurefootError
+from ..controller import Controller
+from ..identifier import STEPS
+from ..worlds import worlds_of
+from .search import told_in_training
+
+# s: what errors are averaged over, what "before" is, and what has to follow a change.
+SMOOTHED, STEADY, LEAST = 0.5, 2.0, 2.0
+# Of `Drop`: s, blocks, blocks, standard deviations, standard deviations.
+BLOCK, WARM_UP, MEMORY, DRIFT, ALARM = 0.5, 4, 12, 1.0, 5.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """N robots that changed in mid-walk, over S control steps.
+
+    Attributes:
+        method: by which they adapt, "zero-shot" where they do not. at: second of the change. seconds: (S,) from the start.
+        error: (S, N), how far from the command (m/s), or how much less than the best reward; averaged over half a second.
+        fell: (N,) bool. false_alarms: (N,) bool, a drop was noticed before there was one.
+        noticed: (N,) s from the change until the drop was noticed, NaN where it was not.
+        recovered: (N,) s from the change until the error was under twice its mean of the two seconds before, and stayed there;
+            NaN where that did not happen, or the robot fell.
+    """
+
+    method: str
+    before: Task
+    after: Task
+    at: float
+    seconds: np.ndarray
+    error: np.ndarray
+    fell: np.ndarray
+    false_alarms: np.ndarray
+    noticed: np.ndarray
+    recovered: np.ndarray
+
+    def figures(self) -> dict[str, float | None]:
+        """Shares of the robots, and medians over those that noticed or recovered (None where none did)."""
+
+        def median(times: np.ndarray) -> float | None:
+            return None if np.isnan(times).all() else float(np.nanmedian(times))
+
+        return {
+            "recovered": float(np.mean(~np.isnan(self.recovered))),
+            "recovered_within_2_s": float(np.mean(self.recovered <= 2.0)),
+            "seconds_to_recover": median(self.recovered),
+            "noticed": float(np.mean(~np.isnan(self.noticed))),
+            "seconds_to_notice": median(self.noticed),
+            "false_alarms": float(self.false_alarms.mean()),
+            "falls": float(self.fell.mean()),
+        }
+
+
+class Drop:
+    """Notices that a robot earns less than it used to: a one-sided cumulative sum (Page, 1954) of each robot's reward.
+
+    Rewards are averaged over blocks of `BLOCK` s, because a gait makes them rise and fall. A block counts by how many of its
+    earlier blocks' standard deviations it lies below their mean, less `DRIFT`; above `ALARM` in sum it is a drop.
+    """
+
+    def __init__(self, robots: int, dt: float):
+        self.every, self.steps = max(1, round(BLOCK / dt)), 0
+        self.block, self.sum = np.zeros(robots), np.zeros(robots)
+        self.mean, self.square, self.blocks = np.zeros(robots), np.zeros(robots), np.zeros(robots)
+
+    def update(self, reward: np.ndarray) -> np.ndarray:
+        """After a control step with `reward` (N,): where a drop has just been noticed, (N,) bool."""
+        self.block += reward / self.every
+        self.steps += 1
+        if self.steps % self.every:
+            return np.zeros(len(reward), bool)
+        block, self.block = self.block, np.zeros(len(reward))
+        std = np.sqrt(np.maximum(self.square - self.mean**2, 0.0)) + 0.05 * np.abs(self.mean) + 1e-9
+        below = (self.mean - block) / std
+        warm = self.blocks >= WARM_UP
+        self.sum = np.where(warm, np.maximum(self.sum + np.minimum(below, ALARM) - DRIFT, 0.0), 0.0)
+        alarm = self.sum > ALARM
+        rate = 1 / np.minimum(self.blocks + 1, MEMORY)
+        usual = ~warm | (below < 2 * DRIFT)  # a drop is not what the robot used to earn
+        self.mean += rate * usual * (block - self.mean)
+        self.square += rate * usual * (block**2 - self.square)
+        self.blocks = np.where(alarm, 0.0, self.blocks + 1)  # from here on it learns anew what is usual
+        self.sum[alarm] = 0.0
+        return alarm
+
+
+def continual(
+    controller: Controller,
+    after: Task,
+    before: Task | None = None,
+    *,
+    at: float = 4.0,
+    seconds: float = 20.0,
+    robots: int = 50,
+    seed: int = 0,
+    **where: Any,
+) -> Change:
+    """Let `robots` robots walk as `before` (nominal where not given) says, and change them into `after` at second `at`.
+
+    Commands that `before` and `after` name are held; others are drawn anew now and then, which counts as an error, too.
+    `where` are arguments of `worlds_of`, such as another robot. Raises `SurefootError` where `at` leaves too little time.
+    """
+    before, controller = before or Task({}), controller.copy()
+    env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
+                    max_delay=_delay(after), **where)  # fmt: skip
+    controller.check(env)
+    dt = env.robot.control_dt
+    steps, change = round(seconds / dt), round(at / dt)
+    if not STEADY + 1.0 <= at <= seconds - LEAST:
+        raise SurefootError(
+            f"at={at:g} s: expected {STEADY + 1:g} s of walking before and {LEAST:g} s after, of {seconds:g} s"
+        )
+    env.episode_steps = steps
+    watcher, learner = Drop(robots, dt), Identification(env, controller) if controller.identifier else None
+    errors: np.ndarray = np.zeros((steps, robots))
+    alarms: np.ndarray = np.zeros((steps, robots), bool)
+    fell = np.zeros(robots, bool)
+    controller.reset()
+    observation = env.reset()
+    for k in range(steps):
+        if k == change:
+            env.set_tasks(after)
+            observation = env.observe()
+        action = controller.act(observation)
+        if learner is not None:
+            learner.see(observation, action)
+        observation, *_ = env.step(action)
+        fell |= env.fell
+        errors[k] = _error(env)
+        alarms[k] = watcher.update(env.reward) & ~fell
+        if learner is not None:
+            learner.learn(alarms[k])
+    width = round(SMOOTHED / dt)
+    padded = np.concatenate([np.repeat(errors[:1], width - 1, axis=0), errors])
+    smooth = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
+    usual = errors[change - round(STEADY / dt) : change].mean(axis=0)
+    if not isinstance(env.task, Velocity):  # so that none is negative: short of the best reward
+        smooth, usual = smooth - smooth.min(), usual - smooth.min()
+    method = controller.config.method or "zero-shot"
+    noticed = _first(alarms[change:]) * dt
+    return Change(
+        method, before, after, at, dt * np.arange(1, steps + 1), smooth, fell, np.any(alarms[:change], axis=0), noticed,
+        np.where(fell, np.nan, recovery(smooth[change:], usual) * dt),
+    )  # fmt: skip
+
+
+def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """From which of the steps (S, N) on `error` is at most twice `usual` (N,) until the end; (N,), NaN where from none."""
+    from_here = np.logical_and.accumulate((error <= 2 * usual)[::-1])[::-1]
+    return _first(from_here)
+
+
+class Identification:
+    """Tells the policy what its robots are, from the last `STEPS` control steps, and again `STEPS` after each alarm."""
+
+    def __init__(self, env: Any, controller: Controller):
+        self.env, self.identifier = env, controller.identifier
+        self.own = env.step_size - len(env.inputs.known)
+        self.window = torch.zeros(STEPS, env.num_envs, self.own + env.num_actions)
+        self.since = np.zeros(env.num_envs, np.int64)
+        self.steps = 0
+        env.inputs.believed[:] = told_in_training(controller, len(env.inputs.known))[0]
+
+    def see(self, observation: np.ndarray, action: np.ndarray) -> None:
+        row = self.window[self.steps % STEPS]
+        row[:, : self.own] = torch.as_tensor(observation[:, -self.env.step_size :][:, : self.own])
+        row[:, self.own :] = torch.as_tensor(action)
+        self.steps += 1
+
+    def learn(self, alarms: np.ndarray) -> None:
+        """After a control step."""
+        self.since = np.where(alarms, 0, self.since + 1)
+        now = (self.since > 0) & (self.since % STEPS == 0)
+        if now.any() and self.identifier is not None:
+            order = torch.arange(self.steps, self.steps + STEPS) % STEPS  # oldest first
+            with torch.no_grad():
+                mean, _ = self.identifier(self.window[order].transpose(0, 1)[now])
+            self.env.inputs.believed[now] = mean.numpy()
+
+
+def _error(env: Any) -> np.ndarray:
+    """Of the step that was just made, (N,): distance from the commanded velocity, or the reward with its sign turned."""
+    if isinstance(env.task, Velocity):
+        return np.linalg.norm((env.task.command() - env.task.actual())[:, :2], axis=1)
+    return -env.reward
+
+
+def _first(found: Any) -> np.ndarray:
+    """Index of the first True in each column of (S, N), NaN where there is none."""
+    return np.where(found.any(axis=0), found.argmax(axis=0).astype(float), np.nan)
+
+
+def _delay(task: Task) -> float:
+    """The longest actuator delay that a task names, s."""
+    delays = [v for k, v in task.parameters.items() if k.split(".")[0] == "delay" and not isinstance(v, str)]
+    return max(delays, default=0.0)

@@ -1,0 +1,131 @@
+"""Robots that change in mid-walk, and the gate that adapted controllers have to pass."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surefoot import api
+from surefoot.cli.main import run
+from surefoot.controllers.adaptation.continual import Drop, continual, recovery
+from surefoot.controllers.adaptation.gate import refusal
+from surefoot.controllers.controller import Controller
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError
+
+AHEAD = {"vx": 0.8, "vy": 0.0, "yaw": 0.0}
+DEAD = Task({"dead_actuator": "rear_left_calf"}, AHEAD)
+
+
+@pytest.fixture(scope="module")
+def walker() -> Controller:
+    return api.load("quadruped-velocity")
+
+
+def test_recovery_by_hand() -> None:
+    error = np.array([[1, 1, 1, 9], [5, 1, 2, 9], [1, 3, 2, 9], [1, 1, 2, 9]], float)
+    # The first spikes in step 1 and is well from step 2 on, the second from step 3 on, the third always, the last never.
+    assert np.array_equal(recovery(error, np.ones(4)), [2, 3, 0, np.nan], equal_nan=True)
+
+
+def test_a_drop_is_noticed_soon_and_nothing_else_is() -> None:
+    rng = np.random.default_rng(0)
+    gait = 1 + 0.2 * np.sin(np.linspace(0, 80 * np.pi, 1000))[:, None]  # 2 Hz at 50 Hz
+    rewards = gait + 0.1 * rng.normal(size=(1000, 200))
+    rewards[500:, 100:] -= 0.5  # half of the robots earn half as much from second 10 on
+    watcher = Drop(200, 0.02)
+    alarms = np.array([watcher.update(reward) for reward in rewards])
+    assert alarms[:, :100].any(axis=0).mean() <= 0.02
+    assert alarms[:500].sum() <= 2
+    late = alarms[500:, 100:]
+    assert late.any(axis=0).all()
+    assert np.median(late.argmax(axis=0)) * 0.02 < 2.0
+    assert late.sum(axis=0).max() == 1  # what it earns now is usual from then on
+
+
+def test_a_dead_motor_in_mid_walk_is_noticed_and_a_lucky_charm_is_not(walker: Controller) -> None:
+    dead = continual(walker, DEAD, Task({}, AHEAD), robots=16, seconds=10.0)
+    assert (dead.error.shape, dead.seconds[-1]) == ((500, 16), pytest.approx(10))
+    assert dead.method == "zero-shot"
+    figures = dead.figures()
+    assert figures["noticed"] is not None
+    assert figures["noticed"] >= 0.9
+    assert figures["seconds_to_notice"] is not None
+    assert 0 < figures["seconds_to_notice"] < 2
+    assert figures["recovered"] == 0
+    assert figures["false_alarms"] == 0
+    usual, after = dead.error[100:200].mean(), dead.error[-100:].mean()
+    assert after > 2 * usual
+    same = continual(walker, Task({}, AHEAD), Task({}, AHEAD), robots=16, seconds=10.0)
+    assert np.array_equal(same.error[:200], dead.error[:200])  # the same robots until then
+    assert same.figures()["recovered"] == 1
+    assert same.figures()["noticed"] == 0
+
+
+def test_an_identifier_looks_again_after_the_alarm(walker: Controller) -> None:
+    """It is told nothing true before: what it tells the policy changes 4 s after the alarm, robot by robot."""
+    from surefoot.controllers.adaptation import META_TRAIN
+    from surefoot.controllers.adaptation.continual import STEPS, Identification
+    from surefoot.controllers.worlds import worlds_of
+
+    controller = META_TRAIN["identify"](
+        "quadruped", "velocity", vary={"payload": "0:6"}, steps=400, progress=False,
+        hyperparameters={"num_envs": 8, "batch_size": 96, "net": (16,)}, meta={"worlds": 8},
+    )  # fmt: skip
+    change = continual(controller, Task({"payload": 5.0}, AHEAD), robots=4, seconds=9.0)
+    assert (change.method, change.error.shape) == ("identify", (450, 4))
+    env = worlds_of(controller.config, 3, seed=0)
+    learner, observation = Identification(env, controller), env.reset()
+    told = [env.inputs.believed.copy()]
+    for step in range(2 * STEPS):
+        action = controller.act(observation)
+        learner.see(observation, action)
+        observation, *_ = env.step(action)
+        learner.learn(np.array([False, False, step == STEPS + 9]))
+        told.append(env.inputs.believed.copy())
+    changes = [np.flatnonzero(np.diff(np.array(told)[:, robot, 0]) != 0) + 1 for robot in range(3)]
+    assert changes[0].tolist() == changes[1].tolist() == [STEPS, 2 * STEPS]
+    assert changes[2].tolist() == [STEPS]  # the alarm after STEPS + 10 steps puts the next look off
+
+
+def test_the_gate_refuses_what_is_worse_or_less_safe(walker: Controller) -> None:
+    heavy = Task({"payload": 3.0})
+    assert refusal(walker, walker, heavy, episodes=4) == ""
+    clumsy = walker.copy()
+    for parameter in clumsy.policy.action_net.parameters():  # type: ignore[union-attr]
+        parameter.data.mul_(-1.0)
+    why = refusal(walker, clumsy, heavy, episodes=4)
+    assert why.startswith("return ")
+    assert "falls 1.000 after 0.000" in why
+    assert refusal(clumsy, walker, heavy, episodes=4) == ""
+
+
+def test_a_refused_adaptation_keeps_the_controller(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fine-tuning with an absurd step size ruins the policy; the file holds the one that there was."""
+    absurd = ["--finetune", "learning_rate=0.1", "--finetune", "adaptive_kl=1000"]
+    command = ["adapt", "quadruped-velocity", "--set", "payload=3", "--steps", "8000", "--episodes", "4", *absurd]
+    file = tmp_path / "kept.safetensors"
+    assert run([*command, "--gate", "--out", str(file), "--quiet"]) == 1
+    assert "the safety gate refused the adapted controller: return " in capsys.readouterr().err
+    observation = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    assert np.array_equal(Controller.load(file).act(observation), api.load("quadruped-velocity").act(observation))
+
+
+def test_continual_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["continual", "quadruped-velocity", "--robots", "4", "--seconds", "8"]
+    out = tmp_path / "change.json"
+    assert run([*command, "--set", "payload=6", "--set", "vx=0.8", "--json", str(out)]) == 0
+    assert "zero-shot" in capsys.readouterr().out
+    assert '"seconds_to_recover"' in out.read_text()
+    for wrong, expected in (
+        ([], "continual needs a change"),
+        (["--set", "payload=6", "--at", "7"], "at=7 s: expected 3 s of walking before and 2 s after, of 8 s"),
+        (["--set", "paylod=6"], "did you mean payload"),
+    ):
+        assert run([*command, *wrong]) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_too_little_time_is_refused(walker: Controller) -> None:
+    with pytest.raises(SurefootError, match="expected 3 s of walking before"):
+        continual(walker, DEAD, at=1.0)

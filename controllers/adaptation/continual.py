@@ -90,7 +90,7 @@ class Drop:
         self.sum = np.where(warm, np.maximum(self.sum + np.minimum(below, ALARM) - DRIFT, 0.0), 0.0)
         alarm = self.sum > ALARM
         rate = 1 / np.minimum(self.blocks + 1, MEMORY)
-        usual = ~warm | (below < 2 * DRIFT)  # a drop is not what the robot used to earn
+        usual = ~warm | (self.sum == 0)  # what may be a drop is not what the robot used to earn
         self.mean += rate * usual * (block - self.mean)
         self.square += rate * usual * (block**2 - self.square)
         self.blocks = np.where(alarm, 0.0, self.blocks + 1)  # from here on it learns anew what is usual

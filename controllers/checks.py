@@ -87,6 +87,8 @@ def _check_network(settings: Settings) -> None:
     for name in ("history", "encoder_width", "trial"):
         if getattr(settings, name) < 1:
             raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
+    if not 0 <= settings.redraw <= 1:
+        raise SurefootError(f"hyperparameter redraw={settings.redraw}: expected a probability per control step, 0 to 1")
     if settings.weight_decay is not None and not settings.weight_decay >= 0:
         raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
     if settings.network in HISTORY_NETWORKS and settings.history == 1:

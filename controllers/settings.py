@@ -18,6 +18,7 @@ class Settings:
         inputs: what it holds beside the task's own numbers: last_action, last_reward, last_done, or, known in simulation
             alone, parameters and commands by name; "parameters" stands for those that the training varies, with its goals.
         trial: episodes on the same robot that the learner takes for one.
+        redraw: probability per control step that a robot becomes another one in mid-episode.
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
         clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
@@ -36,6 +37,7 @@ class Settings:
     history: int = 1
     inputs: tuple[str, ...] = ()
     trial: int = 1
+    redraw: float = 0.0
     encoder_width: int = 64
     optimizer: str = "adam"
     weight_decay: float | None = None
@@ -312,6 +314,6 @@ class SarsaSettings(TabularSettings):
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
-    "layers", "norm_layer", "network", "history", "inputs", "trial", "encoder_width", "optimizer", "weight_decay",
+    "layers", "norm_layer", "network", "history", "inputs", "trial", "redraw", "encoder_width", "optimizer", "weight_decay",
     "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs",
 }  # fmt: skip

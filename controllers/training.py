@@ -52,6 +52,7 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
         raise SurefootError(
             "a suite (--suite) has its own tasks: give no variation (--vary) or parameters (--set) with it"
         )
+    settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     return worlds_of(
         config,
         num_envs,
@@ -59,7 +60,8 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
         tasks=Task(config.parameters) if config.parameters else None,
         suite=load_suite(config.suite, config.suite_sha256) if config.suite else None,
         seed=config.seed if seed is None else seed,
-        trial=settings_for(config.robot, config.task, config.algo, config.hyperparameters).trial,
+        trial=settings.trial,
+        redraw=settings.redraw if config.vary or config.suite else 0.0,  # fine-tuning has one robot
     )
 
 
@@ -200,6 +202,10 @@ def train_config(
         suite=str(suite) if tasks else None,
         suite_sha256=tasks.sha256 if tasks else None,
     )
+    if settings.redraw and not (vary or tasks):
+        raise SurefootError(
+            f"redraw={settings.redraw:g} draws robots in mid-episode: give a variation (--vary) or a suite to draw from"
+        )
     if gym_ids.is_gym(robot):
         gym_ids.check_config(config)
     return config

@@ -28,6 +28,9 @@ class BatchEnv:
     With `trial` K > 1 what a learner takes for an episode is a trial, K episodes on the same robot with the same goal (Duan et
     al., 2016): only the last of them is `terminated` or `truncated`, and the history goes on across the others' ends.
 
+    With `redraw` p each robot becomes another one of its variation or suite in mid-episode, with that probability a control
+    step (Kumar et al., 2021); goals stay.
+
     Attributes:
         observation: (N, observation_size), which is H*O. reward: (N,). terminated, truncated: (N,) bool.
         fell: (N,) bool, the robot's episode was terminated, also within a trial. episode: (N,), which of the trial it is in.
@@ -57,6 +60,7 @@ class BatchEnv:
         history: int = 1,
         inputs: Sequence[str] = (),
         trial: int = 1,
+        redraw: float = 0.0,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
 
@@ -74,6 +78,12 @@ class BatchEnv:
             raise SurefootError("give either a variation or tasks, not both")
         if history < 1:
             raise SurefootError(f"history={history}: expected 1 (the current observation) or more control steps")
+        if not 0 <= redraw <= 1:
+            raise SurefootError(f"redraw={redraw}: expected a probability per control step, 0 to 1")
+        if redraw and variation is None and suite is None:
+            raise SurefootError(
+                f"redraw={redraw} draws robots in mid-episode: give a variation or a suite to draw from"
+            )
         if trial < 1:
             raise SurefootError(f"trial={trial}: expected 1 or more episodes")
         if suite is not None:
@@ -102,7 +112,7 @@ class BatchEnv:
         self.num_actions = self.simulation.model.nu
         dtype = self.task.observation_dtype
         self.inputs = Inputs(inputs, num_envs, self.num_actions, self.table, self.task.command_names)
-        self.history, self.trial = history, trial
+        self.history, self.trial, self.redraw = history, trial, redraw
         self.step_size = self.task.observation_size + self.inputs.size  # numbers of one control step
         self.observation_size = history * self.step_size
         self.observation = np.zeros((num_envs, self.observation_size), dtype)
@@ -174,16 +184,23 @@ class BatchEnv:
         self.lengths[:] = self.rng.integers(0, self.episode_steps, self.num_envs)
 
     def _restart(self, ids: np.ndarray) -> None:
-        if self.training_tasks is not None:
-            values, goals = self.training_tasks.sample(self.rng, len(ids))
-            self.simulation.set_parameters(ids, values)
+        goals = self._change(ids)
+        if goals is not None:
             self.task.set_goals(ids, goals)
-        elif self.variation is not None:
-            self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
         self.episode[ids] = 0
         self.inputs.forget(ids)
         self._begin_episode(ids)
         self.observation[ids] = np.tile(self._newest[ids], self.history)
+
+    def _change(self, ids: np.ndarray) -> np.ndarray | None:
+        """Make other robots of worlds `ids`, as the suite or the variation draws them; the goals (n, G) of a suite's tasks."""
+        if self.training_tasks is not None:
+            values, goals = self.training_tasks.sample(self.rng, len(ids))
+            self.simulation.set_parameters(ids, values)
+            return goals
+        if self.variation is not None:
+            self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
+        return None
 
     def _begin_episode(self, ids: np.ndarray, *, again: bool = False) -> None:
         """From a start state; only the newest observation changes. With `again` a goal that is to be found out stays."""
@@ -244,6 +261,10 @@ class BatchEnv:
         over = np.flatnonzero(self.terminated | self.truncated)
         if self.inputs.size:
             self.inputs.remember(actions, self.reward, self.terminated | self.truncated)
+        if self.redraw:
+            changed = np.flatnonzero(self.rng.random(self.num_envs) < self.redraw)
+            if len(changed):
+                self._change(changed)
         if self.history > 1:
             self._shift()
         self.observe()

@@ -97,6 +97,28 @@ def test_a_trial_is_several_episodes_on_one_robot() -> None:
     assert max(lengths) == 20 > min(lengths)
 
 
+def test_robots_change_in_mid_episode_with_the_probability_that_is_asked_for() -> None:
+    variation = Variation.parse({"gravity": "8:12"})
+    env = hoppers(50, variation=variation, redraw=0.1, episode_steps=1000, autoreset=False)
+    env.reset()
+    column, changes = env.table.columns("gravity")[0], []
+    for _ in range(100):
+        before, lengths = env.values[:, column].copy(), env.lengths.copy()
+        env.step(np.zeros((50, 3)))
+        changes.append(env.values[:, column] != before)
+        assert np.array_equal(env.lengths, lengths + 1)  # the episode goes on
+    share = np.mean(changes)
+    assert 0.08 < share < 0.12
+    assert np.any(changes, axis=0).all()
+    assert np.allclose(env.simulation.model.opt.gravity[2], -9.81)  # each world's own, not the model's
+    for redraw, more, words in (
+        (1.5, {"variation": variation}, "redraw=1.5: expected"),
+        (0.1, {}, "give a variation or a suite"),
+    ):
+        with pytest.raises(SurefootError, match=words):
+            hoppers(1, redraw=redraw, **more)
+
+
 def test_a_history_goes_on_within_a_trial_and_starts_anew_with_the_next() -> None:
     env = hoppers(1, history=3, trial=2, inputs=("last_done",), episode_steps=4)
     env.reset()

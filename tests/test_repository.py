@@ -320,3 +320,9 @@ def test_constraints_pin_every_dependency() -> None:
 def normal(requirement: str) -> str:
     name = "".join(c if c.isalnum() or c in "-_." else " " for c in requirement).split()[0]
     return name.lower().replace("_", "-").replace(".", "-")
+
+
+def test_the_page_of_results_is_what_the_results_say() -> None:
+    command = [sys.executable, "benchmarks/report.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,226 @@
+"""docs/results.md and its figures, from the JSON in benchmarks/results: nothing in it is typed by hand.
+
+python benchmarks/report.py            # write them
+python benchmarks/report.py --check    # exit code 1 where they are not what the results say
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import surefoot  # noqa: F401  # isort: skip
+
+import numpy as np
+from common import RESULTS, ROOT
+from learning import table as learning_table
+
+from surefoot.controllers.statistics import bootstrap, mean
+from surefoot.replay.figures import comparison_figure
+
+DOCS = ROOT / "docs"
+Result = Mapping[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, and say whether the files are up to date")
+    args = parser.parse_args()
+    stale = []
+    for path, text in pages().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(path)
+            if not args.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+                print(f"wrote {path.relative_to(ROOT)}")
+    if args.check and stale:
+        sys.exit(f"not what the results say (python benchmarks/report.py): {', '.join(p.name for p in stale)}")
+
+
+def pages() -> dict[Path, str]:
+    """Every file that is generated, by its path."""
+    lines = [
+        "# Results",
+        "",
+        "Made by `python benchmarks/report.py` from `benchmarks/results`, whose files hold command, seed, versions and machine.",
+        "Square brackets: 95 % intervals, over seeds where there are several.",
+    ]
+    figures: dict[Path, str] = {}
+    for title, parts in (("Learning", learning()), ("Adaptation", adaptation(figures)), ("Speed", speed())):
+        lines += ["", f"## {title}", *parts]
+    return {DOCS / "results.md": "\n".join(lines) + "\n", **figures}
+
+
+def read(name: str) -> Result | None:
+    """A result, or None where it has not been measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def section(
+    title: str, result: Result, columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = ""
+) -> list[str]:
+    """A heading, where the figures come from, and a table."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    lines = ["", f"### {title}", "", *([note, ""] if note else [])]
+    lines += [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns), *(f"| {' | '.join(row)} |" for row in cells)]
+    return [*lines, "", f"`{result['command']}`, {result['date'][:10]}, {result['machine']['cpu']}"]
+
+
+def learning() -> Iterator[str]:
+    if list((RESULTS / "learning").glob("*.json")):
+        yield from ["", "### Returns of the presets on Gymnasium's v5 tasks", ""]
+        yield "100 deterministic episodes a seed; zoo: rl-baselines3-zoo; goal: the best published entry."
+        yield from ["", *learning_table().splitlines(), "", "`python benchmarks/learning.py ROW --share 2`, a row each"]
+    if result := read("train_speed"):
+        runs = result["figures"]["runs"]
+        rows = [
+            [r["seed"], *(v for at in r["seconds_and_steps_to"].values() for v in at), f"{r['return']:,.0f}"]
+            for r in runs
+        ]
+        least = next(iter(runs[0]["seconds_and_steps_to"]))
+        yield from section(
+            f"half_cheetah to a return of {least}", result, ["seed", "seconds", "steps", "in the end"], rows
+        )
+    for robot in ("quadruped", "go1"):
+        if result := read(f"walking_{robot}"):
+            f = result["figures"]
+            rows = [[s["seed"], s["tracking"], f"{100 * s['falls']:.1f} %", s["symmetry_index"], s["trot_share"],
+                     s["standing_speed"], s["seconds_to_0.8"]] for s in f[robot]["seeds"]]  # fmt: skip
+            columns = ["seed", "tracking", "falls", "symmetry index", "trot", "standing m/s", "s to tracking .8"]
+            note = (
+                f"{f['training_seconds']:g} s of training on {f['cpus']} busy CPU, {f['evaluation_episodes']} episodes."
+            )
+            yield from section(f"Time to walk: {robot}", result, columns, rows, note)
+    if result := read("planner"):
+        f = result["figures"]
+        rows = [[r["seed"], where, name, v["tracking"], f"{100 * v['lift']:+.0f} %", f"{100 * v['falls']:.0f} %"]
+                for r in f["runs"] for where in ("nominal", "payload") for name, v in r[where].items()]  # fmt: skip
+        columns = ["seed", "robot", "controller", "tracking", "over the policy", "falls"]
+        note = f"A quarter-trained quadruped; payload {f['payload_kg']:g} kg."
+        yield from section("Planning with policy and value", result, columns, rows, note)
+
+
+def adaptation(figures: dict[Path, str]) -> Iterator[str]:
+    if result := read("finetune"):
+        f = result["figures"]
+        rows = [[r["seed"], *(f"{r[n]:.1f}" for n in ("nominal", "zero_shot", "finetune", "scratch")), f"{r['recovered']:.2f}",
+                 r["finetune_steps"], f"{r['finetune_seconds']:.0f}"] for r in f["runs"]]  # fmt: skip
+        columns = ["seed", "nominal", "zero-shot", "finetune", "scratch", "recovered", "steps", "seconds"]
+        yield from section(
+            f"finetune: {f['task']}", result, columns, rows, "Recovered: of the gap from zero-shot to scratch."
+        )
+    for path in sorted((RESULTS / "adaptation").glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        f, title = result["figures"], f"{path.stem} (criterion {result['figures']['about']})"
+        if "comparison" in f:
+            yield from compared(title, path.stem, result, figures)
+        elif "splits" in f:
+            yield from budgets(title, result)
+        elif "parameters" in f:
+            rows = [[p["seed"], p["parameter"], *(f"{100 * p[k]:.1f} %" for k in (
+                "median_error_over_true", "median_error_over_range", "coverage"))] for p in f["parameters"]]  # fmt: skip
+            columns = ["seed", "parameter", "median error", "over its range", "within the 90 % interval"]
+            yield from section(title, result, columns, rows, f"{f['robots']} robots of the test split.")
+        elif "means" in f:
+            rows = [[name, *(interval(np.array(runs)[:, :, k].mean(axis=1)) for k in range(4))]
+                    for name, runs in f["returns"].items()]  # fmt: skip
+            note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {f['rate_of_the_baseline']:g}."
+            yield from section(title, result, ["method", "0", "1", "2", "3"], rows, note)
+        yield from training_costs(f.get("training_seconds_and_cpus", {}))
+
+
+def compared(title: str, name: str, result: Result, figures: dict[Path, str]) -> Iterator[str]:
+    content = result["figures"]["comparison"]
+    rows = []
+    for split, found in content["splits"].items():
+        for method, v in found["methods"].items():
+            published = result["figures"]["published"].get(method, {})
+            said = published.get(split, published if split == "test" else {})
+            rows.append([
+                split, method, v["seeds"], bracketed(v, "mean", 1), bracketed(v, "iqm", 1), bracketed(v, "gap_closed", 2),
+                " ".join(f"{e:.1f}" for e in v.get("by_episode", ())), f"{v['cvar']:.1f}",
+                ", ".join(f"{k.replace('_', ' ')} {x:.2f}" for k, x in said.items() if not isinstance(x, dict)),
+            ])  # fmt: skip
+    columns = [
+        "split",
+        "method",
+        "seeds",
+        "mean",
+        "IQM",
+        "gap closed",
+        "by episode",
+        "CVaR",
+        "beside what was published",
+    ]
+    yield from section(title, result, columns, rows)
+    figures[DOCS / "results" / f"{name}.svg"] = comparison_figure(content)
+    yield from ["", f"![{name}](results/{name}.svg)"]
+
+
+def budgets(title: str, result: Result) -> Iterator[str]:
+    rows = []
+    for split, methods in result["figures"]["splits"].items():
+        for method, curves in methods.items():
+            for points in zip(*curves, strict=True):
+                values = {k: np.array([p[k] for p in points]) for k in ("return", "tracking", "success", "gap_closed")}
+                rows.append([split, method, len(points), f"{points[0]['robot_seconds']:g} s", interval(values["return"]),
+                             f"{values['tracking'].mean():.3f}", f"{100 * values['success'].mean():.1f} %",
+                             interval(values["gap_closed"], 2)])  # fmt: skip
+    columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
+    yield from section(title, result, columns, rows, f"Success: {result['figures']['success']}.")
+
+
+def training_costs(costs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    by_method: dict[str, list[float]] = {}
+    for run, (seconds, _) in costs.items():
+        by_method.setdefault(run.split("/")[0], []).append(float(seconds) / 60)
+    cpus = sorted({cpu for _, cpu in costs.values()})
+    if by_method:
+        said = ", ".join(f"{name} {np.mean(minutes):.1f}" for name, minutes in by_method.items())
+        yield from ["", f"Minutes of training ({' or '.join(cpus)} busy CPU): {said}."]
+
+
+def speed() -> Iterator[str]:
+    if result := read("throughput"):
+        rows = []
+        for name, f in result["figures"].items():
+            ratio = next((k for k in f if "/" in k), None) if isinstance(f, dict) else None
+            if ratio:
+                low, high = f[ratio]["quartiles"]
+                rows.append(
+                    [name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{f[ratio]['median']:.2f} ({low:.2f}–{high:.2f})"]
+                )
+        yield from section("Steps of the environment", result, ["what", "steps/s", "ratio (quartiles)"], rows)
+    if result := read("time_shares"):
+        parts = ("physics", "update", "policy", "environment", "bookkeeping")
+        rows = [[name, *(f"{100 * f['shares'][k]:.0f} %" for k in parts),
+                 f"{f['steps_per_s']:,}", f"{f['over_ceiling']:.2f}"]
+                for name, f in result["figures"].items() if isinstance(f, dict) and "shares" in f]  # fmt: skip
+        columns = ["PPO at 1,024 worlds", *parts, "steps/s", "over Batch.step"]
+        yield from section("Where the time of training goes", result, columns, rows)
+
+
+def interval(values: np.ndarray, digits: int = 1) -> str:
+    """Mean and 95 % interval over seeds (S,)."""
+    values = np.asarray(values, float)
+    text = f"{values.mean():,.{digits}f}"
+    if len(values) < 2:
+        return text
+    low, high = bootstrap(mean, values)
+    return f"{text} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def bracketed(figures: Mapping[str, Any], key: str, digits: int) -> str:
+    value, around = figures.get(key), figures.get(f"{key}_interval")
+    if value is None:
+        return "–"
+    text = f"{value:,.{digits}f}"
+    return text if not around or None in around else f"{text} [{around[0]:,.{digits}f}, {around[1]:,.{digits}f}]"
+
+
+if __name__ == "__main__":
+    main()

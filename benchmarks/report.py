@@ -45,7 +45,7 @@ def pages() -> dict[Path, str]:
     lines = [
         "# Results",
         "",
-        "Made by `python benchmarks/report.py` from `benchmarks/results`, whose files hold command, seed, versions and machine.",
+        "Made by `python benchmarks/report.py` from `benchmarks/results`, whose files hold command, versions and machine.",
         "Square brackets: 95 % intervals, over seeds where there are several.",
     ]
     figures: dict[Path, str] = {}
@@ -128,7 +128,8 @@ def adaptation(figures: dict[Path, str]) -> Iterator[str]:
         elif "means" in f:
             rows = [[name, *(interval(np.array(runs)[:, :, k].mean(axis=1)) for k in range(4))]
                     for name, runs in f["returns"].items()]  # fmt: skip
-            note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {f['rate_of_the_baseline']:g}."
+            rate = f"{f['rate_of_the_baseline']:g}"
+            note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {rate}."
             yield from section(title, result, ["method", "0", "1", "2", "3"], rows, note)
         yield from training_costs(f.get("training_seconds_and_cpus", {}))
 

@@ -32,7 +32,7 @@ def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Cont
     `method` is an adaptation method that needs a controller of its own, such as "recurrent" or "rma"; `meta` are settings of
     its training, such as {"order": 1} for "maml".
     """
-    if asked.get("meta") and method in ("", "recurrent", "search"):
+    if asked.get("meta") and method in ("", "recurrent", "context", "search"):
         raise SurefootError(f"meta settings {dict(asked['meta'])}: method {method or 'none'!r} has none")
     if not asked.get("meta"):
         asked.pop("meta", None)

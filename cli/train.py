@@ -37,7 +37,8 @@ class Arguments:
     hyper: Values = field(default_factory=list)
     """Hyperparameter instead of the preset's, such as learning_rate=3e-4 or net=256,256."""
     method: Name = None
-    """Adaptation method to train for, which brings its own networks: recurrent, rma, search, identify, maml or reptile
+    """Adaptation method to train for, which brings its own networks: recurrent, rma, context, search, identify, maml or
+    reptile
     (`surefoot list methods`); none: a controller that is adapted by fine-tuning or planning."""
     meta: Values = field(default_factory=list)
     """Setting of the method's training, such as order=1 or tasks=40 (maml), epochs=8 (rma, identify); repeatable."""

@@ -10,6 +10,7 @@ from stable_baselines3.td3.policies import TD3Policy
 
 from ..robots import unknown
 from .ars import ARS, ARSPolicy
+from .context_sac import ContextPolicy, ContextSAC
 from .discrete import QPolicy, QuantilePolicy
 from .off_policy import DDPG, SAC, TD3, TQC, CrossQ, CrossQPolicy
 from .policy import Policy
@@ -18,6 +19,7 @@ from .recurrent import RecurrentPolicy, RecurrentPPO
 from .settings import (
     A2CSettings,
     ARSSettings,
+    ContextSACSettings,
     CrossQSettings,
     DDPGSettings,
     DeepSarsaSettings,
@@ -54,6 +56,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "recurrent_ppo": Algorithm(RecurrentPPOSettings, RecurrentPPO, RecurrentPolicy),
     "ars": Algorithm(ARSSettings, ARS, ARSPolicy),
     "sac": Algorithm(SACSettings, SAC, SACPolicy),
+    "context_sac": Algorithm(ContextSACSettings, ContextSAC, ContextPolicy),
     "tqc": Algorithm(TQCSettings, TQC, TQCPolicy),
     "crossq": Algorithm(CrossQSettings, CrossQ, CrossQPolicy),
     "td3": Algorithm(TD3Settings, TD3, TD3Policy),

@@ -10,6 +10,7 @@ from .optimizers import OPTIMIZERS
 from .settings import (
     ActorCriticSettings,
     ARSSettings,
+    ContextSACSettings,
     CrossQSettings,
     OffPolicySettings,
     OnPolicySettings,
@@ -58,6 +59,8 @@ def check(settings: Settings) -> None:
         _check_ars(settings)
     if isinstance(settings, ActorCriticSettings):
         _check_actor_critic(settings)
+    if isinstance(settings, ContextSACSettings):
+        _check_context(settings)
     if isinstance(settings, ValueSettings | TabularSettings):
         _check_values(settings)
 
@@ -161,6 +164,26 @@ def _check_actor_critic(settings: ActorCriticSettings) -> None:
             raise SurefootError(
                 f"hyperparameter ent_coef={settings.ent_coef!r}: expected a number above 0, auto or auto_0.1"
             )
+
+
+def _check_context(settings: ContextSACSettings) -> None:
+    for name in ("latent", "tasks", "context", "recent", "attempts"):
+        if getattr(settings, name) < 1:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
+    if not settings.kl_weight >= 0:
+        raise SurefootError(f"hyperparameter kl_weight={settings.kl_weight}: expected 0 or more")
+    if settings.tasks > settings.num_envs:
+        raise SurefootError(
+            f"hyperparameter tasks={settings.tasks}: expected at most num_envs = {settings.num_envs}, one task a world"
+        )
+    if settings.batch_size % settings.tasks:
+        raise SurefootError(
+            f"hyperparameter batch_size={settings.batch_size}: expected a multiple of tasks = {settings.tasks}"
+        )
+    expected = {"network": "mlp", "history": 1, "inputs": REMEMBERED, "trial": 1, "redraw": 0.0}
+    for name, value in expected.items():
+        if getattr(settings, name) != value:
+            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)!r}: context_sac expects {value!r}")
 
 
 def _check_values(settings: ValueSettings | TabularSettings) -> None:

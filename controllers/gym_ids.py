@@ -21,7 +21,7 @@ from ..robots import SurefootError, unknown
 from .algorithms import ALGORITHMS, Algorithm, find_algorithm
 from .config import TrainConfig
 from .discrete import takes_discrete
-from .settings import OffPolicySettings, TabularSettings
+from .settings import ContextSACSettings, OffPolicySettings, TabularSettings
 
 PREFIX = "gym:"
 ON_POLICY = ("ppo", "a2c", "trpo")  # run with SB3's own MlpPolicy here, ours being for batched worlds
@@ -110,7 +110,7 @@ def callbacks(config: TrainConfig) -> list[BaseCallback]:
 def fits(algo: str, discrete: bool) -> bool:
     """Whether an algorithm trains on Gymnasium ids with discrete or with continuous actions (perhaps made discrete)."""
     settings = ALGORITHMS[algo].settings
-    off_policy = issubclass(settings, OffPolicySettings) and not discrete
+    off_policy = issubclass(settings, OffPolicySettings) and not discrete and settings is not ContextSACSettings
     return algo in ON_POLICY or takes_discrete(settings) or off_policy
 
 

@@ -22,6 +22,7 @@ from .presets import settings_for
 from .settings import (
     ActorCriticSettings,
     ARSSettings,
+    ContextSACSettings,
     CrossQSettings,
     OnPolicySettings,
     QRDQNSettings,
@@ -104,6 +105,8 @@ def policy_kwargs(
         kwargs |= {"n_critics": settings.n_critics, "optimizer_kwargs": {"eps": 1e-8}}  # torch's, as in SB3
     if isinstance(settings, CrossQSettings):
         kwargs["optimizer_kwargs"] = {"betas": (0.5, 0.999)}
+    if isinstance(settings, ContextSACSettings):
+        kwargs |= {"latent": settings.latent, "encoder_width": settings.encoder_width}
     if isinstance(settings, ValueSettings):
         kwargs |= {"grid": grid}
     if isinstance(settings, TQCSettings | QRDQNSettings):

@@ -13,6 +13,7 @@ from .gym_ids import is_gym
 from .settings import (
     A2CSettings,
     ARSSettings,
+    ContextSACSettings,
     CrossQSettings,
     DDPGSettings,
     DeepSarsaSettings,
@@ -60,6 +61,10 @@ _FAMILY_RECURRENT_PPO = RecurrentPPOSettings(
     activation="tanh",
     adaptive_kl=0.01,
     steps=5_000_000,
+)
+# Weight and reward scale as in the paper: they go together (`ContextSACSettings`). Not measured yet.
+_FAMILY_CONTEXT_SAC = ContextSACSettings(
+    reward_scale=5.0, net=(128, 128), learning_rate=5e-4, batch_size=1024, gradient_steps=8, steps=500_000
 )
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
@@ -139,6 +144,7 @@ _GYM: dict[str, Settings] = {
         _POLE_PPO, num_envs=8, n_steps=128, learning_rate=3e-4, gamma=0.99, log_std_init=0.0, steps=100_000
     ),
     "sac": SACSettings(num_envs=1, learning_starts=1000, gradient_steps=1, steps=100_000),
+    "context_sac": ContextSACSettings(),  # which does not train there: `gym_ids` says so
     "dqn": DQNSettings(**_GYM_VALUES),
     "qrdqn": QRDQNSettings(**_GYM_VALUES),
     "deep_sarsa": DeepSarsaSettings(**_GYM_VALUES),
@@ -178,6 +184,7 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
         for name, family in FAMILIES.items()
     },
     **{(family.robot, name, "recurrent_ppo"): _FAMILY_RECURRENT_PPO for name, family in FAMILIES.items()},
+    **{(family.robot, name, "context_sac"): _FAMILY_CONTEXT_SAC for name, family in FAMILIES.items()},
 }
 
 

@@ -90,12 +90,15 @@ class BatchedReplay(OffPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         if isinstance(self.env, SB3VecEnv):
-            self.replay_buffer_class = PackedReplay  # type: ignore[assignment]
-            self.replay_buffer_kwargs = {"seed": self.seed}
+            self.replay_buffer_class, self.replay_buffer_kwargs = self.replay()  # type: ignore[assignment]
         elif self.exploration_noise and self.action_noise is None:  # for SB3's loop
             spread = np.full(self.action_space.shape or (), self.exploration_noise)
             self.action_noise = NormalActionNoise(np.zeros_like(spread), spread)
         super()._setup_model()
+
+    def replay(self) -> tuple[type[PackedReplay], dict[str, Any]]:
+        """What keeps the transitions of a `BatchEnv`, and its arguments beside the usual ones."""
+        return PackedReplay, {"seed": self.seed}
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         prepared = super()._setup_learn(*args, **kwargs)
@@ -103,6 +106,10 @@ class BatchedReplay(OffPolicyAlgorithm):
             self.env.core.stagger()
             self._terms, self._steps_since_log = np.zeros(len(self.env.core.task.terms)), 0
         return prepared
+
+    def seen(self, observation: np.ndarray) -> torch.Tensor:
+        """What is learnt from observations (n, O)."""
+        return torch.tensor(observation, dtype=torch.float32)
 
     def explore(self, observation: torch.Tensor) -> torch.Tensor:
         """Actions (N, nu) in [-1, 1] for observations (N, O): uniform before `learning_starts`, then the policy's."""
@@ -135,7 +142,7 @@ class BatchedReplay(OffPolicyAlgorithm):
         self.policy.set_training_mode(False)
         callback.on_rollout_start()
         for step in range(1, train_freq.frequency + 1):
-            observation = torch.tensor(core.observation, dtype=torch.float32)
+            observation = self.seen(core.observation)
             norm.update(observation)
             actions = self.explore(observation)
             core.step(self.policy.unscale_action(actions.numpy()))
@@ -150,9 +157,9 @@ class BatchedReplay(OffPolicyAlgorithm):
         return RolloutReturn(train_freq.frequency * core.num_envs, len(core.ended), continue_training=True)
 
     def _store(self, core: BatchEnv, buffer: PackedReplay, observation: torch.Tensor, actions: torch.Tensor) -> None:
-        following = torch.tensor(core.observation, dtype=torch.float32)
+        following = self.seen(core.observation)
         if len(core.ended):  # these worlds show their next episode already
-            following[core.ended] = torch.tensor(core.final_observation[core.ended], dtype=torch.float32)
+            following[core.ended] = self.seen(core.final_observation[core.ended])
         # A time limit is not an end: `done` is 0 there, and the target bootstraps from the final observation.
         done = torch.as_tensor(core.terminated)[:, None]
         reward = torch.as_tensor(core.reward)[:, None] * self.reward_scale

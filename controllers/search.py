@@ -17,6 +17,7 @@ from .checks import check
 from .config import typed
 from .settings import (
     ARSSettings,
+    ContextSACSettings,
     DDPGSettings,
     JointLossSettings,
     OffPolicySettings,
@@ -62,6 +63,12 @@ SEARCH: dict[type[Settings], dict[str, str]] = {
         "learning_starts": "1000|2000|5000|10000|20000",
     },
     SACSettings: {"tau": "log:0.001:0.03"},
+    ContextSACSettings: {
+        "num_envs": "50|100|200",
+        "batch_size": "512|1024|2048|4096",
+        "latent": "3|5|8",
+        "kl_weight": "log:0.01:1",
+    },
     DDPGSettings: {"tau": "log:0.001:0.03", "exploration_noise": "0.05:0.4"},
     ValueSettings: {**_EXPLORATION, "target_update_interval": "100|200|500|1000|2000"},
     TabularSettings: {
@@ -164,8 +171,10 @@ def _law(term: Term, text: str, settings: type[Settings]) -> Law:
 
 def _check_alone(settings: Settings, name: str, value: Any) -> None:
     """Whether `value` is legal by itself: what does not fit together is found trial by trial."""
-    steps = value if name == "n_steps" else getattr(settings, "n_steps", 1)  # a recurrent policy's smallest minibatch
-    roomy = {key: size for key, size in (("batch_size", steps), ("num_envs", 2**20)) if hasattr(settings, key)}
+    # The smallest minibatch, of a recurrent policy or of a policy with a context.
+    least = next((k for k in ("n_steps", "tasks") if hasattr(settings, k)), "")
+    smallest = value if name == least else getattr(settings, least, 1)
+    roomy = {key: size for key, size in (("batch_size", smallest), ("num_envs", 2**20)) if hasattr(settings, key)}
     check(dataclasses.replace(settings, **{**roomy, name: value}))
 
 

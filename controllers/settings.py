@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..envs.inputs import REMEMBERED
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -194,6 +196,33 @@ class SACSettings(ActorCriticSettings):
 
 
 @dataclass(frozen=True)
+class ContextSACSettings(SACSettings):
+    """Soft actor-critic with a latent context (PEARL): each world keeps one task for the whole training.
+
+    Attributes:
+        num_envs: worlds, dealt to the tasks in turn: with fewer of them than tasks, some are never met.
+        latent: dimensions of the latent. encoder_width: of the two hidden layers that read a transition.
+        batch_size: of all tasks of a minibatch together. tasks: how many those are.
+        context: at most so many transitions tell the task, of the `recent` last ones of its world.
+        attempts: episodes after which the belief is given up and begins anew.
+        kl_weight: of the belief's divergence from the prior, beside the critics' loss, which grows with the square of
+            `reward_scale`: where rewards are small, a weight that is too large leaves a belief that says nothing.
+    """
+
+    num_envs: int = 100
+    steps: int = 2_000_000
+    inputs: tuple[str, ...] = REMEMBERED
+    latent: int = 5
+    encoder_width: int = 128
+    batch_size: int = 2048
+    tasks: int = 16
+    context: int = 64
+    recent: int = 400
+    attempts: int = 2
+    kl_weight: float = 0.1
+
+
+@dataclass(frozen=True)
 class TQCSettings(SACSettings):
     """Truncated quantile critics: each critic has `n_quantiles`, of which the target leaves out the highest."""
 
@@ -315,5 +344,5 @@ class SarsaSettings(TabularSettings):
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
     "layers", "norm_layer", "network", "history", "inputs", "trial", "redraw", "encoder_width", "optimizer", "weight_decay",
-    "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs",
+    "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs", "latent",
 }  # fmt: skip

@@ -95,6 +95,7 @@ class BatchEnv:
             robot = kind.as_published(robot)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
+        self._settled = False  # every world keeps its task
         self._ahead: tuple[np.ndarray, Fields] | None = None  # parameters of the next episodes, drawn already
         self.rng, self.seed = np.random.default_rng(seed), seed
         self.simulation = Simulation(
@@ -152,6 +153,24 @@ class BatchEnv:
         for i, task in enumerate(rows):
             self.task.set_goal(everyone[i : i + 1], task)
 
+    def settle(self) -> None:
+        """From now on each world keeps its task: one of a variation, or of a suite's split `train`, dealt in turn.
+
+        Goals that are to be found out (those of a `Family`) are part of it; commands that are shown change as before.
+        """
+        if self._settled:
+            return
+        everyone = np.arange(self.num_envs)
+        if self.training_tasks is not None:
+            values, goals = self.training_tasks.deal(self.rng, self.num_envs)
+            self.simulation.set_parameters(everyone, values)
+            self.task.set_goals(everyone, goals)
+            self._settled = True
+        self.reset()
+        if isinstance(self.task, Family):
+            self.task.set_goals(everyone, self.task.command().copy())
+        self._settled = True
+
     def reset(self, seed: int | None = None, ids: np.ndarray | None = None) -> np.ndarray:
         """Start every world (or those in `ids`) anew; with `seed`, reproducibly. Returns `observation`."""
         if seed is not None:
@@ -194,6 +213,8 @@ class BatchEnv:
 
     def _change(self, ids: np.ndarray) -> np.ndarray | None:
         """Make other robots of worlds `ids`, as the suite or the variation draws them; the goals (n, G) of a suite's tasks."""
+        if self._settled:
+            return None
         if self.training_tasks is not None:
             values, goals = self.training_tasks.sample(self.rng, len(ids))
             self.simulation.set_parameters(ids, values)

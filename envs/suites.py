@@ -246,6 +246,11 @@ class TrainingTasks:
         picks = rng.integers(len(self.values), size=n)
         return self.values[picks], self.goals[picks]
 
+    def deal(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values (n, K) and goals (n, G) of `n` tasks, each as often as any other, or once more."""
+        picks = np.resize(rng.permutation(len(self.values)), n)
+        return self.values[picks], self.goals[picks]
+
 
 def content_hash(content: Mapping[str, Any]) -> str:
     """SHA-256 of a suite's content without its hash, however the file is laid out.

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from ..controller import Controller
+from . import context as _context
 from . import identify as _identify
 from . import maml as _maml
 from . import recurrent as _recurrent
 from . import rma as _rma
 from . import search as _search
 from .base import Adaptation, Adapter, Budget, Estimate, Point
+from .context import context
 from .finetune import FinetuneConfig, finetune
 from .identify import identify
 from .maml import maml, reptile
@@ -24,6 +26,7 @@ METHODS: dict[str, Adapter] = {
     "planner": planner,
     "recurrent": recurrent,
     "rma": rma,
+    "context": context,
     "search": search,
     "identify": identify,
     "maml": maml,
@@ -33,6 +36,7 @@ METHODS: dict[str, Adapter] = {
 META_TRAIN: dict[str, Callable[..., Controller]] = {
     "recurrent": _recurrent.meta_train,
     "rma": _rma.meta_train,
+    "context": _context.meta_train,
     "search": _search.meta_train,
     "identify": _identify.meta_train,
     "maml": _maml.meta_train,
@@ -66,5 +70,5 @@ def choose_method(controller: Controller, budget: Budget) -> str:
 
 __all__ = [
     "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method",
-    "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
+    "context", "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.families import FAMILIES
 from surefoot.envs.suites import FOLDER, TaskSuite, content_hash, load_suite, make_suite, suite_names, table_of, verify
-from surefoot.envs.variation import Task
+from surefoot.envs.variation import Task, Variation
 from surefoot.robots import SurefootError, get_robot
 
 # One suite needs Menagerie's Go1.
@@ -389,6 +389,34 @@ def test_goals_are_the_tasks_own() -> None:
                 assert name not in goal or command[i] == np.float32(goal[name])
         env.step(rng.uniform(-1, 1, (32, 12)))
     assert len(np.unique(env.task.command()[:, 1])) > 2  # what no goal holds is drawn
+
+
+def test_worlds_that_settle_keep_one_task_each() -> None:
+    suite = load_suite("cheetah-vel")
+    velocities = {task.goal["velocity"] for task in suite.tasks("train")}
+    env = BatchEnv("half_cheetah", "cheetah-vel", 2 * len(velocities) + 1, suite=suite, seed=0)
+    env.settle()
+    goals = env.task.command()[:, 0].copy()
+    found, counts = np.unique(goals, return_counts=True)
+    assert set(found) == velocities
+    assert sorted(counts) == [2] * (len(velocities) - 1) + [3]
+    env.reset(seed=5)
+    env.settle()  # a second time changes nothing
+    env.lengths[:] = env.episode_steps - 1
+    env.step(np.zeros((env.num_envs, 6)))
+    assert len(env.ended) == env.num_envs
+    assert np.array_equal(env.task.command()[:, 0], goals)
+    with pytest.raises(SurefootError, match="train on a suite's split 'train' and take no other task"):
+        env.set_tasks(Task(goal={"velocity": 1.0}))
+
+
+def test_settled_worlds_of_a_variation() -> None:
+    env = BatchEnv("half_cheetah", "run", 6, variation=Variation.parse({"mass": "0.8:1.2"}), seed=0)
+    env.settle()
+    values = env.values.copy()
+    assert len(np.unique(values[:, env.table.columns("mass")[0]])) == 6
+    env.reset()
+    assert np.array_equal(env.values, values)
 
 
 def test_a_suite_is_for_one_robot_and_one_task() -> None:

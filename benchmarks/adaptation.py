@@ -244,8 +244,9 @@ _GRADIENTS = {
 _MEMORY = Training("recurrent", "recurrent_ppo")
 _GOALS = {
     BASELINE: Training(steps=2_000_000),
-    "recurrent": _MEMORY,
     "rma": Training("rma", steps=4_000_000),
+    "recurrent": _MEMORY,
+    "context": Training("context", "context_sac"),
 }
 _DYNAMICS = {
     BASELINE: Training(steps=4_000_000),

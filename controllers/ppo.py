@@ -20,6 +20,7 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
     """SB3's PPO with batched rollouts, an update on the tensors that are already there, and one option more.
 
     `adaptive_kl`: multiply or divide the learning rate by 1.5 to hold the policy change near this KL (as rsl_rl does).
+    Where the learning rate has a schedule, this KL falls with it.
 
     Attributes:
         leash: weight of KL(policy || base) in the loss, and the base policy that holds it; None: none.
@@ -108,9 +109,10 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         if self.adaptive_kl is None:
             return
         assert self._rate is not None
-        if kl > 2 * self.adaptive_kl:
+        target = self.adaptive_kl * self.lr_schedule(self._current_progress_remaining) / self.lr_schedule(1.0)
+        if kl > 2 * target:
             self._rate = max(self._rate / 1.5, 1e-5)
-        elif kl < self.adaptive_kl / 2:
+        elif kl < target / 2:
             self._rate = min(self._rate * 1.5, self.max_learning_rate)
         for group in self.policy.optimizer.param_groups:
             group["lr"] = self._rate

@@ -45,7 +45,7 @@ _CHEETAH_PPO = dataclasses.replace(_RUN_PPO, n_steps=32, n_epochs=8, net=(128, 1
 # What half_cheetah taught, with the longer horizon that a robot which can fall needs (walker2d: 5,826 after 8 M steps).
 _LEGS_PPO = dataclasses.replace(_CHEETAH_PPO, gamma=0.99, gae_lambda=0.95, steps=8_000_000)
 # humanoid: with a fixed rate of 1e-3 each update goes much too far (KL 1, clipped 80 %) and it learns to fall later at best.
-_LEGS_KL_PPO = dataclasses.replace(_LEGS_PPO, adaptive_kl=0.02, linear_decay=False)
+_LEGS_KL_PPO = dataclasses.replace(_LEGS_PPO, adaptive_kl=0.02)
 _RUN_A2C = A2CSettings(num_envs=64, **_RUN_JOINT)
 _RUN_TRPO = TRPOSettings(num_envs=128, n_critic_updates=5, cg_max_steps=10, **_RUN_LONG, **_RUN)
 _RUN_RECURRENT_PPO = RecurrentPPOSettings(

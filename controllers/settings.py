@@ -83,7 +83,10 @@ class JointLossSettings(OnPolicySettings):
 
 @dataclass(frozen=True)
 class PPOSettings(JointLossSettings):
-    """Proximal policy optimisation; `adaptive_kl` (None: off) adapts the learning rate instead of a schedule."""
+    """Proximal policy optimisation; `adaptive_kl` (None: off) adapts the learning rate to hold the divergence of an update.
+
+    With `linear_decay` this divergence falls to nearly nothing over the training instead of the rate.
+    """
 
     batch_size: int = 3072
     n_epochs: int = 5

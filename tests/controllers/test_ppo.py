@@ -200,3 +200,15 @@ def test_our_extractor_works_in_a_stock_policy() -> None:
     model = PPO("MlpPolicy", gymnasium.make("CartPole-v1"), n_steps=32, batch_size=32, n_epochs=1, policy_kwargs=kwargs)
     model.learn(32)
     assert model.num_timesteps == 32
+
+
+def test_the_divergence_that_is_held_falls_with_a_schedule() -> None:
+    model = make_algorithm(config(hyperparameters={**SMALL, "adaptive_kl": 0.02, "linear_decay": True}), _env())
+    assert isinstance(model, PPO)
+    rates = []
+    for remaining in (1.0, 0.1):  # .01 is near .02, and far above .002
+        model._current_progress_remaining = remaining
+        model._set_rate()
+        model._adapt_rate(0.01)
+        rates.append(model.policy.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([model.lr_schedule(1.0), model.lr_schedule(1.0) / 1.5])

@@ -92,6 +92,7 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
     for split, found in content["splits"].items():
         columns = {"IQM": "iqm", "mean": "mean", "CVaR": "cvar", "gap closed": "gap_closed"}
         columns |= {"beats baseline": "probability_of_improvement", "OOD gap": "out_of_distribution_gap"}
+        columns |= {"success": "success"}
         has = {key for figures in found["methods"].values() for key in figures}
         columns = {title: key for title, key in columns.items() if key in has}
         rows = []
@@ -120,7 +121,7 @@ def _with_interval(figures: Mapping[str, Any], key: str) -> str:
     value, interval = figures.get(key), figures.get(f"{key}_interval")
     if value is None:
         return "-"
-    digits = 2 if key in ("gap_closed", "probability_of_improvement") else 1
+    digits = 2 if key in ("gap_closed", "probability_of_improvement", "success") else 1
     text = f"{value:,.{digits}f}"
     if key in ("mean", "cvar") or interval is None or None in interval:
         return text

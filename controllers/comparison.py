@@ -79,6 +79,8 @@ class Comparison:
         if inside is not None and split not in INSIDE:
             gap = out_of_distribution_gap(mean(self.scores(method, inside)), mean(scores))
             found["out_of_distribution_gap"] = float(gap)
+        goals = [e.succeeded for e in evaluations if e.succeeded is not None]
+        found |= {"success": float(np.mean(goals))} if goals else {}
         found |= {"tracking": float(tracking), "safety": safety.figures(), "task_returns": scores.tolist()}
         return found | (self._curves(method, split) if self.trial > 1 else {})
 

@@ -35,6 +35,7 @@ class Evaluation:
         by_episode: (K, E), returns of the trials' episodes: how much more a controller earns as it learns which robot it has.
         by_step: (S,), mean reward of each control step since the start, over the robots that still move.
         safety: limits, impacts and energy, where they were asked for.
+        succeeded: (E,) bool, what a task calls success came about; None for tasks that do not say what that is.
     """
 
     returns: np.ndarray
@@ -46,6 +47,7 @@ class Evaluation:
     by_episode: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     by_step: np.ndarray = field(default_factory=lambda: np.zeros(0))
     safety: Safety | None = None
+    succeeded: np.ndarray | None = None
 
     @property
     def mean(self) -> float:
@@ -128,6 +130,8 @@ def finish_episodes(
     everyone, running = np.arange(n), np.ones(n, bool)
     returns, lengths, fell = np.zeros((env.trial, n)), np.zeros(n, np.int64), np.zeros(n, bool)
     by_step: list[float] = []
+    goal = getattr(env.task, "succeeded", None)
+    succeeded = None if goal is None else np.zeros(n, bool)
     terms = np.zeros_like(env.terms, dtype=float)
     observation = env.observation
     meter = Meter(env) if safety else None
@@ -139,6 +143,8 @@ def finish_episodes(
         lengths += running
         terms += env.terms * running[:, None]
         fell |= env.fell & running
+        if succeeded is not None:
+            succeeded |= goal & running
         if meter is not None:
             meter.watch(running)
         running &= ~(terminated | truncated)
@@ -151,5 +157,5 @@ def finish_episodes(
     watched = None if meter is None else meter.result(fell, lengths)
     seconds = steps * env.robot.control_dt
     return Evaluation(
-        returns.mean(axis=0), lengths, fell, means, tracked, seconds, returns, np.array(by_step), safety=watched
+        returns.mean(axis=0), lengths, fell, means, tracked, seconds, returns, np.array(by_step), watched, succeeded
     )

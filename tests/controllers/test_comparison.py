@@ -1,6 +1,7 @@
 """Comparisons: the same episodes for all, figures from the returns by hand, seeds as the runs of a method."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 from surefoot import api
 from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.evaluation import Evaluation
+from surefoot.controllers.evaluation import Evaluation, run_episodes
 from surefoot.controllers.safety import Safety
 from surefoot.controllers.splits import SplitResult, evaluate_suite
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import TaskSuite, make_suite
 from surefoot.replay.figures import comparison_figure
 from surefoot.report import comparison_tables
@@ -143,6 +145,30 @@ def test_curves_of_trials_by_hand() -> None:
     columns = comparison_tables(two)[0][1]["columns"]
     assert columns[-3:] == ["episode 1", "episode 2", "falls"]
     assert "return by episode of a trial" in comparison_figure(two)
+
+
+def test_success_is_what_the_task_calls_it() -> None:
+    class Still:
+        """Does nothing."""
+
+        def reset(self) -> None: ...
+
+        def act(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+            return np.zeros((len(observation), 6))
+
+    env = BatchEnv("half_cheetah", "sunblaze-cheetah", 2, seed=0, episode_steps=5, autoreset=False)
+    assert run_episodes(env, Still()).succeeded.tolist() == [False, False]  # type: ignore[arg-type, union-attr]
+    env.task.distance = -1.0
+    found = run_episodes(env, Still())  # type: ignore[arg-type]
+    assert found.succeeded is not None
+    assert found.succeeded.all()
+    suite = by_hand().suite
+    result = SplitResult(
+        str(suite), "test", (), replace(one(suite, "test", np.ones((2, 1))).evaluation, succeeded=np.array([1, 0]))
+    )
+    assert Comparison(suite, ("test",), {"m": {"test": (result,)}}, 1, 0).figures("m", "test")["success"] == 0.5
+    plain = BatchEnv("half_cheetah", "run", 1, seed=0, episode_steps=2, autoreset=False)
+    assert run_episodes(plain, Still()).succeeded is None  # type: ignore[arg-type]
 
 
 def test_of_one_seed_episodes_are_drawn_again() -> None:

@@ -163,9 +163,8 @@ def test_success_is_what_the_task_calls_it() -> None:
     assert found.succeeded is not None
     assert found.succeeded.all()
     suite = by_hand().suite
-    result = SplitResult(
-        str(suite), "test", (), replace(one(suite, "test", np.ones((2, 1))).evaluation, succeeded=np.array([1, 0]))
-    )
+    halves = replace(one(suite, "test", np.ones((2, 1))).evaluation, succeeded=np.array([True, False]))
+    result = SplitResult(str(suite), "test", tuple(suite.tasks("test")), halves)
     assert Comparison(suite, ("test",), {"m": {"test": (result,)}}, 1, 0).figures("m", "test")["success"] == 0.5
     plain = BatchEnv("half_cheetah", "run", 1, seed=0, episode_steps=2, autoreset=False)
     assert run_episodes(plain, Still()).succeeded is None  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ from common import RESULTS, write_result
 from surefoot.controllers import threads
 from surefoot.controllers.adaptation import META_TRAIN, Budget, maml, search
 from surefoot.controllers.adaptation.base import Point
+from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.identify import walk_and_identify
 from surefoot.controllers.adaptation.maml import Actor
 from surefoot.controllers.adaptation.online import POINTS, walk_and_judge
@@ -126,7 +127,19 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
             split,
             {n: [[(p["robot_seconds"], round(p["gap_closed"], 2)) for p in c] for c in cs] for n, cs in curves.items()},
         )
-    return {"splits": result, "robots_per_task": row.episodes, "success": f"no fall and tracking of {TRACKING} or more"}
+    ahead = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
+    lost = Task({"dead_actuator": "front_left_calf"}, ahead)
+    losses = {
+        name: [continual(c, lost, Task({}, ahead), seed=k).figures() for k, c in enumerate(found)]
+        for name, found in seeds.items() if name not in ("search", ORACLE)
+    }  # fmt: skip
+    print(losses)
+    return {
+        "splits": result,
+        "motor_loss": losses,
+        "robots_per_task": row.episodes,
+        "success": f"no fall and tracking of {TRACKING} or more",
+    }
 
 
 def on_split(
@@ -253,10 +266,11 @@ _DYNAMICS = {
     "recurrent": _MEMORY,
     "rma": Training("rma", steps=4_000_000),
 }
+_REDRAW = {"redraw": 0.004}  # as in RMA's training
 _QUADRUPED = {
-    BASELINE: Training(steps=2_000_000),
-    "recurrent": Training("recurrent", "recurrent_ppo", steps=3_000_000),
-    "rma": Training("rma", steps=2_000_000),
+    BASELINE: Training(steps=2_000_000, hyperparameters=_REDRAW),
+    "recurrent": Training("recurrent", "recurrent_ppo", steps=3_000_000, hyperparameters=_REDRAW),
+    "rma": Training("rma", steps=2_000_000, hyperparameters=_REDRAW),
     "search": Training("search", steps=2_000_000),
     "identify": Training("identify", steps=2_000_000),
 }

@@ -173,6 +173,17 @@ def budgets(title: str, result: Result) -> Iterator[str]:
                              interval(values["gap_closed"], 2)])  # fmt: skip
     columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
     yield from section(title, result, columns, rows, f"Success: {result['figures']['success']}.")
+    rows = [[method, len(found), *(share([f[k] for f in found]) for k in ("recovered", "recovered_within_2_s", "falls")),
+             *(f"{np.mean(times):.2f} s" if times else "–" for times in (
+                 [f[k] for f in found if f[k] is not None] for k in ("seconds_to_recover", "seconds_to_notice")))]
+            for method, found in result["figures"].get("motor_loss", {}).items()]  # fmt: skip
+    columns = ["a motor dies at 4 s", "seeds", "recovered", "within 2 s", "falls", "recovered after", "noticed after"]
+    if rows:
+        yield from section(f"{title}: a motor dies in mid-walk", result, columns, rows)
+
+
+def share(values: Sequence[float]) -> str:
+    return f"{100 * float(np.mean(values)):.0f} %"
 
 
 def training_costs(costs: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -39,6 +39,7 @@ from surefoot.controllers.evaluation import Evaluation
 from surefoot.controllers.statistics import gap_closed
 from surefoot.controllers.training import train
 from surefoot.envs.suites import TaskSuite, load_suite
+from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot, unknown
 
 FOLDER = RESULTS / "adaptation"
@@ -77,6 +78,7 @@ class Row:
     episodes: int = 10
 
 
+SUCCESS = f"no fall and tracking of {TRACKING} or more"
 Seeds = Mapping[str, list[Controller]]
 
 

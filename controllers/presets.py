@@ -162,7 +162,9 @@ _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 PRESETS: dict[tuple[str, str, str], Settings] = {
     ("half_cheetah", "run", "ppo"): _CHEETAH_PPO,
     ("walker2d", "run", "ppo"): _LEGS_KL_PPO,
-    ("hopper", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, adaptive_kl=0.01, log_std_init=0.0, steps=6_000_000),
+    ("hopper", "run", "ppo"): dataclasses.replace(
+        _LEGS_KL_PPO, adaptive_kl=0.01, log_std_init=0.0, gamma=0.999, gae_lambda=0.98, ent_coef=0.002, steps=6_000_000
+    ),
     ("ant", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=7_000_000),
     ("humanoid", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=10_000_000),
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},

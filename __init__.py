@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .api import envelope as envelope
     from .api import evaluate as evaluate
     from .api import export as export
+    from .api import identify as identify
     from .api import import_sb3 as import_sb3
     from .api import list_robots as list_robots
     from .api import load as load
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "adapt", "compare", "continual", "envelope", "evaluate", "export", "import_sb3", "list_robots", "load", "make",
-    "make_vec", "record", "replay", "resume", "train", "train_seeds", "tune",
+    "adapt", "compare", "continual", "envelope", "evaluate", "export", "identify", "import_sb3", "list_robots", "load",
+    "make", "make_vec", "record", "replay", "resume", "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "envelope",
     "evaluate",
     "export",
+    "identify",
     "import_sb3",
     "list_robots",
     "load",

@@ -11,8 +11,10 @@ import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
 from .controllers.adaptation.continual import Change
+from .controllers.adaptation.sysid import LogFit
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
+from .controllers.logs import SI_UNITS
 from .controllers.presets import PRESETS, REACHED
 from .controllers.safety import CRITERIA, Safety
 from .controllers.screening import Screening
@@ -236,6 +238,33 @@ def change_table(change: Change) -> dict[str, Any]:
         "under twice what it was in the two seconds before, and stays there; noticed: by the drop in reward"
     )
     return {"columns": columns, "rows": [row], "note": note}
+
+
+def identification_tables(found: LogFit) -> list[dict[str, Any]]:
+    """What was fitted to a log, and how far predictions are from what was measured."""
+    told = any(part.true is not None for part in found.fitted)
+    rows: Rows = []
+    for part in found.fitted:
+        low, high = part.interval
+        cells = [f"{part.nominal:.4g}", f"{part.value:.4g}", f"{low:.4g} to {high:.4g}"]
+        cells += ["-" if part.true is None else f"{part.true:.4g}"] * told
+        rows.append([part.name, *cells, part.unit, part.remark])
+    settings = [
+        " ".join(f"{flag} {key}={value if isinstance(value, str) else f'{value:.4g}'}" for key, value in given.items())
+        for flag, given in (("--set", found.parameters), ("--vary", found.vary))
+    ]
+    note = [f"this robot: {settings[0]}", f"robots that may be it: {settings[1]}"]
+    note += [f"the log hardly tells {one} from {other}: fit one of them" for one, other in found.alike()]
+    columns = ["parameter", "nominal", "fitted", "90 % interval", *["true"] * told, "unit", ""]
+    parameters = {"columns": columns, "rows": rows, "note": "\n".join(note)}
+    errors: Rows = [
+        [name, f"{found.before[name]:.3g}", f"{after:.3g}", f"{found.noise[name]:.3g}" if found.noise else "-", unit]
+        for (name, after), unit in ((item, SI_UNITS[item[0]]) for item in found.after.items())
+    ]
+    columns = ["prediction error (RMS)", "nominal", "fitted", "sensors' noise", "unit"]
+    used = f"{duration(found.seconds)} of motion, cut into windows of {found.window:.3g} s: {found.windows} fitted"
+    followed = f"{used}, {found.held_out} held out, which these errors are of"
+    return [parameters, {"columns": columns, "rows": errors, "note": followed}]
 
 
 def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:

@@ -1,5 +1,6 @@
 """The verbs as plain Python functions; the command line calls these."""
 
+from ..controllers.adaptation.sysid import identify
 from ..controllers.seeds import SeedSummary, train_seeds
 from ..controllers.training import resume
 from ..envs.gym import make, make_vec
@@ -13,6 +14,7 @@ from ..report import (
     duration,
     envelope_tables,
     evaluation_table,
+    identification_tables,
     inferred_table,
     recording_table,
     safety_table,
@@ -37,11 +39,11 @@ from .suites import choose, compare, envelope, evaluate_suite, list_suites, make
 __all__ = [
     "SeedSummary", "adapt", "catalogue", "change_table", "check_name", "choose", "compare", "comparison_tables",
     "continual", "curve_table", "duration", "envelope", "envelope_tables", "evaluate", "evaluate_suite",
-    "evaluation_table", "export", "import_sb3", "inferred_table", "list_robots", "list_suites", "load", "load_any",
-    "load_suite", "make", "make_suite", "make_vec", "read_study", "record", "recording_table", "replay", "resume",
-    "safety_table", "screen", "screening_table", "seeds_table", "split_table", "suite_table", "suites_table",
-    "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune", "tuning_tables", "validation_table",
-    "verify_suites", "write_adaptation_page", "write_content",
+    "evaluation_table", "export", "identification_tables", "identify", "import_sb3", "inferred_table", "list_robots",
+    "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "read_study", "record",
+    "recording_table", "replay", "resume", "safety_table", "screen", "screening_table", "seeds_table", "split_table",
+    "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
+    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page", "write_content",
 ]  # fmt: skip
 
 

@@ -23,6 +23,11 @@ VERBS = {
         "adapt a controller to a robot that it has never met",
         "surefoot adapt runs/walk --set payload=6 --set motor_strength.front_left=0.4 --seconds 60",
     ),
+    "identify": (
+        "identify",
+        "fit a simulated robot to the log of a real one",
+        "surefoot identify quadruped walk.csv --columns map.yaml --fit payload=0:6 --fit friction",
+    ),
     "evaluate": (
         "evaluate",
         "how good is a controller on a robot, or on many?",

@@ -1,0 +1,76 @@
+"""`surefoot identify`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File, Seconds, Values, parameters
+
+Fits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY[=RANGE]")]
+
+
+@dataclass
+class Arguments:
+    """Fit parameters of a simulated robot to the log of one that moved, real or simulated: time, joint positions and
+    velocities, motor commands and, where the base floats, an IMU. Prints each parameter with its 90 % interval, and how well
+    the fitted robot follows parts of the log that were held out."""
+
+    robot: Positional[Annotated[str, tyro.conf.arg(metavar="ROBOT")]]
+    """Name of the robot: `surefoot list robots`."""
+    log: Positional[Annotated[str, tyro.conf.arg(metavar="LOG")]]
+    """The log: *.csv, or *.parquet (needs surefoot[logs])."""
+    fit: Fits = field(default_factory=list)
+    """What to fit and perhaps where to look, such as payload=0:6, friction=log:0.3:1.5, kp or motor_strength.* (each motor by
+    itself); repeatable; none: payload, friction and motor_strength. Keys and units: `surefoot list parameters ROBOT`."""
+    columns: File = None
+    """Map of the log's columns in YAML; none: time, position.JOINT, velocity.JOINT, command.MOTOR, orientation.w to .z,
+    angular_velocity.x to .z and, where they are there, acceleration.x, linear_velocity.x and height. For example:
+    {time: {column: t, unit: ms}, position: {column: "q_{}", unit: deg}, velocity: "dq_{}", command: {front_left_hip: u0, ...},
+    orientation: "q{}", angular_velocity: "gyro_{}"}; each column may have unit, sign (1 or -1) and offset."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """What is known to differ from the nominal robot, such as payload=2; repeatable."""
+    seconds: Seconds = None
+    """Use this much of the log from its start; none: all. The time that it takes grows with it."""
+    window: Seconds = None
+    """Length of the windows into which the log is cut; none: 0.2."""
+    solver: Literal["surefoot", "mujoco"] = "surefoot"
+    """mujoco: least squares by mujoco.sysid (needs surefoot[sysid]), which takes each window's first row for exact."""
+    seed: Count = 0
+    """Seed of the search."""
+    json: File = None
+    """Write everything that was found to this file (*.json), with the settings that --set and --vary of other verbs take."""
+
+
+def run(given: Arguments) -> None:
+    """Fit and print the tables."""
+    from .. import api
+    from ..robots import SurefootError
+    from .tables import console, show_summary
+
+    api.check_name(given.json, ".json")
+    fit: dict[str, str] = {}
+    for item in given.fit:
+        key, equals, text = (part.strip() for part in item.partition("="))
+        if not key or bool(equals) != bool(text):
+            raise SurefootError(f"--fit {item}: expected KEY or KEY=RANGE")
+        if key in fit:
+            raise SurefootError(f"--fit {item}: {key!r} was already given")
+        fit[key] = text
+    found = api.identify(
+        given.robot,
+        given.log,
+        fit,
+        columns=given.columns,
+        known=parameters("--set", given.parameters),
+        seconds=given.seconds,
+        solver=given.solver,
+        seed=given.seed or 0,
+        **({} if given.window is None else {"window": given.window}),
+    )
+    for table in api.identification_tables(found):
+        show_summary(table)
+    if given.json is not None:
+        found.save(given.json)
+        console().print(f"wrote {given.json}", soft_wrap=True)

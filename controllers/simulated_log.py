@@ -1,0 +1,165 @@
+"""Logs of simulated robots, with the noise of sensors: what a real robot would have logged, and the truth besides."""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from ..envs.batch_env import BatchEnv, configured
+from ..envs.variation import Task
+from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots.files import check_name, replacing
+from ..robots.parameters import ParameterTable
+from .controller import Controller
+from .logs import COLUMNS, OPTIONAL, TRUE, Joints
+
+NOISE = {  # standard deviations: encoders, an IMU and a state estimator of a good legged robot
+    "position": 0.002,  # rad
+    "velocity": 0.05,  # rad/s
+    "orientation": 0.005,  # rad
+    "angular_velocity": 0.02,  # rad/s
+    "acceleration": 0.3,  # m/s^2
+    "linear_velocity": 0.05,  # m/s
+    "height": 0.005,  # m
+}
+
+
+def write_log(
+    path: str | Path,
+    controller: Controller,
+    *,
+    parameters: Mapping[str, float | str] | None = None,
+    seconds: float = 4.0,
+    goal: Mapping[str, float] | None = None,
+    noise: float | Mapping[str, float] = 1.0,
+    omit: Iterable[str] = (),
+    timestep: float | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Let a controller drive the simulated robot with `parameters`, and write the log (*.csv or *.parquet).
+
+    `noise` is a factor on `NOISE`, or standard deviations by signal; `omit` names optional signals to leave out; `timestep`
+    is another time step of the physics, s. The columns are those of `COLUMNS`, and `true.KEY` for every parameter. Returns
+    the columns as they are written. Raises `SurefootError` where the robot falls: its episode would have ended.
+    """
+    path, omitted = Path(path), set(omit)
+    check_name(path, *_WRITERS)
+    for name in omitted - set(OPTIONAL):
+        raise unknown("optional signal", name, OPTIONAL)
+    config, settings = controller.config, controller.settings
+    robot = get_robot(config.robot)
+    if timestep is not None:
+        robot = at_rate(robot, robot.control_dt, timestep)
+    env = BatchEnv(
+        robot, config.task, 1, config=configured(config.task, **config.options), history=settings.history,
+        inputs=settings.inputs, tasks=Task(dict(parameters or {}), dict(goal or {})), seed=seed, autoreset=False,
+    )  # fmt: skip
+    controller.check(env)
+    sim, joints = env.simulation, Joints.of(robot, env.simulation.model)
+    acceleration = sim.batch.bind("qacc") if joints.floating else None
+    gravity = -float(env.values[0, sim.table.columns("gravity")[0]])
+    rows: dict[str, list[np.ndarray]] = {signal: [] for signal in joints.elements()}
+    observation = env.reset(seed)
+    controller.reset()
+    steps = round(seconds / robot.control_dt)
+    for k in range(-1, steps + 1):  # the accelerometer shows something only after a step
+        state = sim.qpos[0].copy(), sim.qvel[0].copy(), None if acceleration is None else acceleration[0].copy()
+        observation, _, terminated, _ = env.step(controller.act(observation))
+        if terminated[0]:
+            raise SurefootError(f"the robot falls after {(k + 1) * robot.control_dt:.2f} s: no log of {seconds:g} s")
+        if k >= 0:
+            rows["time"].append(np.array([k * robot.control_dt]))
+            rows["command"].append(sim.ctrl[0].copy())
+            for name, value in measured(joints, *state, gravity=gravity).items():
+                rows[name].append(value)
+    signals = {name: np.array(part) for name, part in rows.items() if name not in omitted}
+    levels = {name: noise * NOISE[name] for name in NOISE} if isinstance(noise, int | float) else dict(noise)
+    _add_noise(signals, levels, np.random.default_rng(seed))
+    table = {}
+    for signal, part in signals.items():
+        for i, element in enumerate(joints.elements()[signal]):
+            table[COLUMNS[signal].replace("{}", element)] = part[:, i]
+    table |= {TRUE + key: np.full(steps + 1, value) for key, value in _truth(env.values[0], sim.table).items()}
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix](temporary, table)
+    return table
+
+
+def at_rate(robot: Robot, dt: float, timestep: float | None = None) -> Robot:
+    """The robot with control steps of `dt` s and physics steps of about `timestep` s (none: the model's), dividing it."""
+    wanted = timestep or robot.compile().opt.timestep
+    exact = dt / math.ceil(dt / wanted - 1e-3)
+
+    def make_spec() -> mujoco.MjSpec:
+        spec = robot.make_spec()
+        spec.option.timestep = exact
+        return spec
+
+    return dataclasses.replace(robot, control_dt=dt, make_spec=make_spec)
+
+
+def measured(
+    joints: Joints, qpos: np.ndarray, qvel: np.ndarray, qacc: np.ndarray | None, gravity: float | np.ndarray
+) -> dict[str, np.ndarray]:
+    """What a log would hold of states (..., nq), (..., nv) and accelerations (..., nv); `gravity` is its z, m/s^2."""
+    found = {"position": qpos[..., joints.qpos], "velocity": qvel[..., joints.qvel]}
+    if joints.floating:
+        w, xyz = qpos[..., 3:4], -qpos[..., 4:7]
+        found |= {"orientation": qpos[..., 3:7], "angular_velocity": qvel[..., 3:6], "height": qpos[..., 2:3]}
+        found["linear_velocity"] = rotate(w, xyz, qvel[..., :3])
+        if qacc is not None:
+            force = qacc[..., :3].copy()
+            force[..., 2] -= gravity
+            found["acceleration"] = rotate(w, xyz, force)
+    return found
+
+
+def rotate(w: np.ndarray, xyz: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) turned by unit quaternions with parts w (..., 1) and xyz (..., 3)."""
+    twice = 2 * np.cross(xyz, vector)
+    return vector + w * twice + np.cross(xyz, twice)
+
+
+def _truth(values: np.ndarray, table: ParameterTable) -> dict[str, float]:
+    """Every parameter of `values` (K,): one number where its elements are alike, else one an element."""
+    found: dict[str, float] = {}
+    for parameter in (p for p in table.parameters if p.law != "flag"):
+        at = table.columns(parameter.name)
+        alike = np.ptp(values[at]) == 0
+        found |= {parameter.name if alike else table.names[k]: float(values[k]) for k in (at[:1] if alike else at)}
+    return found
+
+
+def _add_noise(signals: dict[str, np.ndarray], levels: Mapping[str, float], rng: np.random.Generator) -> None:
+    for name in levels:
+        if name not in NOISE:
+            raise unknown("signal with noise", name, NOISE)
+    for name in NOISE:  # always in this order
+        if name in signals and name != "orientation":
+            signals[name] = signals[name] + levels.get(name, 0.0) * rng.standard_normal(signals[name].shape)
+    if "orientation" in signals and levels.get("orientation"):
+        for quaternion in signals["orientation"]:
+            mujoco.mju_quatIntegrate(quaternion, levels["orientation"] * rng.standard_normal(3), 1.0)
+
+
+def _write_csv(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows(zip(*(part.tolist() for part in table.values()), strict=True))
+
+
+def _write_parquet(path: Path, table: Mapping[str, np.ndarray]) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise SurefootError("Parquet needs pyarrow: pip install 'surefoot[logs]', or name the log *.csv") from error
+    parquet.write_table(pyarrow.table(dict(table)), path)
+
+
+_WRITERS: dict[str, Callable[[Path, Mapping[str, np.ndarray]], None]] = {".csv": _write_csv, ".parquet": _write_parquet}

@@ -162,9 +162,8 @@ _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 PRESETS: dict[tuple[str, str, str], Settings] = {
     ("half_cheetah", "run", "ppo"): _CHEETAH_PPO,
     ("walker2d", "run", "ppo"): _LEGS_KL_PPO,
-    ("hopper", "run", "ppo"): dataclasses.replace(
-        _LEGS_KL_PPO, adaptive_kl=0.01, log_std_init=0.0, gamma=0.999, gae_lambda=0.98, ent_coef=0.002, steps=6_000_000
-    ),
+    # Larger steps, or a longer horizon, and it learns to stand still or to leap once: the deviation must fall slowly.
+    ("hopper", "run", "ppo"): dataclasses.replace(_LEGS_PPO, learning_rate=3e-4, log_std_init=0.0, steps=4_000_000),
     ("ant", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=7_000_000),
     ("humanoid", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=10_000_000),
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},

@@ -26,6 +26,7 @@ from .policy import Policy
 from .presets import settings_for
 from .settings import Settings
 from .shipped import Card
+from .worlds import worlds_of
 
 # Parts of a policy that only learning needs, which shipped files leave out.
 CRITICS = ("critic", "actor_target", "q_net_target", "quantile_net_target")
@@ -75,8 +76,20 @@ class Controller:
         if ours != theirs:
             raise SurefootError(
                 f"the controller does not fit {env.robot.name} {env.task_name}: it was trained with {ours[0]} numbers of "
-                f"observation and {ours[1]} of action, the environment has {theirs[0]} and {theirs[1]}"
+                f"observation and {ours[1]} of action, the environment has {theirs[0]} and {theirs[1]} "
+                f"({self._difference(env)})"
             )
+
+    def _difference(self, env: BatchEnv) -> str:
+        """The first part of the observation that is not as in training, in words."""
+        own = worlds_of(self.config, 1)
+        mine, theirs = ({**e.task.observation_layout, **e.inputs.layout} for e in (own, env))
+        if own.history != env.history:
+            return f"a history of {own.history} control steps against {env.history}"
+        for name in {**mine, **theirs}:
+            if mine.get(name, 0) != theirs.get(name, 0):
+                return f"{name!r} has {mine.get(name, 0)} numbers against {theirs.get(name, 0)}"
+        return "the motors differ"
 
     def value(self, observation: np.ndarray) -> np.ndarray:
         """What the policy expects to earn from observations (N, O): discounted rewards (N,), in the task's units.

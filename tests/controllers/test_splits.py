@@ -239,7 +239,10 @@ def test_a_robot_that_the_controller_does_not_fit_is_refused() -> None:
     robots = {"test": "hopper", "extreme": "quadruped"}
     suite = make_suite("elsewhere", "half_cheetah", "run", splits, robots=robots)
     runner = api.load("half_cheetah-run")
-    with pytest.raises(SurefootError, match=r"does not fit hopper run: it was trained with 17 .* has 11 and 3"):
+    with pytest.raises(
+        SurefootError,
+        match=r"does not fit hopper run: it was trained with 17 .* has 11 and 3 \('position' has 8 numbers against 5\)",
+    ):
         evaluate_suite(runner, suite, ["test"])
     with pytest.raises(
         SurefootError, match=r"task 'run' is defined for half_cheetah, .* not for 'quadruped': try 'velocity'"

@@ -13,7 +13,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ from surefoot.controllers.adaptation.online import POINTS, walk_and_judge
 from surefoot.controllers.comparison import compare
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
-from surefoot.controllers.evaluation import Evaluation
 from surefoot.controllers.statistics import gap_closed
 from surefoot.controllers.training import train
 from surefoot.envs.suites import TaskSuite, load_suite
@@ -78,6 +77,7 @@ class Row:
     episodes: int = 10
 
 
+AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
 SUCCESS = f"no fall and tracking of {TRACKING} or more"
 Seeds = Mapping[str, list[Controller]]
 
@@ -119,80 +119,63 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for split in (s for s in suite.splits if s not in ("train", "validation")):
         curves = {name: [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
-                  for name, found in seeds.items() if found}  # fmt: skip
-        base, best = (np.mean([c[-1]["return"] for c in curves[name]]) for name in (BASELINE, ORACLE))
-        for found in curves.values():
+                  for name, found in seeds.items()}  # fmt: skip
+        base, best = (np.mean([c[-1]["task_returns"] for c in curves[name]], axis=0) for name in (BASELINE, ORACLE))
+        for name, found in curves.items():
             for point in (p for curve in found for p in curve):
-                point["gap_closed"] = float(gap_closed(point["return"], base, best))
+                met = point["tasks"]  # of the same tasks, where a method has met only some
+                point["gap_closed"] = float(gap_closed(point["return"], base[met].mean(), best[met].mean()))
+            print(split, name, [[(p["robot_seconds"], round(p["gap_closed"], 2)) for p in curve] for curve in found])
         result[split] = curves
-        print(
-            split,
-            {n: [[(p["robot_seconds"], round(p["gap_closed"], 2)) for p in c] for c in cs] for n, cs in curves.items()},
-        )
-    ahead = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
-    lost = Task({"dead_actuator": "front_left_calf"}, ahead)
+    lost = Task({"dead_actuator": "front_left_calf"}, AHEAD)
     losses = {
-        name: [continual(c, lost, Task({}, ahead), seed=k).figures() for k, c in enumerate(found)]
+        name: [continual(c, lost, Task({}, AHEAD), seed=k).figures() for k, c in enumerate(found)]
         for name, found in seeds.items() if name not in ("search", ORACLE)
     }  # fmt: skip
     print(losses)
-    return {
-        "splits": result,
-        "motor_loss": losses,
-        "robots_per_task": row.episodes,
-        "success": f"no fall and tracking of {TRACKING} or more",
-    }
+    return {"splits": result, "motor_loss": losses, "robots_per_task": row.episodes, "success": SUCCESS}
 
 
 def on_split(
     name: str, controller: Controller, suite: TaskSuite, split: str, robots: int, seed: int
 ) -> list[dict[str, Any]]:
     """The curve of one controller of one method on a split."""
-    tasks = [task for task in suite.tasks(split) for _ in range(robots)]
+    every = suite.tasks(split)
+    tasks = [task for task in every for _ in range(robots)]
     where = {"robot": suite.robot_of(split), "options": suite.options}
-    dt = get_robot(suite.robot_of(split)).control_dt
-    stops = [0, *(round(t / dt) for t in POINTS)]
     if name == "search":
         return searched(controller, suite, split, seed)
     if name == "identify":
-        found = walk_and_identify(controller, tasks, len(tasks), (1, 2, 15), seed=seed, **where)
-        return [figures_of(point) for point in found.curve]
-    remembers = name in ("recurrent", "rma", "context")
-    return [
-        figures_of(p)
-        for p in walk_and_judge(controller, tasks, len(tasks), stops if remembers else [0], seed=seed, **where)
-    ]
+        points = walk_and_identify(controller, tasks, len(tasks), (1, 2, 15), seed=seed, **where).curve
+    else:
+        dt, adapts = get_robot(suite.robot_of(split)).control_dt, name in ("recurrent", "rma", "context")
+        stops = [0, *(round(t / dt) for t in POINTS)] if adapts else [0]
+        points = walk_and_judge(controller, tasks, len(tasks), stops, seed=seed, **where)
+    return [figures_of([point], list(range(len(every)))) for point in points]
 
 
 def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
-    """CMA-ES for each of `tasks` robots by itself; points where all of them have one."""
+    """CMA-ES for each of `tasks` robots by itself; points where all of them have one. None for another robot."""
     if suite.robot_of(split) != controller.config.robot:
         return []
     every = suite.tasks(split)
-    chosen = every[:: max(1, len(every) // tasks)][:tasks]
-    curves = [
-        search(controller, task, Budget(seconds=None, robot_seconds=64.0), seed=seed, episodes=8).curve
-        for task in chosen
-    ]
-    return [
-        {**mean_of([figures_of(point) for point in points]), "tasks": tasks}
-        for points in zip(*curves, strict=True)
-    ]  # fmt: skip
+    chosen = list(range(0, len(every), max(1, len(every) // tasks)))[:tasks]
+    budget = Budget(seconds=None, robot_seconds=64.0)
+    curves = [search(controller, every[i], budget, seed=seed, episodes=8).curve for i in chosen]
+    return [figures_of(points, chosen) for points in zip(*curves, strict=False)]
 
 
-def figures_of(point: Point) -> dict[str, Any]:
-    return {"robot_seconds": point.robot_seconds, "seconds": round(point.seconds, 2), **scores(point.evaluation)}
-
-
-def scores(result: Evaluation) -> dict[str, float]:
-    well = ~result.fell & (result.tracked >= TRACKING)
+def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
+    """What robots on `tasks` reached after the same motion, in one evaluation or in one each."""
+    returns, tracked, fell = (
+        np.concatenate([getattr(p.evaluation, name) for p in points]) for name in ("returns", "tracked", "fell")
+    )
     return {
-        "return": result.mean, "tracking": result.tracking, "falls": float(result.fell.mean()), "success": float(well.mean())
+        "robot_seconds": points[0].robot_seconds, "seconds": round(float(np.mean([p.seconds for p in points])), 2),
+        "return": float(returns.mean()), "tracking": float(tracked.mean()), "falls": float(fell.mean()),
+        "success": float((~fell & (tracked >= TRACKING)).mean()),
+        "tasks": tasks, "task_returns": returns.reshape(len(tasks), -1).mean(axis=1).tolist(),
     }  # fmt: skip
-
-
-def mean_of(figures: list[dict[str, Any]]) -> dict[str, Any]:
-    return {key: float(np.mean([f[key] for f in figures])) for key in figures[0]}
 
 
 def identification(row: Row, seeds: Seeds) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from surefoot import api
@@ -125,6 +126,16 @@ def test_the_preset_of_another_robot(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert trained.timesteps == 128
     monkeypatch.undo()  # a preset that changes leaves a controller that was trained with it as it is
     assert Controller.load(tmp_path).settings == trained.settings
+
+
+def test_what_presets_reach_is_what_the_results_say() -> None:
+    results = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+    assert REACHED
+    for (robot, task, _), reached in REACHED.items():
+        figures = json.loads((results / reached.result).read_text())["figures"]
+        seeds = figures["seeds"] if task == "run" else figures[robot]["seeds"]
+        value = np.mean([seed["return" if task == "run" else "tracking"] for seed in seeds])
+        assert (reached.seeds, reached.value) == (len(seeds), pytest.approx(value, rel=1e-3))
 
 
 def test_list_presets_shows_what_they_reach(

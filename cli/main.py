@@ -118,10 +118,12 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
 
     from ..robots.errors import SurefootError
 
-    plain = warnings.showwarning
     try:
-        warnings.showwarning = _one_line
-        broken = module.run(given)  # a line, where what was asked came out worse than a limit that was given with it
+        with warnings.catch_warnings():
+            warnings.showwarning = _one_line
+            broken = module.run(
+                given
+            )  # a line, where what was asked came out worse than a limit that was given with it
     except SurefootError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -130,8 +132,6 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # surefoot list | head
         sys.stderr.close()
         return 0
-    finally:
-        warnings.showwarning = plain
     return _fail(broken, 1) if broken else 0
 
 

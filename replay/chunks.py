@@ -126,7 +126,7 @@ class ChunkWriter:
         self._thread = ThreadPoolExecutor(1, "recording")
         self._written: Future[None] | None = None
         self._put("header", np.frombuffer(json.dumps(header.model_dump()).encode(), np.uint8), True)
-        self._put("model", np.frombuffer(model, np.uint8), False)
+        self._put("model", np.frombuffer(model, np.uint8), True)
 
     def append(self, rows: Mapping[str, np.ndarray], parameters: np.ndarray) -> None:
         """One control step: of each field (N, k), or (N,) where k is 1, and the parameters (N, P) that were in force."""

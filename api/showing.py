@@ -110,6 +110,7 @@ def _rolled(controller: AnyController, worlds: int, seed: int, **robots: Any) ->
     needs_robot(config, "replay")
     env = worlds_of(config, worlds, told=controller.told, seed=seed, autoreset=False, **robots)
     controller.check(env)
+    controller.reset()  # it may remember other worlds
     drive, latent = driver(controller, env, seed).act, latent_of(controller, env.observation)
 
     def act(observation: np.ndarray) -> np.ndarray:

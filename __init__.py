@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .api import make as make
     from .api import make_vec as make_vec
     from .api import record as record
+    from .api import record_worlds as record_worlds
     from .api import replay as replay
     from .api import resume as resume
     from .api import train as train
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "adapt", "compare", "continual", "envelope", "evaluate", "export", "identify", "import_sb3", "list_robots", "load",
-    "make", "make_vec", "record", "replay", "resume", "train", "train_seeds", "tune",
+    "make", "make_vec", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "make",
     "make_vec",
     "record",
+    "record_worlds",
     "replay",
     "resume",
     "train",

@@ -23,7 +23,8 @@ from .controllers.shipped import card_of, names
 from .controllers.splits import SplitResult
 from .envs.suites import TaskSuite
 from .envs.tasks import TASKS
-from .replay.recording import TERMINATED, Recording
+from .replay.chunks import ABSENT, RUNNING, TERMINATED, RecordingFile
+from .replay.recording import Recording
 from .robots import ROBOTS, get_robot, unknown
 from .robots.parameters import ParameterTable
 
@@ -363,6 +364,47 @@ def recording_table(recordings: Sequence[Recording]) -> dict[str, Any]:
         falls = int((r.done == TERMINATED).sum())
         rows.append([r.label, r.robot, r.task, f"{len(r) * r.dt:.1f} s", f"{r.reward.sum():.1f}", falls, settings])
     return {"columns": ["label", "robot", "task", "length", "reward", "falls", "parameters"], "rows": rows}
+
+
+def info_table(file: RecordingFile) -> dict[str, Any]:
+    """What is in a recording; its steps are read chunk by chunk, and of them only what is counted."""
+    header, falls, ended, total, steps = file.header, 0, 0, 0.0, 0
+    for i in range(len(file.starts)):
+        chunk = file.chunk(i, ("done", "reward"))
+        there = chunk["done"] != ABSENT
+        falls += int((chunk["done"] == TERMINATED).sum())
+        ended += int((there & (chunk["done"] != RUNNING)).sum())
+        total += float(chunk["reward"][there].sum(dtype=float))
+        steps += int(there.sum())
+    training = header.controller.get("config", {})
+    drove = " ".join(str(training[key]) for key in ("algo", "method") if training.get(key)) or "not named"
+    if timesteps := header.controller.get("timesteps"):
+        drove += f", {timesteps:,} steps of training"
+    _, values = file.changes(0)
+    changed = {
+        name: f"{column.min():g}" if column.min() == column.max() else f"{column.min():g} to {column.max():g}"
+        for name, column, nominal in zip(header.parameter_names, values.T, header.nominal, strict=True)
+        if np.isfinite(column).all() and (column != nominal).any()
+    }
+    columns = {name: k for name, k in (header.floats | header.flags).items() if k}
+    size = file.size
+    rows = [
+        ["robot", header.robot],
+        ["task", header.task],
+        ["label", header.label],
+        ["worlds", f"{header.worlds:,}"],
+        ["length", f"{file.seconds:.1f} s in steps of {header.dt:g} s"],
+        ["chunks", f"{len(file.starts):,}" + ("" if file.whole else ", then it breaks off")],
+        ["size", f"{size / 1e6:.2f} MB, {size / max(steps * header.dt, 1e-9) / 1e3:.1f} kB a world-second"],
+        ["episodes ended", f"{ended:,}, {falls:,} of them by a fall"],
+        ["reward", f"{total / max(steps, 1):.4g} a step"],
+        ["reward terms", ", ".join(header.term_names) or "none"],
+        ["parameters at the start", ", ".join(f"{k}={v}" for k, v in changed.items()) or "nominal"],
+        ["controller", drove],
+        ["inferred", ", ".join(header.inferred_names) or "nothing"],
+        ["numbers a step", ", ".join(f"{name} {k}" for name, k in columns.items())],
+    ]
+    return {"columns": ["", Path(file.name).name], "rows": rows}
 
 
 def screening_table(screening: Screening) -> dict[str, Any]:

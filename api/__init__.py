@@ -16,6 +16,7 @@ from ..report import (
     evaluation_table,
     identification_tables,
     inferred_table,
+    info_table,
     recording_table,
     safety_table,
     screening_table,
@@ -32,18 +33,19 @@ from ..report import (
 from ..robots import ROBOTS
 from ..robots.files import check_name
 from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
-from .showing import record, replay, screen, write_adaptation_page
+from .showing import info, record, record_worlds, replay, screen, write_adaptation_page
 from .sources import load, load_any
 from .suites import choose, compare, envelope, evaluate_suite, list_suites, make_suite, verify_suites
 
 __all__ = [
     "SeedSummary", "adapt", "catalogue", "change_table", "check_name", "choose", "compare", "comparison_tables",
     "continual", "curve_table", "duration", "envelope", "envelope_tables", "evaluate", "evaluate_suite",
-    "evaluation_table", "export", "identification_tables", "identify", "import_sb3", "inferred_table", "list_robots",
-    "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "read_study", "record",
-    "recording_table", "replay", "resume", "safety_table", "screen", "screening_table", "seeds_table", "split_table",
-    "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
-    "tuning_tables", "validation_table", "verify_suites", "write_adaptation_page", "write_content",
+    "evaluation_table", "export", "identification_tables", "identify", "import_sb3", "inferred_table", "info",
+    "info_table", "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec",
+    "read_study", "record", "record_worlds", "recording_table", "replay", "resume", "safety_table", "screen",
+    "screening_table", "seeds_table", "split_table", "suite_table", "suites_table", "summary_table", "tasks_table",
+    "train", "train_seeds", "training_curve", "tune", "tuning_tables", "validation_table", "verify_suites",
+    "write_adaptation_page", "write_content",
 ]  # fmt: skip
 
 

@@ -6,18 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..controllers.adaptation import Adaptation
+from ..controllers.adaptation.base import Estimate
 from ..controllers.evaluation import AnyController
 from ..controllers.gym_ids import needs_robot
+from ..controllers.latents import latent_of
+from ..controllers.onnx_controller import OnnxController
 from ..controllers.planner import driver
 from ..controllers.screening import Finding, Log, Screening
 from ..controllers.screening import screen as _screen
 from ..controllers.shipped import find
 from ..controllers.worlds import worlds_of
-from ..envs.variation import Task
+from ..envs.batch_env import BatchEnv
+from ..envs.variation import Task, Variation
+from ..replay.chunks import SUFFIX, RecordingFile
 from ..replay.page import write_page
-from ..replay.recording import SUFFIX, Recording, load_many, read_unchecked
-from ..replay.rollout import TOUR, Script
+from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
+from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
 from ..report import (
     adaptation_curves,
@@ -37,17 +44,94 @@ def record(
     label: str = "controller",
     script: Script | None = TOUR,
     plan: Plan = None,
+    inferred: Mapping[str, Estimate] | None = None,
 ) -> Recording:
-    """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task."""
+    """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task.
+
+    `inferred` is what its adaptation made out of the robot, to be kept with it.
+    """
     controller = load_any(source, plan)
+    task = task_of(parameters, commands_of(controller))
+    env, act, kept = _rolled(controller, 1, seed, tasks=task)
+    believed = {name: (estimate.mean, estimate.std) for name, estimate in (inferred or {}).items()}
+    return _record(
+        act,
+        env,
+        label=label,
+        seconds=seconds,
+        seed=seed,
+        script=script,
+        begin=controller.reset,
+        inferred=believed,
+        **kept,
+    )
+
+
+def record_worlds(
+    source: Source | AnyController,
+    out: str | Path,
+    *,
+    parameters: Settings | Task | None = None,
+    vary: Mapping[str, str] | None = None,
+    worlds: int = 1,
+    seconds: float | None = None,
+    episodes: int | None = None,
+    seed: int = 0,
+    label: str = "controller",
+    plan: Plan = None,
+) -> RecordingFile:
+    """Roll a controller out in many worlds and write what happens into one file as it does, however long.
+
+    Each world has `episodes` whole episodes, or begins new ones for `seconds` (20 where neither is given); with both, whichever
+    ends first. Robots have `parameters`, or draw them by `vary` for each episode; commands are drawn as the task does.
+    """
+    if vary and parameters:
+        raise SurefootError("give either a variation (--vary) or parameters (--set), not both")
+    for name, number in (("worlds", worlds), ("episodes", episodes)):
+        if number is not None and number < 1:
+            raise SurefootError(f"{name} {number}: expected 1 or more")
+    controller = load_any(source, plan)
+    seconds = 20.0 if seconds is None and episodes is None else seconds
+    robots = {"variation": Variation.parse(vary)} if vary else {"tasks": task_of(parameters, commands_of(controller))}
+    env, act, kept = _rolled(controller, worlds, seed, **robots)
+    with recording(env, out, label=label, seed=seed, begin=controller.reset, episodes=episodes, **kept) as recorder:
+        roll(act, recorder, seconds=seconds)
+    return RecordingFile(out)
+
+
+def info(path: str | Path) -> RecordingFile:
+    """A recording on disk, of which only what is asked for is read; `info_table` says what is in it."""
+    return RecordingFile(path)
+
+
+def _rolled(controller: AnyController, worlds: int, seed: int, **robots: Any) -> tuple[BatchEnv, Act, dict[str, Any]]:
+    """Its worlds, what drives it in them, and what a recorder keeps of it."""
     config = controller.config
     needs_robot(config, "replay")
-    env = worlds_of(
-        config, 1, told=controller.told, tasks=task_of(parameters, commands_of(controller)), seed=seed, autoreset=False
-    )
+    env = worlds_of(config, worlds, told=controller.told, seed=seed, autoreset=False, **robots)
     controller.check(env)
-    act = driver(controller, env, seed).act
-    return _record(act, env, label=label, seconds=seconds, seed=seed, script=script, begin=controller.reset)
+    controller.reset()  # it may remember other worlds
+    drive, latent = driver(controller, env, seed).act, latent_of(controller, env.observation)
+
+    def act(observation: np.ndarray) -> np.ndarray:
+        actions = drive(observation)
+        if latent.size:
+            latent[:] = latent_of(controller, observation)
+        return actions
+
+    return env, act, {"controller": described(controller), "latent": lambda: latent}
+
+
+def described(controller: AnyController) -> dict[str, Any]:
+    """What a recording says of what drove it (JSON): its training, its card, what it plans with and is told."""
+    found: dict[str, Any] = {"config": controller.config.model_dump(mode="json"), "told": dict(controller.told)}
+    if not isinstance(controller, OnnxController):
+        found["timesteps"] = controller.timesteps
+        found["card"] = None if controller.card is None else controller.card.model_dump(mode="json")
+        found["plan"] = None if controller.plan is None else dataclasses.asdict(controller.plan)
+    suite = found["config"]["suite"]
+    found["config"]["suite"] = suite and Path(suite).name  # no folder of this machine
+    return found
 
 
 def replay(
@@ -128,28 +212,38 @@ def screen(
         raise SurefootError(f"--out {str(out)!r} holds the recordings themselves: choose another folder")
     if out is not None and len({file.name for file in files}) < len(files):
         raise SurefootError("two recordings have the same file name: screen their folders one by one")
-    found: list[tuple[Path, Recording]] = []
+    found: list[tuple[Path, list[Recording]]] = []
     logs: list[Log] = []
     unreadable: list[Finding] = []
     for file in files:
         try:
-            recording, raw = read_unchecked(file)
+            worlds = read_unchecked(file)
         except SurefootError as error:
             unreadable.append(Finding(-1, str(file), 0, 0, "unreadable", str(error)))
             continue
-        found.append((file, recording))
-        logs.append(Log.of(raw, label=str(file)))
+        # A claim is tested with one robot: each span of a world on the same parameters is a log of its own.
+        spans = [(one, raw, rows) for one, raw in worlds for rows in one.spans()]
+        found.append((file, [one.rows(rows) for one, _, rows in spans]))
+        names = [str(file) if len(worlds) == 1 else f"{file} {one.label}" for one, *_ in spans]
+        logs += [
+            _log(part, raw, rows, name) for part, (_, raw, rows), name in zip(found[-1][1], spans, names, strict=True)
+        ]
     screening = _screen(logs, **({} if tolerance is None else {"tolerance": tolerance}))
-    left = [
-        (file, recording.rows(keep))
-        for (file, recording), keep in zip(found, screening.keep, strict=True)
-        if keep.any()
-    ]
-    if out is not None:
-        for file, recording in left:
-            recording.save(Path(out) / file.name)
+    keep = iter(screening.keep)
+    left: list[Recording] = []
+    for file, parts in found:
+        clean = [part.rows(kept) for part, kept in zip(parts, keep, strict=False) if kept.any()]
+        left += clean
+        if out is not None and clean:
+            save_worlds(Path(out) / file.name, clean)
     screening = dataclasses.replace(screening, findings=(*unreadable, *screening.findings))
-    return screening, [recording for _, recording in left]
+    return screening, left
+
+
+def _log(part: Recording, raw: Mapping[str, Any], rows: np.ndarray, name: str) -> Log:
+    """What a span of a world claims, with the numbers as they are in the file."""
+    arrays = {key: value[rows] for key, value in raw.items() if isinstance(value, np.ndarray)}
+    return Log.of({**vars(part), **arrays}, label=name)
 
 
 def _recording_files(path: Path) -> list[Path]:
@@ -178,7 +272,14 @@ def write_adaptation_page(
     """
     both = (("before", load(before)), ("after", adaptation.controller))
     recordings = [
-        record(controller, parameters=adaptation.task, seconds=seconds, seed=seed, label=label)
+        record(
+            controller,
+            parameters=adaptation.task,
+            seconds=seconds,
+            seed=seed,
+            label=label,
+            inferred=adaptation.inferred if label == "after" else None,
+        )
         for label, controller in both
     ]
     config = adaptation.controller.config

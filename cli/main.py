@@ -2,7 +2,9 @@
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from .. import __version__
 
@@ -53,6 +55,12 @@ VERBS = {
         "show a controller or a recording as a page or a video",
         "surefoot replay runs/walk --html out.html",
     ),
+    "record": (
+        "record",
+        "write what a controller does in one or many worlds into a file",
+        "surefoot record runs/walk --worlds 64 --episodes 1 --set payload=6 --out walk.recording.npz",
+    ),
+    "info": ("info", "what is in a recording", "surefoot info walk.recording.npz"),
     "suite": (
         "suite",
         "frozen sets of tasks: what there is, what is in one, make or verify one",
@@ -116,7 +124,11 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
     from ..robots.errors import SurefootError
 
     try:
-        broken = module.run(given)  # a line, where what was asked came out worse than a limit that was given with it
+        with warnings.catch_warnings():
+            warnings.showwarning = _one_line
+            broken = module.run(
+                given
+            )  # a line, where what was asked came out worse than a limit that was given with it
     except SurefootError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -126,6 +138,11 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
         sys.stderr.close()
         return 0
     return _fail(broken, 1) if broken else 0
+
+
+def _one_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """A warning as bad input is told, without the line of code that it comes from."""
+    print(f"surefoot: {category.__name__}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _fail(message: str, code: int = 2) -> int:

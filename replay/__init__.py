@@ -1,16 +1,22 @@
 """What happened: recordings, and how to look at them (a page, videos, pictures)."""
 
+from .chunks import RecordingFile, RecordingWarning
+from .model import pack_model
 from .page import write_page
-from .recording import Recording, load_many, pack_model
+from .recording import Recording, load_many, read_world, save_worlds
 from .rendering import pick_backend, render_frames
 from .video import write_picture, write_video
 
 __all__ = [
     "Recording",
+    "RecordingFile",
+    "RecordingWarning",
     "load_many",
     "pack_model",
     "pick_backend",
+    "read_world",
     "render_frames",
+    "save_worlds",
     "write_page",
     "write_picture",
     "write_video",

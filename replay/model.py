@@ -1,6 +1,7 @@
 """A MuJoCo model as bytes that need no other file: what a recording keeps of its robot and ground."""
 
 import io
+import warnings
 import zipfile
 from pathlib import Path, PurePath
 
@@ -54,7 +55,9 @@ def pack_model(spec: mujoco.MjSpec) -> bytes:
     copy.modelname = PurePath(copy.modelname).name or "model"
     buffer = io.BytesIO()
     try:
-        copy.to_zip(buffer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="compiler attribute 'settotalmass'", category=UserWarning)
+            copy.to_zip(buffer)
     except ValueError as error:
         raise SurefootError(f"model {spec.modelname!r} cannot be packed: {' '.join(str(error).split())}") from error
     return buffer.getvalue()

@@ -1,30 +1,40 @@
 """What happened to one world: enough to show it again without the environment or the controller."""
 
-import json
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+import itertools
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import mujoco
 import numpy as np
 
 from ..robots.errors import SurefootError
 from ..robots.files import replacing
-from .model import pack_model, unpack_model
+from .chunks import (
+    ABSENT,
+    FLAGS,
+    FLOATS,
+    RUNNING,
+    SUFFIX,
+    TERMINATED,
+    TRUNCATED,
+    ChunkWriter,
+    Header,
+    RecordingFile,
+    RecordingWarning,
+)
+from .model import unpack_model
 
-SUFFIX = ".recording.npz"
-FORMAT = "surefoot-recording"
-VERSION = 1
-RUNNING, TERMINATED, TRUNCATED = 0, 1, 2
-_ARRAYS = ("qpos", "qvel", "action", "reward", "command", "actual", "contact", "force", "done", "hidden")
-_EXPECTED = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
+SHOWN = 8  # worlds of one file that are shown together, at most
+_ARRAYS = tuple(name for name in (*FLOATS, *FLAGS) if name != "terms")
+_LATER = ("hidden", "sensor", "latent", "inferred", "inferred_std")  # may be left out, which means no columns
 _TYPES = {"contact": np.bool_, "done": np.uint8}  # the others are float32
+_NAMES = ("command_names", "foot_names", "sensor_names", "inferred_names")
+_SAME = ("robot", "task", "label", "dt", "base", "seed")  # of `Header`
 
-__all__ = ["FORMAT", "RUNNING", "SUFFIX", "TERMINATED", "TRUNCATED", "VERSION", "Recording", "load_many", "pack_model"]
+__all__ = ["ABSENT", "RUNNING", "SUFFIX", "TERMINATED", "TRUNCATED", "Recording", "load_many", "read_world"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +58,13 @@ class Recording:
         contact (T, F): whether each foot touches the ground; foot_names: F names. F may be 0.
         done (T,): 0 running, 1 terminated (fell), 2 truncated (time limit).
         parameters: task parameters that differ from nominal.
-        hidden (T, H): what else decided the step, as the task's `hidden()` says; H is 0 in older files.
+        changes: (row, all parameters that differ from nominal from there on), where the robot became another one.
+        hidden (T, H): what else decided the step, as the task's `hidden()` says.
         options: of the task, those that differ from its defaults.
+        sensor (T, S): MuJoCo's sensors; sensor_names: S names.
+        latent (T, L): what the controller remembers or has inferred of the robot, in its own terms.
+        inferred, inferred_std (T, E): mean and standard deviation of what it believes parameters to be; inferred_names: E.
+        controller: what drove the robot: configuration, steps of training, card. seed: of the start.
 
     Raises `SurefootError` when shapes disagree or a value is not finite. Arrays become float32 (bool, uint8).
     """
@@ -73,24 +88,37 @@ class Recording:
     foot_names: tuple[str, ...] = ()
     terms: Mapping[str, np.ndarray] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)
+    changes: Sequence[tuple[int, Mapping[str, float]]] = ()
     hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    sensor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    latent: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    inferred: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    inferred_std: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    sensor_names: tuple[str, ...] = ()
+    inferred_names: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the dataclass is frozen
         try:
-            if not np.size(self.hidden):
-                set_(self, "hidden", np.zeros((np.size(self.reward), 0)))
+            for name in _LATER:
+                if not np.size(getattr(self, name)):
+                    set_(self, name, np.zeros((np.size(self.reward), 0)))
             for name in _ARRAYS:
                 set_(self, name, np.asarray(getattr(self, name), _TYPES.get(name, np.float32)))
             set_(self, "terms", {str(k): np.asarray(v, np.float32) for k, v in self.terms.items()})
             set_(self, "parameters", {str(k): float(v) for k, v in self.parameters.items()})
+            changes = ((int(row), {str(k): float(v) for k, v in values.items()}) for row, values in self.changes)
+            set_(self, "changes", tuple(changes))
             set_(self, "options", dict(self.options))
+            set_(self, "controller", dict(self.controller))
             set_(self, "dt", float(self.dt))
         except (TypeError, ValueError) as error:
             raise SurefootError(f"recording {self.label!r}: {error}") from error
-        set_(self, "command_names", tuple(self.command_names))
-        set_(self, "foot_names", tuple(self.foot_names))
+        for name in _NAMES:
+            set_(self, name, tuple(getattr(self, name)))
         self._check()
 
     def _check(self) -> None:
@@ -100,12 +128,14 @@ class Recording:
             raise SurefootError(
                 f"recording {self.label!r}: reward has shape {self.reward.shape}, expected (T,) with T ≥ 1"
             )
-        steps, c, f = len(self.reward), len(self.command_names), len(self.foot_names)
+        steps, c, f, s, e = len(self.reward), *(len(getattr(self, name)) for name in _NAMES)
         nu = self.action.shape[-1] if self.action.ndim == 2 else -1
         expected: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("qpos", "qvel", "action", "hidden"), (steps, -1)),
+            **dict.fromkeys(("qpos", "qvel", "action", "hidden", "latent"), (steps, -1)),
             "force": (steps, nu),
             **dict.fromkeys(("command", "actual"), (steps, c)),
+            **dict.fromkeys(("inferred", "inferred_std"), (steps, e)),
+            "sensor": (steps, s),
             "contact": (steps, f),
             "done": (steps,),
         }
@@ -140,7 +170,19 @@ class Recording:
     def rows(self, keep: np.ndarray) -> "Recording":
         """The rows that `keep` (T,) bool marks."""
         arrays = {name: getattr(self, name)[keep] for name in _ARRAYS}
-        return replace(self, **arrays, terms={name: values[keep] for name, values in self.terms.items()})
+        now = {
+            int(keep[:row].sum()): values for row, values in ((0, self.parameters), *self.changes)
+        }  # the last one counts
+        parameters = now.pop(0)
+        changes = tuple((row, values) for row, values in now.items() if row < keep.sum())
+        terms = {name: values[keep] for name, values in self.terms.items()}
+        return replace(self, **arrays, terms=terms, parameters=parameters, changes=changes)
+
+    def spans(self) -> list[np.ndarray]:
+        """Masks (T,) of the rows between two changes of parameters, in order."""
+        starts = [0, *(row for row, _ in self.changes), len(self)]
+        rows = np.arange(len(self))
+        return [(rows >= a) & (rows < b) for a, b in itertools.pairwise(starts)]
 
     def spec(self) -> mujoco.MjSpec:
         """A fresh spec of the world, which the caller may edit."""
@@ -169,97 +211,164 @@ class Recording:
 
         Raises `SurefootError` when the name does not end in `.recording.npz` or the disk refuses.
         """
-        path = Path(path)
-        if not path.name.endswith(SUFFIX):
-            raise SurefootError(f"cannot save a recording as {str(path)!r}: expected a name that ends in {SUFFIX}")
-        header = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ARRAYS, "terms", "model")}
-        header |= {"format": FORMAT, "version": VERSION, "terms": list(self.terms)}
-        terms = np.stack(list(self.terms.values()), axis=1) if self.terms else np.zeros((len(self), 0), np.float32)
-        arrays = {name: getattr(self, name) for name in _ARRAYS} | {"terms": terms}
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file, header=np.array(json.dumps(header)), model=np.frombuffer(self.model, np.uint8), **arrays
-            )
+        save_worlds(path, [self])
 
     @classmethod
     def load(cls, path: str | Path) -> "Recording":
-        """Read a file of `save`. Raises `SurefootError` when it is missing, damaged, not finite or of another version."""
-        with _refusing(path):
-            return cls(**_content(Path(path)))
+        """The one world of a file. Raises `SurefootError` when it is missing, damaged, not finite, or has several worlds."""
+        file = RecordingFile(path)
+        if file.header.worlds > 1:
+            raise SurefootError(f"{str(path)!r} holds {file.header.worlds} worlds: expected one")
+        return read_world(file)
 
 
-def read_unchecked(path: str | Path) -> tuple[Recording, dict[str, Any]]:
-    """The recording in a file with zeros for whatever is not finite, and its fields by name as they are in the file.
+def check_suffix(path: str | Path) -> Path:
+    """The path; raises `SurefootError` for a name that is no recording's: asked before the work, not after it."""
+    path = Path(path)
+    if not path.name.endswith(SUFFIX):
+        raise SurefootError(f"cannot save a recording as {str(path)!r}: expected a name that ends in {SUFFIX}")
+    return path
+
+
+def save_worlds(path: str | Path, recordings: Sequence[Recording]) -> None:
+    """Write recordings of one robot and task, of any lengths, as the worlds of one file. Raises as `Recording.save`."""
+    path = check_suffix(path)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        _write(file, recordings)
+
+
+def _write(file: BinaryIO, recordings: Sequence[Recording]) -> None:
+    first, longest = recordings[0], max(map(len, recordings))
+    names = sorted({name for r in recordings for _, now in ((0, r.parameters), *r.changes) for name in now})
+    header = Header(
+        **{name: getattr(first, name) for name in (*_SAME, *_NAMES)},
+        worlds=len(recordings),
+        floats={name: len(first.terms) if name == "terms" else _width(getattr(first, name)) for name in FLOATS},
+        flags={name: _width(getattr(first, name)) for name in FLAGS},
+        term_names=tuple(first.terms),
+        parameter_names=tuple(names),
+        nominal=(None,) * len(names),  # what is not named below is nominal
+        options=dict(first.options),
+        controller=dict(first.controller),
+    )
+    writer = ChunkWriter(file, header, first.model)
+    try:
+        terms = [np.stack([np.zeros(len(r)), *r.terms.values()], axis=1)[:, 1:] for r in recordings]
+        now = [{0: r.parameters, **dict(r.changes)} for r in recordings]
+        parameters = np.full((len(recordings), len(names)), np.nan)
+        for t in range(longest):
+            at = [min(t, len(r) - 1) for r in recordings]
+            rows = {
+                name: np.stack([getattr(r, name)[i] for r, i in zip(recordings, at, strict=True)]) for name in _ARRAYS
+            }
+            rows["terms"] = np.stack([values[i] for values, i in zip(terms, at, strict=True)])
+            rows["done"][[t >= len(r) for r in recordings]] = ABSENT
+            for w, changes in enumerate(now):
+                if t in changes:
+                    parameters[w] = [changes[t].get(name, np.nan) for name in names]
+            writer.append(rows, parameters)
+        writer.close()
+    finally:
+        writer.drop()
+
+
+def _width(array: np.ndarray) -> int:
+    return 1 if array.ndim == 1 else array.shape[1]
+
+
+def read_world(file: RecordingFile, world: int = 0, start: int = 0, stop: int | None = None) -> Recording:
+    """Steps `start` to `stop` of one world of a file, of which no more than that is held.
+
+    Raises `SurefootError` where it is not finite or damaged, or there is no such world or step.
+    """
+    with file.refusing():
+        return Recording(**_content(file, world, start, stop))
+
+
+def read_unchecked(path: str | Path) -> list[tuple[Recording, dict[str, Any]]]:
+    """The worlds in a file with zeros for whatever is not finite, and their fields by name as they are in the file.
 
     For screening, which finds what is not finite. Raises `SurefootError` as `Recording.load` does for everything else.
     """
-    with _refusing(path):
-        raw = _content(Path(path))
-        numbers = {
-            name: np.nan_to_num(value, posinf=0.0, neginf=0.0)
-            for name, value in raw.items()
-            if isinstance(value, np.ndarray)
-        }
-        terms = {name: np.nan_to_num(value, posinf=0.0, neginf=0.0) for name, value in raw["terms"].items()}
-        recording = Recording(**{**raw, **numbers, "terms": terms})
-        return recording, {**vars(recording), **{name: raw[name] for name in numbers}}
+    file, found = RecordingFile(path), []
+    with file.refusing():
+        for world in range(file.header.worlds):
+            raw = _content(file, world, 0, None)
+            zeros = {name: _finite(value) for name, value in raw.items() if isinstance(value, np.ndarray)}
+            terms = {name: _finite(value) for name, value in raw["terms"].items()}
+            recording = Recording(**{**raw, **zeros, "terms": terms})
+            found.append((recording, {**vars(recording), **{name: raw[name] for name in zeros}}))
+    return found
 
 
-@contextmanager
-def _refusing(path: str | Path) -> Iterator[None]:
-    """Say in one line why the file is not read."""
-    path = Path(path)
-    try:
-        yield
-    except SurefootError as error:
-        if str(path) in str(error):
-            raise
-        raise SurefootError(f"{str(path)!r} is damaged: {error}") from error
-    except FileNotFoundError:
-        raise SurefootError(f"no recording at {str(path)!r}: {_EXPECTED}") from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = "empty" if path.is_file() and path.stat().st_size == 0 else "damaged or not a recording"
-        raise SurefootError(f"{str(path)!r} is {reason}: {_EXPECTED}") from error
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values, posinf=0.0, neginf=0.0)
 
 
-def _content(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = _read(path)
-    header: dict[str, Any] = json.loads(str(content.pop("header")))
-    if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
-        raise SurefootError(f"{str(path)!r} is another kind of file: {_EXPECTED}")
-    if (version := header.pop("version", None)) != VERSION:
-        raise SurefootError(f"{str(path)!r} has version {version!r}: {_EXPECTED}")
-    names, terms = header.pop("terms"), content.pop("terms")
-    if terms.ndim != 2 or len(names) != terms.shape[1]:
-        raise SurefootError(f"{str(path)!r} is damaged: {len(names)} terms, array {terms.shape}; {_EXPECTED}")
-    content["model"] = content["model"].tobytes()
-    return {"terms": {n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(names)}, **content, **header}
+def _content(file: RecordingFile, world: int, start: int, stop: int | None) -> dict[str, Any]:
+    """The arguments of a `Recording`."""
+    header, stop = file.header, file.steps if stop is None else min(stop, file.steps)
+    if not (0 <= world < header.worlds and 0 <= start < stop):
+        raise SurefootError(
+            f"world {world}, steps {start} to {stop}: {file.name!r} has {header.worlds} worlds of {file.steps} steps"
+        )
+    parts: list[dict[str, np.ndarray]] = []
+    changes: dict[int, dict[str, float]] = {}
+    before: np.ndarray | None = None
+    for i, first in enumerate(file.starts):
+        if first >= stop or (i + 1 < len(file.starts) and file.starts[i + 1] <= start):
+            continue
+        kept = slice(max(start - first, 0), stop - first)
+        parts.append({name: values[kept, 0] for name, values in file.chunk(i, world=world).items()})
+        at, values = file.changes(i)
+        for row, now in ((max(int(t) + first, start), v) for (t, w), v in zip(at, values, strict=True) if w == world):
+            if row < stop and (row == start or before is None or not np.array_equal(now, before, equal_nan=True)):
+                changes[row - start] = _parameters(header, now)
+                before = now
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    there = arrays["done"][:, 0] != ABSENT  # a world is absent from some step on
+    arrays = {name: values[there] for name, values in arrays.items()}
+    terms, parameters = arrays.pop("terms"), changes.pop(0, {})
+    arrays |= {name: arrays[name][:, 0] for name in ("reward", "done")}
+    return {
+        **{name: getattr(header, name) for name in (*_SAME, *_NAMES, "options", "controller")},
+        **arrays,
+        "label": header.label if header.worlds == 1 else f"{header.label} {world}",
+        "model": file.model,
+        "terms": {n: np.ascontiguousarray(terms[:, i]) for i, n in enumerate(header.term_names)},
+        "parameters": parameters,
+        "changes": [(row, now) for row, now in changes.items() if row < there.sum()],
+    }
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz file, nothing unpickled."""
-    with np.load(path, allow_pickle=False) as file:  # a bare .npy has no context manager: AttributeError or TypeError
-        return {name: file[name] for name in file.files}
+def _parameters(header: Header, values: np.ndarray) -> dict[str, float]:
+    """Those that differ from nominal."""
+    rows = zip(header.parameter_names, values.tolist(), header.nominal, strict=True)
+    return {name: value for name, value, nominal in rows if np.isfinite(value) and value != nominal}
 
 
 def load_many(path: str | Path) -> list[Recording]:
-    """The recordings of a file or of a folder (not of its subfolders), "before" first, then by file name.
+    """The recordings of a file or of a folder (not of its subfolders), "before" first, then by file name and world.
 
-    Raises `SurefootError` when there is none or one cannot be read.
+    Of a file with many worlds the first `SHOWN`, and a `RecordingWarning` says so. Raises `SurefootError` when there is none
+    or one cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
-        return [Recording.load(path)]
+        return _shown(path)
     found = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIX) and not p.name.startswith("."))
     if not found:
         raise SurefootError(f"no recording in folder {str(path)!r}: expected files named *{SUFFIX}")
-    return sorted((Recording.load(p) for p in found), key=lambda recording: recording.label != "before")
+    return sorted(_joined(map(_shown, found)), key=lambda recording: recording.label.partition(" ")[0] != "before")
+
+
+def _shown(path: Path) -> list[Recording]:
+    file = RecordingFile(path)
+    worlds = file.header.worlds
+    if worlds > SHOWN:
+        warnings.warn(f"{str(path)!r} holds {worlds} worlds: the first {SHOWN} are shown", RecordingWarning)
+    return [read_world(file, world) for world in range(min(worlds, SHOWN))]
+
+
+def _joined(lists: Iterable[list[Recording]]) -> list[Recording]:
+    return [recording for found in lists for recording in found]

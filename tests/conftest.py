@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -90,3 +92,17 @@ def browser_path() -> str:
     if path is None:
         pytest.skip("no Chromium on this machine, or no libatomic1")
     return path
+
+
+@pytest.fixture
+def spoil() -> Callable[[Path, str, int, int], None]:
+    """Makes a number of world 0 in a recording's first chunk NaN, of which the bytes are 00 00 c0 7f."""
+
+    def write(path: Path, name: str, row: int, column: int) -> None:
+        with np.load(path) as file:
+            arrays = dict(file)
+        for part, of_nan in (("low", [0, 0, 0xC0]), ("high", [0x7F])):
+            arrays[f"000000000/{name}.{part}"][:, 0, column, row] = of_nan
+        np.savez(path, **arrays)
+
+    return write

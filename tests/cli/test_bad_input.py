@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mujoco
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -206,7 +205,7 @@ def recording(walk: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "controller.recording.npz"
 
 
-@pytest.mark.parametrize("keep", [0, 10, 2000, -40])
+@pytest.mark.parametrize("keep", [0, 10, 2000, -4000])
 def test_truncated_recording(recording: Path, keep: int, tmp_path: Path, refused) -> None:
     file = tmp_path / "cut.recording.npz"
     file.write_bytes(recording.read_bytes()[:keep])
@@ -299,9 +298,8 @@ def test_a_folder_that_cannot_be_made(walk: Path, tmp_path: Path, refused) -> No
     assert "cannot write" in refused("demo", "--out", out)
 
 
-def test_nan_in_a_recording(recording: Path, tmp_path: Path, refused) -> None:
-    with np.load(recording, allow_pickle=False) as file:
-        content = {name: file[name] for name in file.files}
-    content["qpos"][3, 2] = np.nan
-    np.savez(tmp_path / "nan.recording.npz", **content)
-    assert "qpos is not finite at step 3" in refused("replay", tmp_path / "nan.recording.npz")
+def test_nan_in_a_recording(recording: Path, tmp_path: Path, refused, spoil) -> None:
+    file = tmp_path / "nan.recording.npz"
+    file.write_bytes(recording.read_bytes())
+    spoil(file, "qpos", 3, 2)
+    assert "qpos is not finite at step 3" in refused("replay", file)

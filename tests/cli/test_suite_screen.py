@@ -149,15 +149,12 @@ def recorded(walk: Path, name: str, seed: int, **parameters: float) -> Recording
 
 
 @pytest.fixture
-def folder(tmp_path: Path, walk: Path) -> Path:
+def folder(tmp_path: Path, walk: Path, spoil) -> Path:
     """Recordings: one as it is, one with a number that is none, one whose label lies, half a file."""
     found = tmp_path / "recordings"
     recorded(walk, "honest", 1, payload=2.0).save(found / "a.recording.npz")
     recorded(walk, "broken", 2).save(found / "b.recording.npz")
-    with np.load(found / "b.recording.npz") as file:
-        content = dict(file)
-    content["qvel"][4, 2] = np.nan
-    np.savez(found / "b.recording.npz", **content)
+    spoil(found / "b.recording.npz", "qvel", 4, 2)
     lie = recorded(walk, "lie", 3, payload=1.0)
     dataclasses.replace(lie, parameters={"payload": 4.0}).save(found / "c.recording.npz")
     (found / "d.recording.npz").write_bytes((found / "a.recording.npz").read_bytes()[:5000])

@@ -23,7 +23,7 @@ MAP: dict[str, Any] = {
     },
 }  # fmt: skip
 COMPARISON: dict[str, Any] = {
-    "suite": "s v1", "robot": "quadruped", "task": "velocity", "baseline": "plain", "oracle": None, "episodes": 2,
+    "suite": "s v1", "robot": "quadruped", "task": "velocity", "baseline": "plain", "oracle": None, "episodes": 2, "trial": 1,
     "splits": {
         "test": {
             "tasks": ["payload=1", "payload=2", "payload=3"], "thresholds": [0.0, 5.0, 10.0],

@@ -3,7 +3,9 @@
 import dataclasses
 import errno
 import json
+import warnings
 from contextlib import suppress
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.replay import Recording, load_many, pack_model
+from surefoot.replay import Recording, RecordingFile, RecordingWarning, load_many, pack_model, read_world, save_worlds
+from surefoot.replay.chunks import ChunkWriter
 from surefoot.replay.model import unpack_model
 from surefoot.robots import SurefootError, get_robot
 
@@ -27,6 +30,13 @@ def assert_same(a: Recording, b: Recording) -> None:
             assert {k: v.tobytes() for k, v in left.items()} == {k: v.tobytes() for k, v in right.items()}
         else:
             assert left == right, field.name
+
+
+def opened_or_said(path: Path) -> tuple[str, Recording | None]:
+    try:
+        return "", Recording.load(path)
+    except SurefootError as error:
+        return str(error), None
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:
@@ -66,18 +76,45 @@ def test_round_trip_of_any_shape(tmp_path_factory, steps, sizes, text, term_name
     assert_same(recording, Recording.load(path))
 
 
-def test_truncated_anywhere_is_refused(before, tmp_path):
+def test_truncated_anywhere_opens_to_its_last_whole_chunk_or_is_refused(before, tmp_path):
+    path = tmp_path / NAME
+    rows = np.arange(600) % len(before)  # two whole chunks and a part of one
+    long = dataclasses.replace(
+        before,
+        **{n: getattr(before, n)[rows] for n in ("qpos", "qvel", "action", "reward", "force", "done", "command")},
+        **{n: getattr(before, n)[rows] for n in ("actual", "contact")},
+        terms={n: v[rows] for n, v in before.terms.items()},
+        **dict.fromkeys(("hidden", "sensor", "latent", "inferred", "inferred_std"), np.zeros((0, 0))),
+    )
+    long.save(path)
+    whole = path.read_bytes()
+    assert RecordingFile(path).starts == [0, 256, 512]
+    lengths = []
+    for tenth in (*range(10), 9.99):
+        path.write_bytes(whole[: int(len(whole) * tenth / 10)])
+        with warnings.catch_warnings(record=True) as warned:
+            said, opened = opened_or_said(path)
+        if opened is None:
+            assert str(path) in said
+            assert "expected" in said
+            assert "\n" not in said
+            lengths.append(0)
+            continue
+        assert [w.category for w in warned] == [RecordingWarning]
+        assert "breaks off" in str(warned[0].message)
+        assert "\n" not in str(warned[0].message)
+        assert_same(opened, long.rows(np.arange(600) < len(opened)))
+        lengths.append(len(opened))
+    assert lengths == sorted(lengths)
+    assert set(lengths) == {0, 256, 512, 600}  # the last one lacks the zip's directory alone
+
+
+def test_zeros_where_the_disk_was_full_are_no_chunk(before, tmp_path):
     path = tmp_path / NAME
     before.save(path)
     whole = path.read_bytes()
-    for share in (0.0, 0.001, 0.1, 0.5, 0.9, 0.999):
-        path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(SurefootError) as error:
-            Recording.load(path)
-        assert str(path) in one_line(error)
-        assert "expected" in one_line(error)
-    path.write_bytes(whole[:-1])
-    with pytest.raises(SurefootError):
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
+    with pytest.raises(SurefootError, match="breaks off before its first whole chunk"):
         Recording.load(path)
 
 
@@ -89,12 +126,25 @@ def test_flipped_bytes_are_refused_or_harmless(before, tmp_path):
         damaged = whole.copy()
         damaged[at] ^= 0x5A
         path.write_bytes(damaged)
-        with suppress(SurefootError):  # a byte that does not matter, e.g. of a date inside the zip, is no damage
+        # A byte that does not matter, e.g. of a date inside the zip, is no damage; without its directory the rest is read.
+        with (
+            suppress(SurefootError),
+            warnings.catch_warnings(action="ignore", category=RecordingWarning),
+        ):
             assert_same(before, Recording.load(path))
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"PK\x03\x04" + b"\0" * 60, b"\x93NUMPY\x01\x00", b"\x80\x04N."], ids=str
+    "content",
+    [
+        b"",
+        b"hello",
+        b"PK\x03\x04" + b"\0" * 60,
+        b"\x93NUMPY\x01\x00",
+        b"\x80\x04N.",
+        b"\x89HDF\r\n\x1a\n" + bytes(2048),
+    ],
+    ids=lambda content: repr(content[:8]),
 )
 def test_other_files_are_refused(content, tmp_path):
     path = tmp_path / NAME
@@ -110,6 +160,7 @@ def test_bare_arrays_and_other_npz_are_refused(tmp_path):
         lambda f: np.save(f, np.arange(3)),
         lambda f: np.savez(f, a=1),
         lambda f: np.savez(f, header=np.array("[]")),
+        lambda f: np.savez(f, header=np.array('{"format": "surefoot-recording", "version": 1}')),
     ):
         with open(path, "wb") as file:
             write(file)
@@ -120,30 +171,35 @@ def test_bare_arrays_and_other_npz_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"version": 99}, "version 99"), ({"format": "cooking"}, "another kind"), ({"terms": ["one"]}, "1 terms")],
+    [
+        ({"version": 99}, "version 99"),
+        ({"format": "cooking"}, "another kind"),
+        ({"term_names": ["one"]}, "damaged"),
+        ({"worlds": 0}, "damaged"),
+        ({"floats": {}}, "damaged"),
+    ],
 )
 def test_other_headers_are_refused(before, tmp_path, change, word):
     path = tmp_path / NAME
     before.save(path)
     with np.load(path) as file:
         arrays = dict(file)
-    arrays["header"] = np.array(json.dumps(json.loads(str(arrays["header"])) | change))
+    header = json.loads(arrays["header"].tobytes()) | change
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **arrays)
     with pytest.raises(SurefootError, match=word) as error:
         Recording.load(path)
     assert NAME in one_line(error)
 
 
-def test_not_a_number_is_refused(before, tmp_path):
+def test_not_a_number_is_refused(before, tmp_path, spoil):
     qpos = before.qpos.copy()
     qpos[7, 3] = np.nan
     with pytest.raises(SurefootError, match="qpos is not finite at step 7"):
         dataclasses.replace(before, qpos=qpos)
     path = tmp_path / NAME
     before.save(path)
-    with np.load(path) as file:
-        arrays = dict(file)
-    np.savez(path, **arrays | {"qpos": qpos})
+    spoil(path, "qpos", 7, 3)
     with pytest.raises(SurefootError, match="qpos is not finite") as error:
         Recording.load(path)
     assert NAME in one_line(error)
@@ -171,7 +227,7 @@ def test_full_disk_leaves_nothing(before, tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(ChunkWriter, "_write", full)
     with pytest.raises(SurefootError, match="No space left") as error:
         before.save(tmp_path / NAME)
     assert NAME in one_line(error)
@@ -181,6 +237,26 @@ def test_full_disk_leaves_nothing(before, tmp_path, monkeypatch):
 def test_save_refuses_other_names(before, tmp_path):
     with pytest.raises(SurefootError, match=r"\.recording\.npz"):
         before.save(tmp_path / "walk.npz")
+
+
+def test_worlds_of_any_length_are_one_file(before, after, tmp_path):
+    path = tmp_path / NAME
+    changed = dataclasses.replace(after, parameters={"payload": 1.0}, changes=[(7, {}), (9, {"friction": 0.5})])
+    save_worlds(path, [before, changed])
+    file = RecordingFile(path)
+    assert (file.header.worlds, file.steps) == (2, 60)
+    one, other = (read_world(file, world) for world in range(2))
+    assert_same(one, dataclasses.replace(before, label="before 0"))
+    assert_same(other, dataclasses.replace(changed, label="before 1"))
+    part = read_world(file, 1, 8, 20)
+    assert np.array_equal(part.qpos, after.qpos[8:20])
+    assert (part.parameters, part.changes) == ({}, ((1, {"friction": 0.5}),))
+    assert [int(rows.sum()) for rows in other.spans()] == [7, 2, 36]
+    with pytest.raises(SurefootError, match="world 2"):
+        read_world(file, 2)
+    with pytest.raises(SurefootError, match="2 worlds: expected one"):
+        Recording.load(path)
+    assert [r.label for r in load_many(path)] == ["before 0", "before 1"]
 
 
 def test_load_many(before, after, tmp_path):

@@ -1,0 +1,71 @@
+"""`surefoot record`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from .options import Count, File, Flag, Ranges, Seconds, Values, pairs, parameters, planner
+
+
+@dataclass
+class Arguments:
+    """Roll a controller out in one or many worlds and write all that happens into one file, chunk by chunk while it does:
+    an hour takes no more memory than a minute. Ctrl-C ends the recording and keeps it."""
+
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
+    """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
+    out: File = None
+    """The recording (*.recording.npz); none: controller.recording.npz."""
+    worlds: Count = 1
+    """How many robots at once."""
+    seconds: Seconds = None
+    """Length in seconds of robot time; falls begin new episodes. None: 20, or as long as --episodes takes."""
+    episodes: Count = None
+    """Whole episodes of each robot, which then stands still."""
+    parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
+    """What is different about the robots, such as payload=6 (kg), or a command that they hold, such as vx=0.8; repeatable."""
+    vary: Ranges = field(default_factory=list)
+    """Draw the robots anew for each episode instead: KEY=low:high and the rest of train's grammar; repeatable."""
+    seed: Count = 0
+    """Seed of robots, start states and commands."""
+    label: Annotated[str, tyro.conf.arg(metavar="NAME")] = "controller"
+    """What it is called where it is shown, such as before or after."""
+    plan: Flag = False
+    """Plan each step with the controller's policy and value function in a simulation of the robot: better, and slow."""
+    planner: Values = field(default_factory=list)
+    """Plan with this setting, such as samples=64, horizon=16 or model=nominal (what it believes of the robot); repeatable."""
+
+
+def run(given: Arguments) -> None:
+    """Record, and say what is in the file."""
+    from .. import api
+    from .tables import console, show_summary
+
+    out = _out(given)
+    file = api.record_worlds(
+        given.source,
+        out,
+        parameters=parameters("--set", given.parameters) or None,
+        vary=pairs("--vary", given.vary) or None,
+        worlds=1 if given.worlds is None else given.worlds,
+        seconds=given.seconds,
+        episodes=given.episodes,
+        seed=given.seed or 0,
+        label=given.label,
+        plan=planner(given.plan, given.planner),
+    )
+    show_summary(api.info_table(file))
+    console().print(f"wrote {out}", soft_wrap=True)
+
+
+def interrupted(given: Arguments) -> str:
+    """What Ctrl-C leaves."""
+    out = _out(given)
+    return f"what was recorded is in {out}" if out.exists() else ""
+
+
+def _out(given: Arguments) -> Path:
+    return given.out or Path("controller.recording.npz")

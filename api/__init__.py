@@ -9,10 +9,8 @@ from ..replay.figures import write as write_content
 from ..report import (
     catalogue,
     change_table,
-    comparison_tables,
     curve_table,
     duration,
-    envelope_tables,
     evaluation_table,
     identification_tables,
     inferred_table,
@@ -22,16 +20,14 @@ from ..report import (
     screening_table,
     seeds_table,
     split_table,
-    suite_table,
-    suites_table,
     summary_table,
-    tasks_table,
     training_curve,
     tuning_tables,
     validation_table,
 )
 from ..robots import ROBOTS
 from ..robots.files import check_name
+from ..suite_report import comparison_tables, envelope_tables, suite_table, suites_table, tasks_table
 from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
 from .showing import info, record, record_worlds, replay, screen, write_adaptation_page
 from .sources import load, load_any

@@ -19,7 +19,7 @@ HEAVY = [
     "torch", "mujoco", "stable_baselines3", "tensorboard", "imageio_ffmpeg", "onnxruntime", "optuna", "scipy", "matplotlib",
 ]  # fmt: skip
 
-# A module may import its own package and any lower floor. report.py, api and demo.py stand between the packages and cli/.
+# A module may import its own package and any lower floor. Both reports, api and demo.py stand between the packages and cli/.
 FLOORS = {
     "assets": 0,
     "robots": 1,
@@ -27,6 +27,7 @@ FLOORS = {
     "controllers": 3,
     "replay": 3,
     "report": 4,
+    "suite_report": 4,
     "api": 5,
     "demo": 6,
     "cli": 7,

@@ -18,8 +18,8 @@ from surefoot.controllers.splits import SplitResult, evaluate_suite
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import TaskSuite, make_suite
 from surefoot.replay.figures import comparison_figure
-from surefoot.report import comparison_tables
 from surefoot.robots import SurefootError
+from surefoot.suite_report import comparison_tables
 
 
 def shaken(controller: Controller, seed: int) -> Controller:

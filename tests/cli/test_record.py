@@ -84,7 +84,11 @@ def test_whole_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "x.recording.npz"
     command = [sys.executable, "-m", "surefoot.cli.main", "record", CONTROLLER, "--seconds", "1e6", "--out", path]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    # A shell's background job, which the tests may run in, ignores Ctrl-C, and so would the process.
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     for _ in range(600):
         part = next(tmp_path.iterdir(), None)
         if part is not None and part.stat().st_size > 100_000:

@@ -21,6 +21,7 @@ from surefoot.cli.main import run
 from surefoot.controllers import threads, tuning
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate_as_trained
+from surefoot.controllers.presets import PRESETS
 from surefoot.controllers.study import POINTS, Study
 from surefoot.controllers.training import train
 from surefoot.controllers.tuning import Tried, Tuning, read_study, tune
@@ -96,7 +97,8 @@ def number_of(state: str, found: Tuning) -> int:
 
 def test_the_first_trial_is_the_preset_and_worth_what_train_reaches(whole: Tuning) -> None:
     first = whole.trials[0]
-    assert first.hyperparameters == {"learning_rate": 1e-3, "batch_size": 64, "n_epochs": 4, "activation": "tanh"}
+    preset = PRESETS["hopper", "run", "ppo"].learning_rate
+    assert first.hyperparameters == {"learning_rate": preset, "batch_size": 64, "n_epochs": 4, "activation": "tanh"}
     assert first.value == worth(0, first)
     assert (first.steps, first.state) == (192, "complete")
 
@@ -228,7 +230,11 @@ def test_a_killed_process_loses_its_trial_and_nothing_else(tmp_path: Path) -> No
     dead, again = found.trials
     assert (dead.state, dead.reason) == ("failed", "its process died")
     assert (again.state, again.number) == ("complete", 1)
-    assert again.hyperparameters == dead.hyperparameters == {"learning_rate": 1e-3}
+    assert (
+        again.hyperparameters
+        == dead.hyperparameters
+        == {"learning_rate": PRESETS["hopper", "run", "ppo"].learning_rate}
+    )
 
 
 def test_a_trial_that_kills_its_process_is_not_tried_for_ever(tmp_path: Path) -> None:
@@ -262,7 +268,9 @@ def test_ctrl_c_puts_the_trial_back(tmp_path: Path) -> None:
     with Study(study) as opened:
         states = [t.state for t in opened.trials()]
         assert states == [TrialState.FAIL, TrialState.WAITING]
-        assert opened.trials()[1].system_attrs["fixed_params"] == {"learning_rate": 1e-3}
+        assert opened.trials()[1].system_attrs["fixed_params"] == {
+            "learning_rate": PRESETS["hopper", "run", "ppo"].learning_rate
+        }
     assert read_study(study).trials[0].reason == "interrupted"
     assert json.loads(study.with_suffix(".json").read_text())["best"] is None
 

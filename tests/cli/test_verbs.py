@@ -139,6 +139,7 @@ def test_adapt_within_steps_and_without_adaptation(walk: Path, capsys: pytest.Ca
     assert "zero-shot" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_planning(walk: Path, surefoot, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--planner", "samples=3", "--planner", "horizon=2"]
     line = ["adapt", str(walk), "--set", "payload=6", "--method", "planner", "--episodes", "2", *small]
@@ -200,6 +201,7 @@ def test_a_gymnasium_id_trains_and_is_evaluated(surefoot, tmp_path: Path, refuse
     assert surefoot("train", "--resume", "--out", run_folder, "--steps", "300", "--quiet").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_pole_trains_and_is_replayed(surefoot, tmp_path: Path) -> None:
     line = "train pendulum swing-up --algo q_learning --steps 5e3 --vary gravity=8:12 --vary mass.*=0.8:1.2 --quiet"
     done = surefoot(*line.split(), "--out", "run")

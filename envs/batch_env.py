@@ -103,7 +103,7 @@ class BatchEnv:
             num_envs,
             threads=threads,
             contact_forces=contact_forces or kind.contact_forces_of(robot.name),
-            max_delay=max(max_delay, _longest_delay(robot, variation, suite.tasks("train") if suite else tasks)),
+            max_delay=max(max_delay, longest_delay(variation, suite.tasks("train") if suite else tasks)),
         )
         self.table = self.simulation.table
         self.training_tasks = TrainingTasks(suite, self.table) if suite else None
@@ -324,7 +324,7 @@ def _copy_rows(mine: np.ndarray, theirs: np.ndarray, index: np.ndarray) -> None:
     mine.flags.writeable = writeable
 
 
-def _longest_delay(robot: Robot, variation: Variation | None, tasks: Task | list[Task] | None) -> float:
+def longest_delay(variation: Variation | None, tasks: Task | list[Task] | None) -> float:
     """The longest actuator delay that a variation or tasks name, s."""
     found: list[Any] = [0.0]
     if variation is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...envs.batch_env import longest_delay
 from ...envs.tasks import Velocity
 from ...envs.variation import Task
 from ...robots import SurefootError
@@ -116,7 +117,7 @@ def continual(
     """
     before, controller = before or Task({}), controller.copy()
     env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
-                    max_delay=_delay(after), **where)  # fmt: skip
+                    max_delay=longest_delay(None, after), **where)  # fmt: skip
     controller.check(env)
     dt = env.robot.control_dt
     steps, change = round(seconds / dt), round(at / dt)
@@ -202,9 +203,3 @@ def _error(env: Any) -> np.ndarray:
 def _first(found: Any) -> np.ndarray:
     """Index of the first True in each column of (S, N), NaN where there is none."""
     return np.where(found.any(axis=0), found.argmax(axis=0).astype(float), np.nan)
-
-
-def _delay(task: Task) -> float:
-    """The longest actuator delay that a task names, s."""
-    delays = [v for k, v in task.parameters.items() if k.split(".")[0] == "delay" and not isinstance(v, str)]
-    return max(delays, default=0.0)

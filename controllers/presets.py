@@ -211,6 +211,7 @@ REACHED: dict[tuple[str, str, str], Reached] = {
     ("quadruped", "velocity", "ppo"): Reached(0.928, 285, 5, "1 CPU, AMD EPYC", "walking_quadruped.json"),
     ("go1", "velocity", "ppo"): Reached(0.93, 285, 5, "1 CPU, AMD EPYC", "walking_go1.json"),
     ("ant", "run", "ppo"): Reached(5573.4, 2860, 1, "1 CPU, AMD EPYC", "learning/ant-ppo.json"),
+    ("hopper", "run", "ppo"): Reached(3614.8, 629, 1, "1 CPU, AMD EPYC", "learning/hopper-ppo.json"),
     ("humanoid", "run", "ppo"): Reached(8119.7, 5986, 1, "1 CPU, AMD EPYC", "learning/humanoid-ppo.json"),
     ("walker2d", "run", "ppo"): Reached(5179.9, 1818, 1, "1 CPU, AMD EPYC", "learning/walker2d-ppo.json"),
 }

@@ -17,6 +17,7 @@ from ...robots import SurefootError
 from ..controller import Controller
 from ..identifier import STEPS
 from ..worlds import worlds_of
+from .identify import empty_window, fill
 from .search import told_in_training
 
 # s: what errors are averaged over, what "before" is, and what has to follow a change.
@@ -170,16 +171,13 @@ class Identification:
 
     def __init__(self, env: Any, controller: Controller):
         self.env, self.identifier = env, controller.identifier
-        self.own = env.step_size - len(env.inputs.known)
-        self.window = torch.zeros(STEPS, env.num_envs, self.own + env.num_actions)
+        self.window = empty_window(env)
         self.since = np.zeros(env.num_envs, np.int64)
         self.steps = 0
         env.inputs.believed[:] = told_in_training(controller, len(env.inputs.known))[0]
 
     def see(self, observation: np.ndarray, action: np.ndarray) -> None:
-        row = self.window[self.steps % STEPS]
-        row[:, : self.own] = torch.as_tensor(observation[:, -self.env.step_size :][:, : self.own])
-        row[:, self.own :] = torch.as_tensor(action)
+        fill(self.window[self.steps % STEPS], self.env, observation, action)
         self.steps += 1
 
     def learn(self, alarms: np.ndarray) -> None:

@@ -157,17 +157,27 @@ def walk_and_identify(
 
 
 def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
-    """The next STEPS control steps: what was seen (but not told) and done, (N, STEPS, size); and who did not end, (N,)."""
-    own = env.step_size - len(env.inputs.known)
-    window = torch.zeros(STEPS, env.num_envs, own + env.num_actions)
+    """The next STEPS control steps: what was seen and done, (N, STEPS, size); and who did not end, (N,)."""
+    window = empty_window(env)
     whole = np.ones(env.num_envs, bool)
     for t in range(STEPS):
-        window[t, :, :own] = torch.as_tensor(env.observation[:, -env.step_size :][:, :own])
         actions = controller.act(env.observation)
-        window[t, :, own:] = torch.as_tensor(actions)
+        fill(window[t], env, env.observation, actions)
         env.step(actions)
         whole &= ~env.fell
     return window.transpose(0, 1), whole
+
+
+def empty_window(env: BatchEnv) -> torch.Tensor:
+    """(STEPS, N, size): what the robots see of themselves (not what they are told) and do, a row a control step."""
+    return torch.zeros(STEPS, env.num_envs, env.step_size - len(env.inputs.known) + env.num_actions)
+
+
+def fill(row: torch.Tensor, env: BatchEnv, observation: np.ndarray, actions: np.ndarray) -> None:
+    """Write one control step into `row` (N, size) of a window."""
+    own = env.step_size - len(env.inputs.known)
+    row[:, :own] = torch.as_tensor(observation[:, -env.step_size :][:, :own])
+    row[:, own:] = torch.as_tensor(actions)
 
 
 def learn(

@@ -29,7 +29,7 @@ class BatchEnv:
     al., 2016): only the last of them is `terminated` or `truncated`, and the history goes on across the others' ends.
 
     With `redraw` p each robot becomes another one of its variation or suite in mid-episode, with that probability a control
-    step (Kumar et al., 2021); goals stay.
+    step (Kumar et al., 2021), and the goal of a published family with it.
 
     Attributes:
         observation: (N, observation_size), which is H*O. reward: (N,). terminated, truncated: (N,) bool.
@@ -203,25 +203,22 @@ class BatchEnv:
         self.lengths[:] = self.rng.integers(0, self.episode_steps, self.num_envs)
 
     def _restart(self, ids: np.ndarray) -> None:
-        goals = self._change(ids)
-        if goals is not None:
-            self.task.set_goals(ids, goals)
+        self._become(ids)
         self.episode[ids] = 0
         self.inputs.forget(ids)
         self._begin_episode(ids)
         self.observation[ids] = np.tile(self._newest[ids], self.history)
 
-    def _change(self, ids: np.ndarray) -> np.ndarray | None:
-        """Make other robots of worlds `ids`, as the suite or the variation draws them; the goals (n, G) of a suite's tasks."""
+    def _become(self, ids: np.ndarray) -> None:
+        """Make other robots of worlds `ids`, as the suite or the variation draws them, and let a suite's goals be held."""
         if self._settled:
-            return None
+            return
         if self.training_tasks is not None:
             values, goals = self.training_tasks.sample(self.rng, len(ids))
             self.simulation.set_parameters(ids, values)
-            return goals
-        if self.variation is not None:
+            self.task.set_goals(ids, goals)
+        elif self.variation is not None:
             self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
-        return None
 
     def _begin_episode(self, ids: np.ndarray, *, again: bool = False) -> None:
         """From a start state; only the newest observation changes. With `again` a goal that is to be found out stays."""
@@ -285,7 +282,9 @@ class BatchEnv:
         if self.redraw:
             changed = np.flatnonzero(self.rng.random(self.num_envs) < self.redraw)
             if len(changed):
-                self._change(changed)
+                self._become(changed)
+                if isinstance(task, Family):
+                    task.draw_goals(changed)
         if self.history > 1:
             self._shift()
         self.observe()

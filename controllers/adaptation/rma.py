@@ -32,6 +32,8 @@ from .online import adapt_online
 TEACHER: dict[str, Any] = {"inputs": ("parameters",), "network": "privileged", "encoder_width": 16}
 REWARDED = ("last_action", "last_reward")  # what tells a goal, which motion alone does not
 HISTORY = 50  # control steps that the student looks back
+# The student often sets out for another goal than it has: the teacher has to know how one turns back in mid-episode.
+TURNS = {"redraw": 0.01}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,8 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     plan = from_settings("meta setting", Distillation, asked.get("meta") or {})
     out = None if asked.get("out") is None else Path(asked["out"])
     seconds = asked.get("seconds")
-    asked["hyperparameters"] = {**told_everything(task), **(asked.get("hyperparameters") or {})}
+    turns = TURNS if has_goals(task) and asked.get("suite") else {}
+    asked["hyperparameters"] = {**told_everything(task), **turns, **(asked.get("hyperparameters") or {})}
     asked["seconds"] = None if seconds is None else (1 - plan.share) * seconds
     asked["out"] = None if out is None else out / "teacher"
     teacher = train(robot, task, **{**asked, "algo": "ppo"})
@@ -79,8 +82,12 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
 
 def told_everything(task: str) -> dict[str, Any]:
     """Hyperparameters of a policy that is told its robot's parameters and the task's goals."""
-    goals = task in FAMILIES and FAMILIES[task].goals
-    return {**TEACHER, "inputs": (*REWARDED, "parameters")} if goals else TEACHER
+    return {**TEACHER, "inputs": (*REWARDED, "parameters")} if has_goals(task) else TEACHER
+
+
+def has_goals(task: str) -> bool:
+    """Whether episodes of a task differ in a goal that the robot is not shown."""
+    return task in FAMILIES and bool(FAMILIES[task].goals)
 
 
 def rma(

@@ -80,7 +80,7 @@ class Family(Run):
         self._goal[ids] = np.where(np.isnan(row), self._goal[ids], row)
 
     def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
-        """From the next reset on, hold `goals` (n, G) in worlds `ids`; those that are NaN are drawn."""
+        """From the next draw on, hold `goals` (n, G) in worlds `ids`; those that are NaN are drawn."""
         for k, law in enumerate(self._laws):
             known = goals[:, k][~np.isnan(goals[:, k])]
             wrong = known[~np.isin(known, law.options)] if law.law == "choice" else known[:0]
@@ -92,6 +92,10 @@ class Family(Run):
     def reset(self, ids: np.ndarray) -> None:
         """Start worlds `ids` near the nominal pose, with new goals where none is held."""
         super().reset(ids)
+        self.draw_goals(ids)
+
+    def draw_goals(self, ids: np.ndarray) -> None:
+        """New goals in worlds `ids` where none is held."""
         fixed = self._fixed[ids]
         for k, law in enumerate(self._laws):
             drawn = law.sample(self.rng, (len(ids),))

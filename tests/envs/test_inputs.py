@@ -5,6 +5,7 @@ import pytest
 
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.inputs import REMEMBERED
+from surefoot.envs.suites import load_suite
 from surefoot.envs.variation import Task, Variation
 from surefoot.robots import SurefootError
 
@@ -117,6 +118,19 @@ def test_robots_change_in_mid_episode_with_the_probability_that_is_asked_for() -
     ):
         with pytest.raises(SurefootError, match=words):
             hoppers(1, redraw=redraw, **more)
+
+
+def test_a_goal_changes_with_the_robot_and_is_told_at_once() -> None:
+    suite = load_suite("cheetah-dir")
+    env = BatchEnv("half_cheetah", "cheetah-dir", 40, seed=0, suite=suite, redraw=0.1, inputs=("direction",))
+    env.reset()
+    changes = []
+    for _ in range(50):
+        before = env.task.command().copy()
+        env.step(np.zeros((40, 6)))
+        assert np.array_equal(env.observation[:, -1:], env.task.command().astype(np.float32))
+        changes.append((env.task.command() != before).mean())
+    assert 0.03 < np.mean(changes) < 0.07  # every second draw is the other direction
 
 
 def test_a_history_goes_on_within_a_trial_and_starts_anew_with_the_next() -> None:

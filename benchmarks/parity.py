@@ -1,4 +1,4 @@
-"""Largest difference between `run` and Gymnasium's v5 environments, free-running from one seed: writes results/parity.json.
+"""Largest difference between ours and Gymnasium's v5 environments, free-running from one seed: writes results/parity.json.
 
 python benchmarks/parity.py [--steps 1000] [--seed 0]
 """
@@ -10,12 +10,19 @@ import gymnasium
 import numpy as np
 
 import surefoot  # noqa: F401 (registers)
-from surefoot.envs.registration import RUN
+from surefoot.envs.registration import BALANCE, RUN
+
+IDS = {  # of the robots that are Gymnasium's, by its name
+    **{name: f"surefoot/{name}-Run-v0" for name in RUN},
+    **{name: f"surefoot/{name}-Balance-v0" for name in BALANCE},
+    "Reacher": "surefoot/Reacher-Reach-v0",
+    "Pusher": "surefoot/Pusher-Push-v0",
+}
 
 
 def compare(name: str, steps: int, seed: int, dtype: type = np.float32, scale: float = 1.0) -> dict[str, Any]:
     """Both environments of one robot, the same random actions; after an episode's end both reset by themselves."""
-    ours, theirs = gymnasium.make(f"surefoot/{name}-Run-v0"), gymnasium.make(f"{name}-v5")
+    ours, theirs = gymnasium.make(IDS[name]), gymnasium.make(f"{name}-v5")
     rng = np.random.default_rng(seed)
     space = theirs.action_space
     assert np.array_equal(space.low, ours.action_space.low)
@@ -45,11 +52,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     figures = {}
-    for name in RUN:
+    for name in IDS:
         figures[name] = compare(name, options.steps, options.seed)
         found = figures[name]
         print(
-            f"{name:12} largest difference: observation {found['observation']:g}, reward {found['reward']:g}; "
+            f"{name:22} largest difference: observation {found['observation']:g}, reward {found['reward']:g}; "
             f"{found['episodes']} episodes ended alike in {options.steps} steps"
         )
     from common import write_result

@@ -11,7 +11,7 @@ from ..robots.parameters import Fields
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import TASKS, Family, VelocityConfig
+from .tasks import BY_ROBOT, TASKS, Family, VelocityConfig
 from .variation import Task, Variation
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
@@ -90,7 +90,7 @@ class BatchEnv:
             if variation is not None or tasks is not None:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
             suite.check_for(robot.name, task)
-        kind = TASKS[task]
+        kind = BY_ROBOT.get((task, robot.name), TASKS[task])
         if issubclass(kind, Family):
             robot = kind.as_published(robot)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
@@ -116,11 +116,13 @@ class BatchEnv:
         self.history, self.trial, self.redraw = history, trial, redraw
         self.step_size = self.task.observation_size + self.inputs.size  # numbers of one control step
         self.observation_size = history * self.step_size
-        self.observation = np.zeros((num_envs, self.observation_size), dtype)
+        self.observation: np.ndarray = np.zeros((num_envs, self.observation_size), dtype)
         self._newest = self.observation[:, -self.step_size :]
         self.final_observation = np.zeros_like(self.observation)
         self.reward: np.ndarray = np.zeros(num_envs, dtype)
-        self.terms = np.zeros((len(self.task.terms), num_envs), dtype).T  # each term of all worlds in one piece
+        self.terms: np.ndarray = np.zeros(
+            (len(self.task.terms), num_envs), dtype
+        ).T  # each term of all worlds in one piece
         self.terminated, self.truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
         self.fell, self.episode = np.zeros(num_envs, bool), np.zeros(num_envs, np.int64)
         self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)

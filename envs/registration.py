@@ -2,14 +2,24 @@
 
 import gymnasium
 
-RUN = {"HalfCheetah": "half_cheetah", "Hopper": "hopper", "Walker2d": "walker2d", "Ant": "ant", "Humanoid": "humanoid"}
+RUN = {
+    "HalfCheetah": "half_cheetah",
+    "Hopper": "hopper",
+    "Walker2d": "walker2d",
+    "Ant": "ant",
+    "Humanoid": "humanoid",
+    "Swimmer": "swimmer",
+}
+BALANCE = {"InvertedPendulum": "inverted_pendulum", "InvertedDoublePendulum": "inverted_double_pendulum"}
 VELOCITY = {"Quadruped": "quadruped", "Go1": "go1"}
 # Task: its name in an id, its robots, and the steps of an episode (Gymnasium's; `velocity`: 20 s at 50 Hz).
 TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "run": ("Run", RUN, 1000),
     "velocity": ("Velocity", VELOCITY, 1000),
-    "balance": ("Balance", {"Cartpole": "cartpole"}, 500),
+    "balance": ("Balance", {"Cartpole": "cartpole", **BALANCE}, 500),
     "swing-up": ("SwingUp", {"Pendulum": "pendulum"}, 200),
+    "reach": ("Reach", {"Reacher": "reacher"}, 50),
+    "push": ("Push", {"Pusher": "pusher"}, 100),
     "cheetah-vel": ("Vel", {"HalfCheetah": "half_cheetah"}, 200),
     "cheetah-dir": ("Dir", {"HalfCheetah": "half_cheetah"}, 200),
     "ant-dir": ("Dir", {"Ant": "ant"}, 200),
@@ -23,19 +33,22 @@ TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "ant-mass": ("Mass", {"Ant": "ant"}, 1000),
     "sunblaze-cheetah": ("Sunblaze", {"HalfCheetah": "half_cheetah"}, 330),
 }
+LONGER = dict.fromkeys(BALANCE, 1000)  # where a robot's episodes differ from those of its task
 # Id: how many steps an episode has.
-IDS = {f"surefoot/{name}-{title}-v0": steps for title, robots, steps in TASKS.values() for name in robots}
+IDS = {
+    f"surefoot/{name}-{title}-v0": LONGER.get(name, steps) for title, robots, steps in TASKS.values() for name in robots
+}
 
 
 def register() -> None:
     """Add `IDS` to Gymnasium's registry, for `gymnasium.make` and `gymnasium.make_vec`."""
-    for task, (title, robots, steps) in TASKS.items():
+    for task, (title, robots, _) in TASKS.items():
         for name, robot in robots.items():
             gymnasium.register(
                 id=f"surefoot/{name}-{title}-v0",
                 entry_point="surefoot.envs.gym:SingleEnv",
                 vector_entry_point="surefoot.envs.gym:vector_entry_point",
-                max_episode_steps=steps,
+                max_episode_steps=IDS[f"surefoot/{name}-{title}-v0"],
                 # Time limits are Gymnasium's business here: its TimeLimit is told by `max_episode_steps`.
                 kwargs={"robot": robot, "task_name": task, "time_limit": False},
             )

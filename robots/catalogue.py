@@ -5,13 +5,28 @@ Importing this loads no model: a `Robot` is a description, and its model file is
 
 from .errors import unknown
 from .go1 import GO1
-from .gym_robots import ANT, HALF_CHEETAH, HOPPER, HUMANOID, WALKER2D
+from .gym_robots import (
+    ANT,
+    HALF_CHEETAH,
+    HOPPER,
+    HUMANOID,
+    INVERTED_DOUBLE_PENDULUM,
+    INVERTED_PENDULUM,
+    PUSHER,
+    REACHER,
+    SWIMMER,
+    WALKER2D,
+)
 from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot
 
 ROBOTS: dict[str, Robot] = {
-    robot.name: robot for robot in (HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, QUADRUPED, GO1, CARTPOLE, PENDULUM)
+    robot.name: robot
+    for robot in (
+        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1),
+        *(CARTPOLE, PENDULUM, INVERTED_PENDULUM, INVERTED_DOUBLE_PENDULUM, REACHER, PUSHER),
+    )
 }
 
 

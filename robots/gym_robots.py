@@ -1,4 +1,4 @@
-"""Gymnasium's v5 locomotion robots, from the model files of the installed package, unchanged.
+"""Gymnasium's v5 robots, from the model files of the installed package, unchanged.
 
 Control periods are Gymnasium's frame_skip times the model's time step.
 """
@@ -74,4 +74,45 @@ HUMANOID = Robot(
     control="torque",
     control_dt=0.015,  # 5 x 0.003 s
     camera=(4.5, 120.0, -15.0),
+)
+SWIMMER = Robot(
+    name="swimmer",
+    make_spec=spec_from("swimmer.xml"),
+    base="torso",
+    control="torque",
+    control_dt=0.04,  # 4 x 0.01 s
+    camera=(6.0, 90.0, -50.0),
+)
+# As with the cartpole, the base of a pendulum is its (upper) pole; that of an arm, its outermost link.
+INVERTED_PENDULUM = Robot(
+    name="inverted_pendulum",
+    make_spec=spec_from("inverted_pendulum.xml"),
+    base="pole",
+    control="torque",
+    control_dt=0.04,  # 2 x 0.02 s
+    camera=(3.0, 90.0, -10.0),
+)
+INVERTED_DOUBLE_PENDULUM = Robot(
+    name="inverted_double_pendulum",
+    make_spec=spec_from("inverted_double_pendulum.xml"),
+    base="pole2",
+    control="torque",
+    control_dt=0.05,  # 5 x 0.01 s
+    camera=(4.0, 90.0, -10.0),
+)
+REACHER = Robot(
+    name="reacher",
+    make_spec=spec_from("reacher.xml"),
+    base="body1",
+    control="torque",
+    control_dt=0.02,  # 2 x 0.01 s
+    camera=(0.9, 90.0, -60.0),
+)
+PUSHER = Robot(
+    name="pusher",
+    make_spec=spec_from("pusher_v5.xml"),
+    base="r_wrist_roll_link",
+    control="torque",
+    control_dt=0.05,  # 5 x 0.01 s
+    camera=(2.5, 120.0, -35.0),
 )

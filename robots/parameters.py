@@ -265,14 +265,13 @@ class ParameterTable:
         names: K column names, `parameter` or `parameter.element`.
         nominal, low, high: (K,) arrays.
         parameters: the parameters that this robot has, in the order in which they are applied.
+        absent: name of a parameter that would do nothing on this robot: why.
     """
 
     def __init__(self, robot: Robot, model: mujoco.MjModel):
         self.robot, self.layout = robot, layout_of(model, robot)
-        servos, contacts = robot.control == "position", bool(self.layout.geom_names)
-        self.parameters = tuple(
-            p for p in PARAMETERS if (servos or not p.position_only) and (contacts or p.name != "friction")
-        )
+        self.absent = self._absent(model)
+        self.parameters = tuple(p for p in PARAMETERS if p.name not in self.absent)
         self._slices: dict[str, slice] = {}
         self._elements: dict[str, tuple[str, ...]] = {}
         names: list[str] = []
@@ -290,18 +289,27 @@ class ParameterTable:
         fields = {f for p in self.parameters for f in p.fields}
         self._nominal_fields = {f: _model_field(model, f).copy() for f in sorted(fields)}
 
+    def _absent(self, model: mujoco.MjModel) -> dict[str, str]:
+        """Parameters that would do nothing on this robot, with the reason."""
+        name, dofs, why = self.robot.name, self.layout.dofs, {}
+        if not self.layout.geom_names:
+            why["friction"] = f"needs contacts; {name} touches nothing"
+        if self.robot.control != "position":
+            reason = f"needs position-controlled motors; {name} has torque motors"
+            why |= {p.name: reason for p in PARAMETERS if p.position_only}
+        for key, values in (("damping", model.dof_damping), ("armature", model.dof_armature)):
+            if not values[dofs].any():
+                why[key] = f"is a factor; the motors' joints of {name} have none"
+        return why
+
     def parameter(self, key: str) -> Parameter:
         """The parameter that `key` (`name` or `name.element`) belongs to; unknown names raise with the nearest."""
         name = key.split(".")[0]
         for p in self.parameters:
             if p.name == name:
                 return p
-        if name == "friction":
-            raise SurefootError(f"parameter 'friction' needs contacts; {self.robot.name} touches nothing")
-        if any(p.name == name for p in PARAMETERS):
-            raise SurefootError(
-                f"parameter {name!r} needs position-controlled motors; {self.robot.name} has torque motors"
-            )
+        if name in self.absent:
+            raise SurefootError(f"parameter {name!r} {self.absent[name]}")
         raise unknown("parameter", name, self._slices)
 
     def columns(self, key: str) -> np.ndarray:

@@ -13,7 +13,15 @@ from ...robots import SurefootError
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
 
-TASK_OF = {"cartpole": "balance", "pendulum": "swing-up"}  # each robot's task
+# Each robot's task.
+TASK_OF = {
+    "cartpole": "balance",
+    "inverted_pendulum": "balance",
+    "inverted_double_pendulum": "balance",
+    "pendulum": "swing-up",
+    "reacher": "reach",
+    "pusher": "push",
+}
 
 # balance: gymnasium/envs/classic_control/cartpole.py
 TRACK = 2.4  # m, on either side
@@ -43,14 +51,14 @@ class Pole:
     observation_layout: ClassVar[
         dict[str, int]
     ]  # names of what is observed, in order, each with how many numbers it has
-    observation_dtype = np.float32
+    observation_dtype: type = np.float32
     world_state: tuple[str, ...] = ()  # beside what is in the simulation
     command_names: tuple[str, ...] = ()
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         self.sim, self.rng = sim, rng
         if TASK_OF.get(sim.robot.name) != self.name:
-            ours = next(robot for robot, task in TASK_OF.items() if task == self.name)
+            ours = ", ".join(robot for robot, task in TASK_OF.items() if task == self.name)
             other = TASK_OF.get(sim.robot.name, "velocity" if sim.robot.control == "position" else "run")
             raise SurefootError(f"task {self.name!r} is defined for {ours}, not for {sim.robot.name!r}: try {other!r}")
         limits = sim.model.actuator_ctrlrange
@@ -70,15 +78,23 @@ class Pole:
     def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
         """Nothing: goals are (n, 0)."""
 
+    def reset(self, ids: np.ndarray) -> None:
+        """Start worlds `ids` anew."""
+        raise NotImplementedError
+
     def act(self, actions: np.ndarray) -> None:
-        """Write actions (N, 1) to the motor."""
+        """Write actions (N, nu) to the motors."""
         self.sim.ctrl[:] = actions
+
+    def evaluate(self, terms: np.ndarray, terminated: np.ndarray) -> np.ndarray:
+        """After a step: write reward terms (N, terms) and terminated (N,); return the reward (N,)."""
+        raise NotImplementedError
 
     def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """Observation of worlds `ids`, (n, observation_size); written to `out` where that is given."""
         columns = self._columns(self.sim.qpos[ids], self.sim.qvel[ids])
         if out is None:
-            out = np.empty((len(columns[0]), self.observation_size), np.float32)
+            out = np.empty((len(columns[0]), self.observation_size), self.observation_dtype)
         for i, column in enumerate(columns):
             out[:, i] = column
         return out

@@ -1,7 +1,7 @@
 """`run`: forward locomotion exactly as Gymnasium's v5 environments define it, for all worlds at once.
 
 Observation, reward, termination and reset distribution follow gymnasium/envs/mujoco/{half_cheetah,hopper,walker2d,ant,
-humanoid}_v5.py with default arguments; `tests/envs/test_parity.py` compares them step by step.
+humanoid,swimmer}_v5.py with default arguments; `tests/envs/test_parity.py` compares them step by step.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,7 @@ CONFIGS = {
     "humanoid": RunConfig(
         forward=1.25, control=0.1, contact=5e-7, healthy=5.0, z=(1.0, 2.0), reset_noise=1e-2, max_contact_cost=10.0
     ),
+    "swimmer": RunConfig(control=1e-4, reset_noise=0.1),
 }
 
 
@@ -78,7 +79,7 @@ class Run:
         self._start = sim.robot.home_qpos(model)
         limits = model.actuator_ctrlrange
         self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()
-        self._skip = 0 if self.config.sees_place else 2 if self.name in ("ant", "humanoid") else 1
+        self._skip = 0 if self.config.sees_place else 2 if self.name in ("ant", "humanoid", "swimmer") else 1
         self._sees_forces = self.name == "humanoid" or self.config.contact > 0
         self._clip_velocity = self.name in ("hopper", "walker2d")
         if self.name == "ant":  # Gymnasium measures the torso's xpos, which lags qpos by one substep

@@ -160,7 +160,12 @@ def test_drawn_robots_differ_and_never_diverge(robot: str, task: str) -> None:
 @pytest.mark.parametrize(
     ("robot", "task", "settings", "said"),
     [
-        ("hopper", "balance", {}, "task 'balance' is defined for cartpole, not for 'hopper': try 'run'"),
+        (
+            "hopper",
+            "balance",
+            {},
+            "task 'balance' is defined for cartpole, inverted_pendulum, inverted_double_pendulum, not for 'hopper': try 'run'",
+        ),
         ("pendulum", "balance", {}, "try 'swing-up'"),
         ("quadruped", "swing-up", {}, "try 'velocity'"),
         ("cartpole", "run", {}, "try 'balance'"),

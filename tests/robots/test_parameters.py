@@ -14,14 +14,6 @@ from surefoot.robots.parameters import PARAMETERS, ParameterTable
 
 DELAY = 0.02  # s, the longest that these simulations allow
 ALL_ROBOTS = [pytest.param(r, marks=pytest.mark.menagerie) if r == "go1" else r for r in ROBOTS]
-CASES = [
-    pytest.param(robot, parameter.name, marks=[pytest.mark.menagerie] if robot == "go1" else [])
-    for robot in ROBOTS
-    for parameter in PARAMETERS
-    if ROBOTS[robot].control == "position" or not parameter.position_only
-    if parameter.name != "friction" or robot not in ("cartpole", "pendulum")  # which touch nothing
-]
-STEPS = {"friction": 40}  # friction shows once the robot has come down
 
 
 @cache
@@ -32,6 +24,27 @@ def simulation(robot: str) -> Simulation:
 @cache
 def table(robot: str) -> ParameterTable:
     return simulation(robot).table
+
+
+UNFELT = {  # what a robot has, and what nonetheless does not show in its motion
+    *(("swimmer", "gravity"), ("reacher", "gravity")),  # they move in a horizontal plane
+    ("reacher", "mass"),  # that of the target, the last body, which nothing pushes
+    # Shapes that could touch something and here do not, or seldom.
+    *((robot, "friction") for robot in ("inverted_pendulum", "inverted_double_pendulum", "reacher", "pusher")),
+}
+ABSENT = {  # beside what needs position-controlled motors
+    *((robot, "friction") for robot in ("cartpole", "pendulum", "swimmer")),
+    *((robot, "armature") for robot in ("inverted_pendulum", "inverted_double_pendulum")),
+    ("swimmer", "damping"),
+}
+CASES = [
+    pytest.param(robot, parameter.name, marks=[pytest.mark.menagerie] if robot == "go1" else [])
+    for robot in ROBOTS
+    for parameter in PARAMETERS
+    if ROBOTS[robot].control == "position" or not parameter.position_only
+    if (robot, parameter.name) not in UNFELT | ABSENT
+]
+STEPS = {"friction": 40}  # friction shows once the robot has come down
 
 
 def set_all(sim: Simulation, row: np.ndarray) -> None:
@@ -81,6 +94,12 @@ def test_moves_a_trajectory_and_goes_back_exactly(robot: str, parameter: str) ->
         assert not np.array_equal(trajectory(sim, steps), nominal), f"{sim.table.names[columns[0]]} does nothing"
         set_all(sim, sim.table.nominal)
         assert np.array_equal(trajectory(sim, steps), nominal)
+
+
+@pytest.mark.parametrize(("robot", "parameter"), sorted(ABSENT))
+def test_what_would_do_nothing_is_not_there(robot: str, parameter: str) -> None:
+    with pytest.raises(SurefootError, match=f"parameter '{parameter}' .*; .*{robot}"):
+        sides(robot, parameter)
 
 
 @pytest.mark.parametrize("robot", ALL_ROBOTS)
@@ -218,8 +237,8 @@ def test_every_scaled_quantity_is_there_to_scale(robot: str) -> None:
     """A factor on a damping or armature of 0 would do nothing, in silence."""
     sim = simulation(robot)
     dofs = sim.table.layout.dofs
-    assert (sim.model.dof_damping[dofs] > 0).all()
-    assert (sim.model.dof_armature[dofs] > 0).all()
+    for name, values in (("damping", sim.model.dof_damping), ("armature", sim.model.dof_armature)):
+        assert (values[dofs] > 0).all() != (name in sim.table.absent)
 
 
 def test_delay_is_the_time_until_a_command_acts() -> None:

@@ -42,7 +42,8 @@ class Distillation:
 
     Attributes:
         worlds: robots that the student drives. every: control steps between two samples of them, which differ little.
-        samples: observations of a round. epochs, batch_size, learning_rate: of the regression on them (Adam).
+        samples: observations of a round. epochs, batch_size: of the regression on them (Adam).
+        learning_rate: at the start; it falls to a twentieth.
         share: of the training's steps (and seconds) that phase 2 has.
     """
 
@@ -158,6 +159,8 @@ def distil(
     known, done, started = [], 0, time.monotonic()
     observation = env.reset()
     while done < steps and (seconds is None or time.monotonic() - started < seconds):
+        share = max(done / steps, (time.monotonic() - started) / seconds if seconds else 0.0)
+        optimizer.param_groups[0]["lr"] = plan.learning_rate * max(0.05, 1 - share)
         torch.set_num_threads(1)
         for k in range(rounds):
             for _ in range(plan.every):

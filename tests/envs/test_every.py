@@ -1,0 +1,61 @@
+"""Every robot with every task that is defined for it: made, reset and stepped with all parameters drawn at once."""
+
+import numpy as np
+import pytest
+
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.registration import TASKS
+from surefoot.envs.variation import Variation
+from surefoot.robots import get_robot
+from surefoot.robots.parameters import ParameterTable
+
+CASES = [
+    pytest.param(robot, task, marks=[pytest.mark.menagerie] if robot == "go1" else [])
+    for task, (_, robots, _) in TASKS.items()
+    for robot in robots.values()
+]
+LAWS = {  # factors are drawn from .8 to 1.2
+    "payload": "0:1", "com": "-0.02:0.02", "frictionloss": "0:0.2", "dead_actuator": "0:0", "delay": "0:0.01", "gravity": "8:11",
+}  # fmt: skip
+
+
+def everything(robot: str) -> Variation:
+    table = ParameterTable(get_robot(robot), get_robot(robot).compile())
+    laws = {
+        p.name if table.columns(p.name).size == 1 else f"{p.name}.*": LAWS.get(p.name, "0.8:1.2")
+        for p in table.parameters
+    }
+    return Variation.parse(laws)
+
+
+def walked(robot: str, task: str, worlds: int, steps: int) -> tuple[BatchEnv, np.ndarray]:
+    env = BatchEnv(robot, task, worlds, seed=3, variation=everything(robot), episode_steps=100)
+    env.reset()
+    rng, seen = np.random.default_rng(0), []
+    for _ in range(steps):
+        observation, reward, _, _ = env.step(
+            rng.uniform(env.task.action_low, env.task.action_high, (worlds, env.num_actions))
+        )
+        assert np.isfinite(observation).all()
+        assert np.isfinite(reward).all()
+        assert (env.values >= env.table.low).all()
+        assert (env.values <= env.table.high).all()
+        seen.append(reward.copy())
+    return env, np.array(seen)
+
+
+@pytest.mark.parametrize(("robot", "task"), CASES)
+def test_a_few_worlds(robot: str, task: str) -> None:
+    env, rewards = walked(robot, task, 4, 40)
+    varied = [k for k, name in enumerate(env.table.names) if not name.startswith("dead_actuator")]
+    assert (np.ptp(env.values[:, varied], axis=0) > 0).all(), "every parameter differs between robots"
+    assert np.array_equal(walked(robot, task, 4, 40)[1], rewards)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("robot", "task"), CASES)
+def test_many_worlds_for_long(robot: str, task: str) -> None:
+    env, rewards = walked(robot, task, 64, 300)
+    again, same = walked(robot, task, 64, 300)
+    assert np.array_equal(rewards, same)
+    assert np.array_equal(env.observation, again.observation)

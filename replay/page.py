@@ -198,9 +198,10 @@ def _parameters(recording: Recording, model: mujoco.MjModel) -> list[dict[str, A
     names = dict.fromkeys([*(() if table is None else table.names), *changed])
     found = []
     for name in names:
-        known = table is not None and name in table.names
-        nominal = float(f"{table.nominal[table.names.index(name)]:.7g}") if known else None
-        found.append({"name": name, "unit": table.parameter(name).unit if known else "", "nominal": nominal})
+        unit, nominal = "", None
+        if table is not None and name in table.names:
+            unit, nominal = table.parameter(name).unit, float(f"{table.nominal[table.names.index(name)]:.7g}")
+        found.append({"name": name, "unit": unit, "nominal": nominal})
     return found
 
 

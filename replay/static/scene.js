@@ -98,6 +98,7 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
     camera.position.set(Math.cos(azimuth) * Math.cos(elevation), Math.sin(azimuth) * Math.cos(elevation), Math.sin(elevation)).multiplyScalar(back).add(target);
     camera.position.z = Math.max(camera.position.z, robots[seen].height + 0.03);
     camera.lookAt(target);
+    api.eye.target.copy(target);
     camera.aspect = width / height;
     camera.updateProjectionMatrix();
     sun.target.position.copy(target);
@@ -117,8 +118,8 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
     get focused() { return focus; },
     get camera() { return view; },
     get layers() { return shown; },
-    // Of the view of recording i, as last drawn: for tests that render the same.
-    eye: { fov: camera.fov, position: camera.position, aspect: () => camera.aspect },
+    // Of the view drawn last: for tests that render the same.
+    eye: { fov: camera.fov, position: camera.position, target: new THREE.Vector3() },
     draw(t) {
       place(t);
       views().forEach((rectangle, i) => drawView(rectangle, mode === "ghosts" ? focus : i, t));

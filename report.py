@@ -173,8 +173,7 @@ def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
 
 def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
     """The adaptation curve as `write_page` takes it: over wall-clock time or over the time that robots have walked."""
-    dt = get_robot(adaptation.controller.config.robot).control_dt
-    robot_time = {"seconds of robot time": [point.steps * dt for point in adaptation.curve]}
+    robot_time = {"seconds of robot time": [point.robot_seconds for point in adaptation.curve]}
     points, seconds = adaptation.curve, "seconds of adaptation (wall-clock)"
     label = f"adaptation ({adaptation.method})"
     x = [point.seconds for point in points]

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Folder, Seconds, Values, parameters, planner
+from .options import Count, File, Flag, Folder, Moment, Seconds, Values, parameters, planner
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Arguments:
     """What is different about the robot, such as payload=6 (kg); repeatable. Not for recordings."""
     adapted: File = None
     """A second controller that does the same on the same robot, shown as "after" beside "before". Not for recordings."""
-    start: Seconds = None
+    start: Moment = None
     """Show recordings from this second on."""
     seconds: Seconds = None
     """Length in seconds of robot time: of a roll-out (none: 20), or of what is read of a recording (none: all, up to 300)."""

@@ -28,9 +28,9 @@ from .variants import Variant, centre_of_mass, feet, parameter_table, variants
 
 _STATIC = Path(__file__).parent / "static"
 _THREE = Path(__file__).parent.parent / "assets" / "three"
-_SCRIPTS = (
-    "data.js", "plots.js", "gait.js", "shapes.js", "layers.js", "scene.js", "panels.js", "controls.js", "player.js",
-)  # fmt: skip  # joined in this order into one script
+# Joined in this order into one script. The first draw robots, on any page; the others are this page.
+SCENE_SCRIPTS = ("data.js", "plots.js", "shapes.js", "layers.js", "scene.js")
+_SCRIPTS = (*SCENE_SCRIPTS, "gait.js", "panels.js", "controls.js", "player.js")
 
 
 class _Blob:

@@ -55,7 +55,7 @@ function wire(player) {
     if (what) element("key-list").append(make("dt", {}, ...label.split(" ").map((k) => make("kbd", {}, k))), make("dd", {}, what));
   }
   // A button clicked with the mouse must not catch the space bar afterwards.
-  for (const button of document.querySelectorAll("main button")) button.addEventListener("mousedown", (event) => event.preventDefault());
+  document.addEventListener("mousedown", (event) => { if (event.target.closest("main button")) event.preventDefault(); });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !keys.has(event.key)) return;
     if (element("help").open && event.key !== "?") return;

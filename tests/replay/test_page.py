@@ -24,7 +24,14 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
   return kind.startsWith("webgl") ? null : get.call(this, kind, ...rest);
 };
 """
-CURVE = {"label": "after", "x": [0, 1, 2], "y": [1, float("nan"), 3], "xlabel": "s", "ylabel": "return"}
+CURVE = {
+    "label": "after",
+    "x": [0, 1, 2],
+    "y": [1, float("nan"), 3],
+    "xlabel": "s",
+    "ylabel": "return",
+    "also": {"steps": [0, 50, 99]},
+}
 SUMMARY = {"columns": ["", "return"], "rows": [["before", 1.25], ["after", 2.5]], "note": "A note."}
 
 
@@ -116,6 +123,7 @@ def rich(browser, before, standing, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "rich.html"
     write_page(path, [before, standing], title="Ant and quadruped")
     opened = Page(browser, path)
+    opened("surefoot.scene.setQuality(0.7, false)")
     yield opened
     opened.tab.close()
 
@@ -236,6 +244,13 @@ def test_tables_and_captions(page):
     for word in ("A note.", "before", "after", "1.25", "payload", "nominal", "episode 1 of 2"):
         assert word in text
     assert page("document.querySelectorAll('.plot').length") == 6  # vx, vy, reward, forces, feet, curve
+    curve = "document.querySelector('#more .plot')"
+    assert page(f"[...{curve}.querySelectorAll('option')].map((o) => o.value)") == ["s", "steps"]
+    before_ = page(f"{curve}.querySelector('canvas').toDataURL()")
+    page(
+        f"(() => {{ const s = {curve}.querySelector('select'); s.value = 'steps'; s.dispatchEvent(new Event('change')); }})()"
+    )
+    assert page(f"{curve}.querySelector('canvas').toDataURL()") != before_
 
 
 @pytest.mark.browser

@@ -24,7 +24,7 @@ from ..robots.files import replacing
 from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
-from .variants import Variant, centre_of_mass, feet, parameter_table, variants
+from .variants import Variant, actuator_names, centre_of_mass, feet, parameter_table, variants
 
 _STATIC = Path(__file__).parent / "static"
 _THREE = Path(__file__).parent.parent / "assets" / "three"
@@ -179,7 +179,7 @@ def _recording(recording: Recording, colour: tuple[str, str], blob: _Blob) -> di
         "commandNames": recording.command_names,
         "command": blob.add(recording.command[rows]),
         "actual": blob.add(recording.actual[rows]),
-        "actuators": [model.actuator(i).name or f"actuator {i}" for i in range(model.nu)],
+        "actuators": actuator_names(model),
         "force": blob.add_quantised(recording.force[rows]),
         "inferredNames": recording.inferred_names,
         "inferred": blob.add(recording.inferred[rows]),

@@ -95,6 +95,15 @@ def _limits(model: mujoco.MjModel, fields: Mapping[str, np.ndarray]) -> np.ndarr
     return np.where(motor & model.actuator_ctrllimited.astype(bool), np.minimum(limit, by_control), limit)
 
 
+def actuator_names(model: mujoco.MjModel) -> tuple[str, ...]:
+    """Names of the actuators, or of the joints that they drive where they have none."""
+    joint = np.isin(model.actuator_trntype, (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT))
+    return tuple(
+        model.actuator(i).name or (model.joint(model.actuator_trnid[i, 0]).name if joint[i] else "") or f"actuator {i}"
+        for i in range(model.nu)
+    )
+
+
 def centre_of_mass(
     found: Sequence[Variant], bodies: np.ndarray, rows: np.ndarray, positions: np.ndarray, quaternions: np.ndarray
 ) -> np.ndarray:

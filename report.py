@@ -172,11 +172,15 @@ def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
 
 
 def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
-    """The adaptation curve as `write_page` takes it."""
+    """The adaptation curve as `write_page` takes it: over wall-clock time or over the time that robots have walked."""
+    robot_time = {"seconds of robot time": [point.robot_seconds for point in adaptation.curve]}
     points, seconds = adaptation.curve, "seconds of adaptation (wall-clock)"
     label = f"adaptation ({adaptation.method})"
     x = [point.seconds for point in points]
-    curves = [{"label": label, "x": x, "y": [p.evaluation.mean for p in points], "xlabel": seconds, "ylabel": "return"}]
+    returns = [p.evaluation.mean for p in points]
+    curves: list[dict[str, Any]] = [
+        {"label": label, "x": x, "y": returns, "xlabel": seconds, "ylabel": "return", "also": robot_time}
+    ]
     tracking = [p.evaluation.tracking for p in points]
     if np.isfinite(tracking).all():
         curves.append(
@@ -186,6 +190,7 @@ def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
                 "y": tracking,
                 "xlabel": seconds,
                 "ylabel": "tracking (1 is perfect)",
+                "also": robot_time,
             }
         )
     return curves

@@ -22,7 +22,7 @@ from ..controllers.worlds import worlds_of
 from ..envs.batch_env import BatchEnv
 from ..envs.variation import Task, Variation
 from ..replay.chunks import SUFFIX, RecordingFile
-from ..replay.page import write_page
+from ..replay.page import make_page, write_page
 from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
@@ -134,35 +134,44 @@ def described(controller: AnyController) -> dict[str, Any]:
     return found
 
 
+Shown = Source | AnyController | Recording
+
+
 def replay(
-    source: Source | AnyController | Recording | Sequence[Recording],
+    source: Shown | Sequence[Shown],
     *,
     html: str | Path | None = None,
     video: str | Path | None = None,
     parameters: Settings | Task | None = None,
     adapted: Source | AnyController | None = None,
-    seconds: float = 20.0,
+    start: float | None = None,
+    seconds: float | None = None,
     seed: int = 0,
     save: str | Path | None = None,
     plan: Plan = None,
 ) -> list[Recording]:
-    """Show what happened: open recordings, or roll a controller out, and write a page and/or a video.
+    """Show what happened: open recordings, or roll controllers out, and write a page and/or a video. `view` opens a viewer.
 
-    `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller.
-    With `adapted`, a second controller does the same on the same robot, as "after" beside "before". `save` keeps the
-    recordings in a folder. With `plan` (True, or a planner's settings), the controllers plan.
+    `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller; or
+    several, which are shown together, in step by time. With `adapted`, a second controller does the same on the same robot, as
+    "after" beside "before". `seconds` of robot time are rolled out (20 where it is None), or read of a recording from second
+    `start` on (None: all, up to five minutes). `save` keeps the recordings in a folder. With `plan` (True, or a planner's
+    settings), the controllers plan.
     """
     check_name(html, ".html")
     check_name(video, ".mp4")
-    recordings = _recordings(source, parameters, adapted, seconds, seed, plan)
+    one = isinstance(source, str) or not isinstance(source, Sequence)
+    sources: Sequence[Shown] = [source] if one else source  # type: ignore[list-item, assignment]
+    if not sources:
+        raise SurefootError("nothing to replay: expected a run, a controller or a recording")
+    recordings = _recordings(sources, parameters, adapted, start, seconds, seed, plan)
     if save is not None:
         for i, recording in enumerate(recordings):
             name = re.sub(r"[^\w-]+", "_", recording.label) or "recording"  # a label may come from a file
             twin = any(recording.label == other.label for other in recordings[:i])
             recording.save(Path(save) / f"{name}{f'_{i}' if twin else ''}.recording.npz")
-    first = recordings[0]
     if html is not None:
-        write_page(html, recordings, title=f"{first.robot} {first.task}")
+        write_page(html, recordings, title=title_of(recordings))
     if video is not None:
         from ..replay.video import write_video
 
@@ -170,29 +179,89 @@ def replay(
     return recordings
 
 
+def view(recordings: Sequence[Recording], *, host: str = "127.0.0.1", port: int = 8080, browser: bool = True) -> None:
+    """Serve the page of `recordings` and, where there is a browser, open it; returns at Ctrl-C.
+
+    The next free port where `port` is in use. A `host` other than this machine's own asks visitors for a token.
+    """
+    from ..replay.server import serve_page
+
+    serve_page(make_page(recordings, title=title_of(recordings)), host=host, port=port, browser=browser)
+
+
+def title_of(recordings: Sequence[Recording]) -> str:
+    """Robots and tasks, each once."""
+    return ", ".join(dict.fromkeys(f"{recording.robot} {recording.task}" for recording in recordings))
+
+
 def _recordings(
-    source: Source | AnyController | Recording | Sequence[Recording],
+    sources: Sequence[Shown],
     parameters: Settings | Task | None,
     adapted: Source | AnyController | None,
-    seconds: float,
+    start: float | None,
+    seconds: float | None,
     seed: int,
     plan: Plan,
 ) -> list[Recording]:
-    if isinstance(source, Recording):
-        return [source]
-    if isinstance(source, Sequence) and not isinstance(source, str):
-        return list(source)
-    if isinstance(source, str | Path) and _holds_recordings(find(source, "run folder, controller or recording")):
-        if parameters is not None or adapted is not None or plan is not None:
-            raise SurefootError(
-                f"{str(source)!r} is a recording, which has its robot: --set, --adapted and --plan need a controller"
-            )
-        return load_many(source)
-    label = "controller" if adapted is None else "before"
-    found = [record(source, parameters=parameters, seconds=seconds, seed=seed, label=label, plan=plan)]
-    if adapted is not None:
-        found.append(record(adapted, parameters=parameters, seconds=seconds, seed=seed, label="after", plan=plan))
-    return found
+    """The recordings of all sources; those with one label are told apart by their sources' names."""
+    paths = [_path_of(source) for source in sources]
+    rolled = sum(
+        path is None and not isinstance(source, Recording) for source, path in zip(sources, paths, strict=True)
+    )
+    if not rolled and (parameters is not None or adapted is not None or plan is not None):
+        raise SurefootError(
+            f"{str(sources[0])!r} is a recording, which has its robot: --set, --adapted and --plan need a controller"
+        )
+    if start is not None and rolled:
+        raise SurefootError(
+            f"start {start:g} s: a controller is rolled out from its beginning; --start is for recordings"
+        )
+    if adapted is not None and rolled > 1:
+        raise SurefootError(f"--adapted needs one controller to compare with, not {rolled}")
+    named: list[tuple[str, Recording]] = []
+    length = 20.0 if seconds is None else seconds
+    for source, path in zip(sources, paths, strict=True):
+        if isinstance(source, Recording):
+            named.append((source.label, source))
+            continue
+        if path is not None:
+            found = load_many(path, start or 0.0, seconds)
+        else:
+            label = "controller" if adapted is None else "before"
+            found = [record(source, parameters=parameters, seconds=length, seed=seed, label=label, plan=plan)]
+            if adapted is not None:
+                found.append(
+                    record(adapted, parameters=parameters, seconds=length, seed=seed, label="after", plan=plan)
+                )
+        name = ""
+        if isinstance(source, str | Path):
+            here = Path(source).resolve()
+            twin = [Path(s).name for s in sources if isinstance(s, str | Path)].count(here.name) > 1
+            name = f"{here.parent.name}/{here.name}" if twin else here.name
+            name = name.removesuffix(SUFFIX)
+        named += [(name, recording) for recording in found]
+    return _told_apart(named)
+
+
+def _told_apart(named: Sequence[tuple[str, Recording]]) -> list[Recording]:
+    """Recordings with labels of their own: where sources have the same, these sources' names stand before it."""
+    sources: dict[str, set[str]] = {}
+    for name, one in named:
+        sources.setdefault(one.label, set()).add(name)
+    return [
+        one
+        if len(sources[one.label]) == 1
+        else dataclasses.replace(one, label=name if name.endswith(one.label) else f"{name} {one.label}")
+        for name, one in named
+    ]
+
+
+def _path_of(source: Shown) -> Path | None:
+    """Where a source's recordings are; None for what is a recording or has to be rolled out."""
+    if isinstance(source, Recording) or not isinstance(source, str | Path):
+        return None
+    path = find(source, "run folder, controller or recording")
+    return path if _holds_recordings(path) else None
 
 
 def _holds_recordings(path: Path) -> bool:

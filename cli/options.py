@@ -30,6 +30,13 @@ def _seconds(text: Sequence[str]) -> float:
     return number
 
 
+def _moment(text: Sequence[str]) -> float:
+    number = float(text[0])
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"expected a number of seconds, 0 or more, not {text[0]!r}")
+    return number
+
+
 def _positive(text: Sequence[str]) -> float:
     number = float(text[0])
     if not math.isfinite(number) or number <= 0:
@@ -53,6 +60,7 @@ def _spec(metavar: str, parse: Any, kind: type) -> Any:
 
 Count = Annotated[int | None, _spec("N", _count, int)]
 Seconds = Annotated[float | None, _spec("SECONDS", _seconds, float)]
+Moment = Annotated[float | None, _spec("SECONDS", _moment, float)]
 Number = Annotated[float | None, _spec("NUMBER", _positive, float)]
 File = Annotated[Path | None, _spec("FILE", lambda text: Path(text[0]), Path)]
 Folder = Annotated[Path | None, _spec("FOLDER", lambda text: Path(text[0]), Path)]

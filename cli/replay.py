@@ -6,16 +6,17 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Folder, Seconds, Values, parameters, planner
+from .options import Count, File, Flag, Folder, Moment, Seconds, Values, parameters, planner
 
 
 @dataclass
 class Arguments:
-    """Roll a controller out, or open recordings, and show them as a page or a video."""
+    """Roll controllers out, or open recordings, and show them: in a viewer in the browser, until Ctrl-C, or as a page or a
+    video where --html or --video asks for a file. Several are shown together, in step by time."""
 
-    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN|RECORDING")]]
-    """Run folder, controller file (*.safetensors or *.onnx), name of a shipped controller, recording (*.recording.npz) or
-    folder of recordings."""
+    source: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN|RECORDING [RUN|RECORDING ...]")]]
+    """Run folders, controller files (*.safetensors or *.onnx), names of shipped controllers, recordings (*.recording.npz) or
+    folders of recordings."""
     html: File = None
     """Write a page that opens in any browser, from disk."""
     video: File = None
@@ -24,8 +25,10 @@ class Arguments:
     """What is different about the robot, such as payload=6 (kg); repeatable. Not for recordings."""
     adapted: File = None
     """A second controller that does the same on the same robot, shown as "after" beside "before". Not for recordings."""
-    seconds: Seconds = 20.0
-    """Length of the roll-out in seconds of robot time. Not for recordings."""
+    start: Moment = None
+    """Show recordings from this second on."""
+    seconds: Seconds = None
+    """Length in seconds of robot time: of a roll-out (none: 20), or of what is read of a recording (none: all, up to 300)."""
     seed: Count = 0
     """Seed of the roll-out's start."""
     plan: Flag = False
@@ -35,10 +38,15 @@ class Arguments:
     """Plan with this setting, such as samples=64, horizon=16 or model=nominal (what it believes of the robot); repeatable."""
     save: Folder = None
     """Keep the recordings in this folder."""
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
+    """Where the viewer listens: on this machine alone, or to others, too, who then need the token that it prints."""
+    port: Count = 8080
+    """The viewer's port; where it is in use, the next free one."""
+    browser: Annotated[bool, tyro.conf.arg(help="Open the viewer in the browser.")] = True
 
 
 def run(given: Arguments) -> None:
-    """Show it, and say what was written."""
+    """Show it, and say what was written, or where the viewer is."""
     from .. import api
     from .tables import console, show_summary
 
@@ -48,7 +56,8 @@ def run(given: Arguments) -> None:
         video=given.video,
         parameters=parameters("--set", given.parameters) or None,
         adapted=given.adapted,
-        seconds=20.0 if given.seconds is None else given.seconds,
+        start=given.start,
+        seconds=given.seconds,
         seed=given.seed or 0,
         save=given.save,
         plan=planner(given.plan, given.planner),
@@ -58,4 +67,5 @@ def run(given: Arguments) -> None:
     for path in written:
         console().print(f"wrote {path}", soft_wrap=True)
     if not written:
-        console().print("nothing was written: --html FILE, --video FILE and --save FOLDER keep it", soft_wrap=True)
+        port = 8080 if given.port is None else given.port
+        api.view(recordings, host=given.host, port=port, browser=given.browser)

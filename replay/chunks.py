@@ -237,6 +237,8 @@ class RecordingFile:
     @property
     def model(self) -> bytes:
         """The robot and its ground, for `unpack_model`."""
+        if "model" not in self._members:
+            raise SurefootError(f"{self.name!r} has no model of its robot, so it cannot be shown: {_EXPECTED}")
         with self.refusing(), self._open() as file:
             return self._array(file, "model").tobytes()
 

@@ -12,6 +12,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,13 @@ from ..robots.files import replacing
 from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
+from .variants import Variant, actuator_names, centre_of_mass, feet, parameter_table, variants
 
 _STATIC = Path(__file__).parent / "static"
 _THREE = Path(__file__).parent.parent / "assets" / "three"
-_SCRIPTS = ("data.js", "plots.js", "shapes.js", "scene.js", "player.js")  # joined in this order into one script
+# Joined in this order into one script. The first draw robots, on any page; the others are this page.
+SCENE_SCRIPTS = ("data.js", "plots.js", "shapes.js", "layers.js", "scene.js")
+_SCRIPTS = (*SCENE_SCRIPTS, "gait.js", "panels.js", "controls.js", "player.js")
 
 
 class _Blob:
@@ -62,29 +66,34 @@ class _Blob:
         return self.meshes[key]
 
 
-def write_page(
-    path: str | Path,
+def write_page(path: str | Path, recordings: Sequence[Recording], **given: Any) -> None:
+    """Write the page that `make_page` (which takes `given`, and raises the same) makes to `path`, whole or not at all."""
+    page = make_page(recordings, **given)
+    with replacing(path) as temporary:
+        temporary.write_bytes(page)
+
+
+def make_page(
     recordings: Sequence[Recording],
     *,
     title: str,
     summary: Mapping[str, Any] | None = None,
     curves: Sequence[Mapping[str, Any]] | None = None,
-) -> None:
-    """Write the page to `path`, whole or not at all.
+) -> bytes:
+    """The page, UTF-8: what is written into a file and what the viewer serves.
 
     Args:
-        path: the HTML file.
         recordings: shown in step by time, in this order; label and colour as in `palette`. May be empty when there are curves
             or a summary.
         title: heading of the page.
         summary: {"columns": [str], "rows": [[str | number]], "note": str}; a table, and a sentence below the title.
         curves: [{"label", "x", "y", "xlabel", "ylabel"}]; curves with the same axis labels share a plot. Not-a-number
-            values are left out.
+            values are left out. {"also": {xlabel: x}}: other quantities that y can be drawn over.
 
-    Raises `SurefootError` when there is nothing to show, a model does not compile, or the disk refuses.
+    Raises `SurefootError` when there is nothing to show or a model does not compile.
     """
     if not recordings and not curves and not summary:
-        raise SurefootError(f"nothing to show in {str(path)!r}: expected recordings, curves or a summary")
+        raise SurefootError(f"nothing to show as {title!r}: expected recordings, curves or a summary")
     blob = _Blob()
     data = {
         "title": title,
@@ -103,15 +112,19 @@ def write_page(
         # "<" must not appear in JSON inside <script>: it could close the element or open a comment.
         "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         "blob": _pack(b"".join(blob.parts)),
-        "three-core": _pack((_THREE / "three.core.min.js").read_bytes()),
-        "three-module": _pack((_THREE / "three.module.min.js").read_bytes()),
+        "three-core": _packed("three.core.min.js"),
+        "three-module": _packed("three.module.min.js"),
     }
     template = (_STATIC / "page.html").read_text("utf-8")
     page = re.sub(
         r"\{\{([a-z-]+)\}\}", lambda match: fill[match[1]], template
     )  # one pass: nothing filled in is filled again
-    with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+    return page.encode()
+
+
+@cache
+def _packed(name: str) -> str:
+    return _pack((_THREE / name).read_bytes())
 
 
 def _pack(content: bytes) -> str:
@@ -128,6 +141,8 @@ def _recording(recording: Recording, colour: tuple[str, str], blob: _Blob) -> di
     rows = frame_rows(recording)
     bodies = moving_bodies(model)
     positions, quaternions = body_poses(model, recording.qpos[rows])
+    base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, recording.base)
+    origin = positions[:, base].astype(np.float32)  # positions relative to it are small: uint16 resolves them finely
     geoms = visible_geoms(model)
     known: dict[tuple[int, int], int] = {}
     for geom in geoms:
@@ -143,25 +158,89 @@ def _recording(recording: Recording, colour: tuple[str, str], blob: _Blob) -> di
         "mean absolute actuator force": np.abs(recording.force).mean(axis=1) if model.nu else recording.reward * 0,
         **{f"reward term: {name}": values for name, values in recording.terms.items()},
     }
+    robots = variants(recording, model)
+    centre = centre_of_mass(robots, bodies, rows, positions, quaternions) - origin
     return {
         "robot": recording.robot,
         "task": recording.task,
         "label": recording.label,
         "colour": colour,
-        "parameters": dict(recording.parameters),
-        "base": mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, recording.base),
+        "notes": recording.notes,
+        "diverged": recording.diverged,
+        "base": base,
         "bodies": [{"id": int(b), "name": model.body(b).name} for b in bodies],
         "geoms": geoms,
         "times": blob.add(recording.times[rows].astype(np.float32)),
         "done": blob.add(recording.done[rows]),
-        "position": blob.add_quantised(positions[:, bodies]),
+        "origin": blob.add(origin),
+        "position": blob.add_quantised(positions[:, bodies] - origin[:, None]),
         "quaternion": blob.add(np.round(quaternions[:, bodies] * 32767).astype(np.int16)),
         "series": [{"name": n, "values": blob.add(v[rows].astype(np.float32))} for n, v in series.items()],
         "commandNames": recording.command_names,
         "command": blob.add(recording.command[rows]),
         "actual": blob.add(recording.actual[rows]),
+        "actuators": actuator_names(model),
+        "force": blob.add_quantised(recording.force[rows]),
+        "inferredNames": recording.inferred_names,
+        "inferred": blob.add(recording.inferred[rows]),
+        "inferredStd": blob.add(recording.inferred_std[rows]),
+        "parameters": _parameters(recording, model),
+        "robots": [_robot(robot, recording.dt) for robot in robots],
+        "centreOfMass": blob.add_quantised(centre),
+        **_feet(recording, model, rows, bodies, blob),
+    }
+
+
+def _parameters(recording: Recording, model: mujoco.MjModel) -> list[dict[str, Any]]:
+    """Name, unit and nominal value of every parameter that the robot could differ in, and of those that it does."""
+    table = parameter_table(recording, model)
+    changed = [name for _, now in ((0, recording.parameters), *recording.changes) for name in now]
+    names = dict.fromkeys([*(() if table is None else table.names), *changed])
+    found = []
+    for name in names:
+        unit, nominal = "", None
+        if table is not None and name in table.names:
+            unit, nominal = table.parameter(name).unit, float(f"{table.nominal[table.names.index(name)]:.7g}")
+        found.append({"name": name, "unit": unit, "nominal": nominal})
+    return found
+
+
+def _robot(robot: Variant, dt: float) -> dict[str, Any]:
+    """A span of the recording for JSON; what is not known or has no limit is null."""
+    return {
+        "time": robot.row * dt,
+        "changed": {name: value for name, value in robot.changed.items() if np.isfinite(value)},
+        "weight": float(robot.mass[1:].sum() * 9.81),
+        "limit": _nullable(robot.limit),
+        "believed": _nullable(robot.believed),
+    }
+
+
+def _nullable(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    return [float(f"{v:.7g}") if np.isfinite(v) else None for v in values]
+
+
+def _feet(
+    recording: Recording, model: mujoco.MjModel, rows: np.ndarray, bodies: np.ndarray, blob: _Blob
+) -> dict[str, Any]:
+    """Feet, their contacts, and the forces (T, F) in N of their touch sensors, where each of them has one."""
+    found = feet(recording, model)
+    column = {int(b): i for i, b in enumerate(bodies)}
+    load = None
+    if found and all(foot.sensors for foot in found):
+        load = np.stack([recording.sensor[rows][:, foot.sensors].sum(axis=1) for foot in found], axis=1)
+    return {
         "footNames": recording.foot_names,
         "contact": blob.add(recording.contact[rows].astype(np.uint8)),
+        "feet": [
+            {
+                "body": column.get(foot.body, -1),
+                "point": _short(foot.point),
+                "contact": recording.foot_names.index(foot.name),
+            }
+            for foot in found
+        ],
+        "load": None if load is None else blob.add_quantised(load),
     }
 
 
@@ -202,6 +281,7 @@ def _curves(curves: Sequence[Mapping[str, Any]], recorded: Sequence[str]) -> lis
                 "xlabel": str(curve.get("xlabel") or ""),
                 "ylabel": str(curve.get("ylabel") or ""),
                 "colour": colour[label],
+                "also": {str(name): _short(np.asarray(v, float)[finite]) for name, v in curve.get("also", {}).items()},
             }
         )
     return ready

@@ -28,13 +28,25 @@ from .chunks import (
 from .model import unpack_model
 
 SHOWN = 8  # worlds of one file that are shown together, at most
+SHOWN_SECONDS = 300.0  # of a recording, unless one asks for more: a page of an hour is too much for a browser
+LARGEST = 1e6  # of a state, in m, rad, m/s, rad/s: beyond, a simulation is blowing up and a picture shows nothing
 _ARRAYS = tuple(name for name in (*FLOATS, *FLAGS) if name != "terms")
 _LATER = ("hidden", "sensor", "latent", "inferred", "inferred_std")  # may be left out, which means no columns
 _TYPES = {"contact": np.bool_, "done": np.uint8}  # the others are float32
 _NAMES = ("command_names", "foot_names", "sensor_names", "inferred_names")
 _SAME = ("robot", "task", "label", "dt", "base", "seed")  # of `Header`
 
-__all__ = ["ABSENT", "RUNNING", "SUFFIX", "TERMINATED", "TRUNCATED", "Recording", "load_many", "read_world"]
+__all__ = [
+    "ABSENT",
+    "RUNNING",
+    "SUFFIX",
+    "TERMINATED",
+    "TRUNCATED",
+    "Recording",
+    "load_many",
+    "read_shown",
+    "read_world",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +77,8 @@ class Recording:
         latent (T, L): what the controller remembers or has inferred of the robot, in its own terms.
         inferred, inferred_std (T, E): mean and standard deviation of what it believes parameters to be; inferred_names: E.
         controller: what drove the robot: configuration, steps of training, card. seed: of the start.
+        diverged: s, shown so, after which the states were no longer numbers and are left out; None: they were, throughout.
+        notes: what is missing of it, in words for whoever looks. Neither is written into a file.
 
     Raises `SurefootError` when shapes disagree or a value is not finite. Arrays become float32 (bool, uint8).
     """
@@ -99,6 +113,8 @@ class Recording:
     options: Mapping[str, Any] = field(default_factory=dict)
     controller: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
+    diverged: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the dataclass is frozen
@@ -347,27 +363,79 @@ def _parameters(header: Header, values: np.ndarray) -> dict[str, float]:
     return {name: value for name, value, nominal in rows if np.isfinite(value) and value != nominal}
 
 
-def load_many(path: str | Path) -> list[Recording]:
+def load_many(path: str | Path, start: float = 0.0, seconds: float | None = None) -> list[Recording]:
     """The recordings of a file or of a folder (not of its subfolders), "before" first, then by file name and world.
 
-    Of a file with many worlds the first `SHOWN`, and a `RecordingWarning` says so. Raises `SurefootError` when there is none
-    or one cannot be read.
+    From second `start` on, `seconds` of them (None: `SHOWN_SECONDS` at most), of which no more is read. Of a file with many
+    worlds the first `SHOWN`. What is left out is in their `notes`, and a `RecordingWarning` says it. Raises `SurefootError`
+    when there is none or one cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
-        return _shown(path)
+        return _shown(path, start, seconds)
     found = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIX) and not p.name.startswith("."))
     if not found:
         raise SurefootError(f"no recording in folder {str(path)!r}: expected files named *{SUFFIX}")
-    return sorted(_joined(map(_shown, found)), key=lambda recording: recording.label.partition(" ")[0] != "before")
+    loaded = _joined(_shown(file, start, seconds) for file in found)
+    return sorted(loaded, key=lambda recording: recording.label.partition(" ")[0] != "before")
 
 
-def _shown(path: Path) -> list[Recording]:
+def _shown(path: Path, start: float, seconds: float | None) -> list[Recording]:
     file = RecordingFile(path)
-    worlds = file.header.worlds
+    worlds, dt, notes = file.header.worlds, file.header.dt, []
+    first = round(start / dt)
+    if first >= file.steps:
+        raise SurefootError(f"start {start:g} s: {str(path)!r} ends at {file.seconds:g} s")
+    stop = min(file.steps, first + max(1, round((SHOWN_SECONDS if seconds is None else seconds) / dt)))
+    if not file.whole:  # of which the file itself has warned
+        notes.append(f"the file breaks off: this is all up to its last whole chunk, {file.seconds:.1f} s")
     if worlds > SHOWN:
+        notes.append(f"{worlds} worlds were recorded: the first {SHOWN} are shown")
         warnings.warn(f"{str(path)!r} holds {worlds} worlds: the first {SHOWN} are shown", RecordingWarning)
-    return [read_world(file, world) for world in range(min(worlds, SHOWN))]
+    if seconds is None and stop < file.steps:
+        reason = f"{SHOWN_SECONDS:g} s of {file.seconds:.0f} s are shown: --start and --seconds choose others"
+        notes.append(reason)
+        warnings.warn(f"{str(path)!r}: {reason}", RecordingWarning)
+    elif first or stop < file.steps:
+        notes.append(f"seconds {first * dt:g} to {stop * dt:g} of {file.seconds:g}")
+    return [read_shown(file, world, first, stop, notes) for world in range(min(worlds, SHOWN))]
+
+
+def read_shown(
+    file: RecordingFile, world: int, start: int = 0, stop: int | None = None, notes: Sequence[str] = ()
+) -> Recording:
+    """As `read_world`, and where the simulation diverged, what there is before that, with a `RecordingWarning`.
+
+    Raises `SurefootError` where not one step is finite, too.
+    """
+    with file.refusing():
+        content = _content(file, world, start, stop)
+        row, name = _divergence(content)
+        if name is None:
+            return Recording(**content, notes=tuple(notes))
+        at = row * file.header.dt
+        reason = f"diverged at {at:.2f} s, where {name} is not a number that a robot can have"
+        if row == 0:
+            raise SurefootError(f"{content['label']!r} {reason}: there is nothing before it to show")
+        warnings.warn(f"{file.name!r}: {content['label']!r} {reason}; it is shown up to there", RecordingWarning)
+        for key, value in content.items():
+            if isinstance(value, np.ndarray):
+                content[key] = value[:row]
+        content["terms"] = {key: value[:row] for key, value in content["terms"].items()}
+        content["changes"] = [(t, now) for t, now in content["changes"] if t < row]
+        return Recording(**content, diverged=at, notes=(*notes, reason))
+
+
+def _divergence(content: Mapping[str, Any]) -> tuple[int, str | None]:
+    """The first row that is not finite or beyond `LARGEST`, and the name of the array; (T, None) where all are well."""
+    row, found = len(content["reward"]), None
+    arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)} | dict(content["terms"])
+    for name, values in arrays.items():
+        good = np.abs(values) < LARGEST if name in ("qpos", "qvel") else np.isfinite(values)
+        bad = np.flatnonzero(~good.reshape(len(values), -1).all(axis=1))
+        if len(bad) and bad[0] < row:
+            row, found = int(bad[0]), name
+    return row, found
 
 
 def _joined(lists: Iterable[list[Recording]]) -> list[Recording]:

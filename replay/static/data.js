@@ -30,21 +30,43 @@ async function loadThree() {
 
 // A recording with its arrays, and what follows from them.
 function openRecording(raw, buffer) {
-  const get = (reference) => viewOf(buffer, reference);
+  const get = (reference) => viewOf(buffer, reference), unquantise = (reference) => dequantise(buffer, reference);
   const recording = {
     ...raw,
     times: get(raw.times), done: get(raw.done),
-    position: dequantise(buffer, raw.position), quaternion: get(raw.quaternion),
+    position: worldPositions(get(raw.origin), unquantise(raw.position), raw.bodies.length), quaternion: get(raw.quaternion),
     series: new Map(raw.series.map((s) => [s.name, get(s.values)])),
-    command: get(raw.command), actual: get(raw.actual), contact: get(raw.contact),
+    command: get(raw.command), actual: get(raw.actual), contact: get(raw.contact), force: unquantise(raw.force),
+    inferred: get(raw.inferred), inferredStd: get(raw.inferredStd),
+    load: raw.load && unquantise(raw.load), centreOfMass: worldPositions(get(raw.origin), unquantise(raw.centreOfMass), 1),
   };
   recording.duration = recording.times.at(-1);
   recording.falls = [...recording.times].filter((_, k) => recording.done[k] === 1);
   recording.cuts = [...recording.times].filter((_, k) => recording.done[k] === 2);
+  recording.becomes = recording.robots.slice(1).map((robot) => robot.time); // another robot
   recording.column = (name, c, count) => recording[name].filter((_, i) => i % count === c);
   recording.baseColumn = raw.bodies.findIndex((b) => b.id === raw.base);
   recording.path = smoothPath(recording);
   return recording;
+}
+
+// (T, n, 3) positions relative to an origin (T, 3) -> in the world.
+function worldPositions(origin, relative, n) {
+  return relative.map((v, i) => v + origin[Math.floor(i / (3 * n)) * 3 + (i % 3)]);
+}
+
+// The robot (its parameters) that a recording shows at time t.
+const robotAt = ({ robots }, t) => robots.findLast((robot) => robot.time <= t + 1e-6) || robots[0];
+
+// A value for each row from one that is constant over each span of robots; null (not known) becomes NaN.
+function overRows({ robots, times }, of) {
+  const values = new Float32Array(times.length);
+  let i = 0;
+  for (let k = 0; k < times.length; k++) {
+    while (i + 1 < robots.length && robots[i + 1].time <= times[k] + 1e-6) i++;
+    values[k] = of(robots[i]) ?? NaN;
+  }
+  return values;
 }
 
 // Last row shown at or before time t.
@@ -95,3 +117,40 @@ function targetAt(recording, t) {
   const [k, share] = moment(recording, t), p = recording.path;
   return [0, 1, 2].map((i) => p[k * 3 + i] + (share ? share * (p[k * 3 + 3 + i] - p[k * 3 + i]) : 0));
 }
+
+// v turned by the unit quaternion [w, x, y, z].
+function turn([w, x, y, z], [a, b, c]) {
+  const p = 2 * (y * c - z * b), q = 2 * (z * a - x * c), r = 2 * (x * b - y * a);
+  return [a + w * p + y * r - z * q, b + w * q + z * p - x * r, c + w * r + x * q - y * p];
+}
+
+// Where the point of a foot that touches the ground is at time t.
+function footAt(recording, foot, t) {
+  const { position, quaternion } = poseAt(recording, foot.body, t), turned = turn(quaternion, foot.point);
+  return position.map((v, i) => v + turned[i]);
+}
+
+// Corners of the convex hull of points [x, y], anticlockwise (Andrew's monotone chain).
+function hull(points) {
+  const sorted = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  if (sorted.length < 3) return sorted;
+  const half = (list) => {
+    const chain = [];
+    for (const p of list) {
+      while (chain.length > 1) {
+        const [a, b] = chain.slice(-2);
+        if ((b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]) > 0) break;
+        chain.pop();
+      }
+      chain.push(p);
+    }
+    return chain.slice(0, -1);
+  };
+  return [...half(sorted), ...half(sorted.reverse())];
+}
+
+// What the page remembers of how it was looked at last, where the browser lets it.
+const memory = {
+  get(name, otherwise) { try { return JSON.parse(localStorage.getItem("surefoot." + name)) ?? otherwise; } catch { return otherwise; } },
+  set(name, value) { try { localStorage.setItem("surefoot." + name, JSON.stringify(value)); } catch { /* private window, or full */ } },
+};

@@ -1,4 +1,4 @@
-// Small plots on canvas: lines over time in step with the timeline, a gait diagram, and curves of their own axes.
+// Small plots on canvas: lines over time in step with the timeline, and curves of their own axes.
 
 const MARGIN = { left: 46, right: 10, top: 6, bottom: 20 };
 
@@ -23,6 +23,8 @@ const short = (v) => {
   if (size >= 1e4) return +(v / 1e3).toPrecision(3) + " k";
   return String(size >= 100 ? +v.toFixed(0) : +v.toPrecision(3));
 };
+
+const said = ({ y, band }, k) => (Number.isNaN(y[k]) ? "–" : short(y[k]) + (band ? " ± " + short(band[k]) : ""));
 
 // Frame, title, legend and canvas; `paint(context, width, height)` draws. Returns { node, draw, area, legend }.
 function frame(title, height, paint) {
@@ -75,7 +77,8 @@ function axes(context, width, height, [x0, x1], [y0, y1], xlabel) {
   return { x, y };
 }
 
-// lines: [{ label, colour ([light, dark] or null for ink), dashed, x, y, breaks (optional, truthy where a line ends) }]
+// lines: [{ label, colour ([light, dark] or null for ink), dashed, x, y, breaks (optional, truthy where a line ends), band
+// (optional, half the width of an interval around y), quiet (no key of its own) }]; NaN is a gap.
 function extent(arrays, pad) {
   let low = Infinity, high = -Infinity;
   for (const array of arrays) for (const v of array) { if (v < low) low = v; if (v > high) high = v; }
@@ -84,31 +87,50 @@ function extent(arrays, pad) {
   return high === low || pad ? [low - (pad || 0.05) * span, high + (pad || 0.05) * span] : [low, high];
 }
 
+// What a line takes of the plot's height: with its interval.
+const reach = ({ y, band }) => (band ? [y.map((v, i) => v - band[i]), y.map((v, i) => v + band[i])] : [y]);
+
+function shadeBand(context, scale, x, y, band) {
+  context.save();
+  context.globalAlpha = 0.22;
+  context.beginPath();
+  for (let i = 0; i < x.length; i++) context[i ? "lineTo" : "moveTo"](scale.x(x[i]), scale.y(y[i] + band[i]));
+  for (let i = x.length - 1; i >= 0; i--) context.lineTo(scale.x(x[i]), scale.y(y[i] - band[i]));
+  context.closePath();
+  context.fill();
+  context.restore();
+}
+
 function linePlot({ title, lines, xlabel, height = 108, xrange, onSeek }) {
   let scale = null, xs = null;
   const plot = frame(title, height, (context, width) => {
     xs = xrange || extent(lines.map((l) => l.x), 0);
-    scale = axes(context, width, height, xs, extent(lines.map((l) => l.y), 0.06), xlabel);
+    scale = axes(context, width, height, xs, extent(lines.flatMap(reach), 0.06), xlabel);
     context.save();
     context.beginPath();
     context.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
     context.clip();
-    for (const { colour, dashed, x, y, breaks } of lines) {
+    for (const { colour, dashed, x, y, breaks, band } of lines) {
       context.strokeStyle = context.fillStyle = colour ? shade(colour) : style("--ink");
       context.lineWidth = dashed ? 1.5 : 1.75; context.lineJoin = "round";
       context.setLineDash(dashed ? [5, 4] : []);
+      if (band) shadeBand(context, scale, x, y, band);
       context.beginPath();
-      for (let i = 0; i < x.length; i++) context[i && !breaks?.[i - 1] ? "lineTo" : "moveTo"](scale.x(x[i]), scale.y(y[i]));
+      for (let i = 0; i < x.length; i++) {
+        if (Number.isNaN(y[i])) continue;
+        context[i && !breaks?.[i - 1] && !Number.isNaN(y[i - 1]) ? "lineTo" : "moveTo"](scale.x(x[i]), scale.y(y[i]));
+      }
       context.stroke();
       if (x.length < 30 && !xrange) for (let i = 0; i < x.length; i++) { context.beginPath(); context.arc(scale.x(x[i]), scale.y(y[i]), 2.5, 0, 7); context.fill(); }
     }
     context.restore();
   });
   let keys = [];
-  function setLines(next) {
+  function setLines(next, label = xlabel) {
     lines = next;
+    xlabel = label;
     keys = lines.map((l) => key(l.label, l.colour, l.dashed));
-    plot.legend.replaceChildren(...keys);
+    plot.legend.replaceChildren(...keys.filter((_, i) => !lines[i].quiet));
   }
   setLines(lines);
   const cursor = make("div", { class: "cursor" });
@@ -116,7 +138,7 @@ function linePlot({ title, lines, xlabel, height = 108, xrange, onSeek }) {
   function at(t) { // cursor and values at time t
     if (!scale) return;
     cursor.style.left = scale.x(Math.min(t, xs[1])) + "px";
-    lines.forEach((l, i) => { if (l.x.length) keys[i].readout.textContent = short(l.y[rowAt({ times: l.x }, t)]); });
+    lines.forEach((l, i) => { if (l.x.length) keys[i].readout.textContent = said(l, rowAt({ times: l.x }, t)); });
   }
   return { ...plot, setLines, at: onSeek ? at : () => {}, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
 }
@@ -133,50 +155,3 @@ function seekable({ area }, cursor, state, onSeek) {
   area.addEventListener("pointerdown", (event) => { area.setPointerCapture(event.pointerId); seek(event); });
   area.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
 }
-
-// Which feet touch the ground, in the seconds around the cursor: a bar while a foot stands.
-function gaitPlot(recordings, onSeek) {
-  const walking = recordings.filter((r) => r.footNames.length), window_ = 4, row = 11, gap = 8;
-  const height = MARGIN.top + MARGIN.bottom + walking.reduce((sum, r) => sum + r.footNames.length * row + gap, -gap);
-  const end = Math.max(...walking.map((r) => r.duration));
-  let now = 0, xs = [0, window_];
-  const plot = frame("Feet on the ground", height, (context, width) => {
-    const start = Math.max(0, Math.min(now - window_ / 2, end - window_));
-    xs = [start, start + window_];
-    const { left, right, bottom } = MARGIN, x = (t) => left + ((t - xs[0]) / window_) * (width - left - right);
-    let y = MARGIN.top;
-    context.textBaseline = "middle";
-    for (const r of walking) {
-      const feet = r.footNames.length, first = rowAt(r, xs[0]), last = rowAt(r, xs[1]);
-      r.footNames.forEach((name, f) => {
-        context.textAlign = "right"; context.fillStyle = style("--quiet");
-        context.font = "10px system-ui, sans-serif";
-        context.fillText(abbreviate(name), left - 6, y + row / 2);
-        context.fillStyle = style("--grid"); context.fillRect(left, y + row / 2, width - left - right, 1);
-        context.fillStyle = shade(r.colour);
-        for (let k = first; k < last; k++) {
-          if (!r.contact[k * feet + f]) continue;
-          const a = Math.max(left, x(r.times[k])), b = Math.min(width - right, x(r.times[k + 1]));
-          if (b > a) context.fillRect(a, y + 1, b - a + 0.3, row - 3);
-        }
-        y += row;
-      });
-      y += gap;
-    }
-    context.font = "11.5px system-ui, sans-serif"; context.fillStyle = style("--quiet"); context.textBaseline = "alphabetic";
-    for (const t of ticks(xs[0], xs[1], 4)) { context.textAlign = x(t) < left + 8 ? "left" : "center"; if (x(t) < width - 90) context.fillText(short(t), x(t), height - 5); }
-    context.textAlign = "right"; context.fillText("time (s)", width - right, height - 5);
-    cursor.style.left = x(now) + "px";
-  });
-  const cursor = make("div", { class: "cursor" });
-  seekable(plot, cursor, () => ({ xs }), onSeek);
-  const keys = walking.map((r) => key(r.label, r.colour));
-  plot.legend.append(...keys);
-  return { ...plot, at(t) { now = t; plot.draw(); }, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
-}
-
-// front_left_foot -> FL: initials of what is left when the word foot is taken away.
-const abbreviate = (name) => {
-  const words = name.split(/[_\s.]+/).filter((w) => w && !/^(foot|geom)$/i.test(w));
-  return words.length > 1 ? words.map((w) => w[0].toUpperCase()).join("") : (words[0] || name).slice(0, 6);
-};

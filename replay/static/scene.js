@@ -1,6 +1,7 @@
 // The 3-D view: one robot a recording, side by side in views of their own or together as ghosts, and a camera to orbit.
 
-// Returns { draw(t), resize(), repaint(), setMode(mode), focus(i), reset(), follow }. Throws where WebGL is missing.
+// Returns { draw(t), resize(), repaint(), setMode(mode), setFocus(i), setCamera(name, t), setLayer(name, on), reset(), … }.
+// Throws where WebGL is missing.
 function buildScene(canvas, recordings, meshes, buffer, changed) {
   const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
   renderer.shadowMap.enabled = true;
@@ -17,12 +18,10 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   const geometryOf = geometryMaker(meshes, buffer);
   const robots = recordings.map((recording) => {
     const robot = buildRobot(recording, geometryOf);
-    const speed = ["vx", "vy"].map((name) => recording.commandNames.indexOf(name));
-    if (speed.every((c) => c >= 0) && recording.baseColumn >= 0) robot.speed = speed;
     scene.add(robot.moving, robot.still);
     return robot;
   });
-  place(0);
+  pose(0);
   // All robots are seen at one scale: that of the largest.
   const size = Math.max(0.2, ...robots.map((robot) => {
     const box = new THREE.Box3().setFromObject(robot.moving);
@@ -30,35 +29,30 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   }));
   const square = size < 0.7 ? 0.25 : 1, ground = buildGround(square);
   scene.add(ground);
-  for (const robot of robots) if (robot.speed) {
-    robot.arrows = [buildArrow(size * 0.022), buildArrow(size * 0.03)]; // commanded, actual
-    scene.add(...robot.arrows);
-  }
+  const shown = Object.fromEntries(Object.entries(LAYERS).map(([name, layer]) => [name, layer.on]));
+  robots.forEach((robot, i) => {
+    robot.layers = buildLayers(recordings[i], size, robot.height);
+    for (const { group } of Object.values(robot.layers)) scene.add(group);
+  });
   Object.assign(sun.shadow.camera, { left: -3 * size, right: 3 * size, top: 3 * size, bottom: -3 * size, near: 0.1, far: 20 * size });
   scene.fog.near = 8 * size; scene.fog.far = 34 * size;
   camera.far = 60 * size;
 
-  const START = { azimuth: -1.05, elevation: 0.3, distance: 3.7 * size };
+  const START = { azimuth: -1.05, elevation: 0.3, distance: 3.7 * size }, ABOVE = { azimuth: -Math.PI / 2, elevation: 1.56, distance: 4.2 * size };
   const orbit = { ...START, pan: new THREE.Vector3() };
-  let mode = recordings.length > 1 ? "side" : "ghosts", focus = 0, held = null;
+  let mode = recordings.length > 1 ? "side" : "ghosts", focus = 0, held = null, view = "follow";
+
+  function pose(t) {
+    robots.forEach((robot, i) => robot.bodies.forEach((body, b) => {
+      const { position, quaternion: [w, x, y, z] } = poseAt(recordings[i], b, t);
+      body.position.set(...position);
+      body.quaternion.set(x, y, z, w);
+    }));
+  }
 
   function place(t) {
-    robots.forEach((robot, i) => {
-      const recording = recordings[i];
-      robot.bodies.forEach((body, b) => {
-        const { position, quaternion: [w, x, y, z] } = poseAt(recording, b, t);
-        body.position.set(...position);
-        body.quaternion.set(x, y, z, w);
-      });
-      if (!robot.arrows) return;
-      const k = rowAt(recording, t), count = recording.commandNames.length, [cx, cy] = robot.speed;
-      const { position: [x, y, z], quaternion: q } = poseAt(recording, recording.baseColumn, t);
-      const heading = Math.atan2(2 * (q[0] * q[3] + q[1] * q[2]), 1 - 2 * (q[2] * q[2] + q[3] * q[3]));
-      [recording.command, recording.actual].forEach((array, a) => {
-        const vx = array[k * count + cx], vy = array[k * count + cy];
-        robot.arrows[a].point([x, y, z + size * (0.5 + 0.09 * a)], heading + Math.atan2(vy, vx), Math.hypot(vx, vy) * size);
-      });
-    });
+    pose(t);
+    for (const robot of robots) for (const [name, layer] of Object.entries(robot.layers)) if (shown[name]) layer.update(t);
   }
 
   function repaint() {
@@ -66,10 +60,9 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
     scene.fog.color = scene.background;
     sky.intensity = dark.matches ? 1.25 : 1.9;
     ground.paint();
-    for (const [i, robot] of robots.entries()) {
+    for (const robot of robots) {
       robot.tint();
-      robot.arrows?.[0].material.color.set(style("--ink"));
-      robot.arrows?.[1].material.color.copy(roleColour(recordings[i].colour));
+      for (const layer of Object.values(robot.layers)) layer.paint();
     }
   }
 
@@ -86,10 +79,11 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   function drawView([x, y, width, height], seen, t) {
     const together = mode === "ghosts";
     robots.forEach((robot, i) => {
-      const shown = together || i === seen, ghost = together && i !== seen;
-      robot.moving.visible = shown;
+      const ghost = together && i !== seen;
+      robot.moving.visible = together || i === seen;
       robot.still.visible = i === seen;
-      if (!shown || ghost) for (const arrow of robot.arrows || []) arrow.visible = false;
+      // Of ghosts, the trails are worth comparing; the rest would be a thicket.
+      for (const [name, { group }] of Object.entries(robot.layers)) group.visible = shown[name] && (i === seen || (ghost && name === "trails"));
       for (const material of robot.materials) {
         material.opacity = material.alpha * (ghost ? 0.4 : 1);
         const transparent = material.opacity < 1;
@@ -97,13 +91,14 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
         }
       robot.moving.traverse((o) => { if (o.isMesh) o.castShadow = !ghost; });
     });
-    const at = api.follow ? targetAt(recordings[seen], t) : held[seen];
+    const at = view !== "orbit" ? targetAt(recordings[seen], t) : held[seen];
     const target = new THREE.Vector3(...at).add(orbit.pan), { azimuth, elevation, distance } = orbit;
     // A narrow view shows less to the sides: stand further back.
     const back = distance * Math.max(1, 1.15 / (width / height));
     camera.position.set(Math.cos(azimuth) * Math.cos(elevation), Math.sin(azimuth) * Math.cos(elevation), Math.sin(elevation)).multiplyScalar(back).add(target);
     camera.position.z = Math.max(camera.position.z, robots[seen].height + 0.03);
     camera.lookAt(target);
+    api.eye.target.copy(target);
     camera.aspect = width / height;
     camera.updateProjectionMatrix();
     sun.target.position.copy(target);
@@ -117,25 +112,32 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   }
 
   const api = {
-    follow: true,
     views,
     square,
     get mode() { return mode; },
     get focused() { return focus; },
+    get camera() { return view; },
+    get layers() { return shown; },
+    // Of the view drawn last: for tests that render the same.
+    eye: { fov: camera.fov, position: camera.position, target: new THREE.Vector3() },
     draw(t) {
-      const rectangles = views();
-      rectangles.forEach((rectangle, i) => {
-        place(t); // also shows again the arrows that the view before has hidden
-        drawView(rectangle, mode === "ghosts" ? focus : i, t);
-      });
+      place(t);
+      views().forEach((rectangle, i) => drawView(rectangle, mode === "ghosts" ? focus : i, t));
     },
     resize() { renderer.setSize(canvas.clientWidth, canvas.clientHeight, false); },
     setQuality(ratio, shadows) { renderer.setPixelRatio(ratio); sun.castShadow = shadows; api.resize(); },
     repaint,
     setMode(next) { mode = next; changed(); },
     setFocus(i) { focus = i; changed(); },
-    setFollow(on, t) { api.follow = on; held = recordings.map((r) => targetAt(r, t)); changed(); },
-    reset() { Object.assign(orbit, START); orbit.pan.set(0, 0, 0); changed(); },
+    setLayer(name, on) { shown[name] = on; changed(); },
+    // "follow": goes with the robot; "orbit": stays where it is; "above": looks down on the robot and goes with it.
+    setCamera(name, t) {
+      held = recordings.map((r) => targetAt(r, t));
+      if ((name === "above") !== (view === "above")) Object.assign(orbit, name === "above" ? ABOVE : START);
+      view = name;
+      changed();
+    },
+    reset() { Object.assign(orbit, view === "above" ? ABOVE : START); orbit.pan.set(0, 0, 0); changed(); },
   };
   listen(canvas, orbit, size, changed);
   api.setQuality(Math.min(2, devicePixelRatio || 1), true);
@@ -173,7 +175,7 @@ function listen(canvas, orbit, size, changed) {
       orbit.pan.z += dy * Math.cos(orbit.elevation) * scale;
     } else {
       orbit.azimuth -= dx * 0.008;
-      orbit.elevation = Math.min(1.5, Math.max(-0.1, orbit.elevation + dy * 0.006));
+      orbit.elevation = Math.min(1.56, Math.max(-0.1, orbit.elevation + dy * 0.006));
     }
     changed();
   });

@@ -298,8 +298,15 @@ def test_a_folder_that_cannot_be_made(walk: Path, tmp_path: Path, refused) -> No
     assert "cannot write" in refused("demo", "--out", out)
 
 
-def test_nan_in_a_recording(recording: Path, tmp_path: Path, refused, spoil) -> None:
-    file = tmp_path / "nan.recording.npz"
+def test_nan_in_a_recording(
+    recording: Path, tmp_path: Path, refused, spoil, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, page = tmp_path / "nan.recording.npz", tmp_path / "page.html"
     file.write_bytes(recording.read_bytes())
     spoil(file, "qpos", 3, 2)
-    assert "qpos is not finite at step 3" in refused("replay", file)
+    assert run(["replay", str(file), "--html", str(page)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "diverged at 0.06 s, where qpos is not a number" in line
+    assert "diverged at 0.06 s" in page.read_text()
+    spoil(file, "qpos", 0, 2)
+    assert "nothing before it to show" in refused("replay", file, "--html", page)

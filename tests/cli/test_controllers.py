@@ -59,7 +59,7 @@ def test_import_sb3(
     printed = capsys.readouterr()
     assert "ppo controller, 64 steps: wrote cheetah.safetensors" in printed.out
     assert not printed.err
-    assert run(["replay", "cheetah.safetensors", "--seconds", "0.5"]) == 0
+    assert run(["replay", "cheetah.safetensors", "--seconds", "0.5", "--save", "kept"]) == 0
 
 
 def test_shipped_controllers_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -67,5 +67,5 @@ def test_shipped_controllers_by_name(capsys: pytest.CaptureFixture[str], tmp_pat
     assert NAME in capsys.readouterr().out
     assert run(["evaluate", NAME, "--episodes", "1"]) == 0
     assert "tracking_lin_vel" in capsys.readouterr().out
-    assert run(["replay", NAME, "--seconds", "0.2", "--adapted", NAME]) == 0
+    assert run(["replay", NAME, "--seconds", "0.2", "--adapted", NAME, "--save", str(tmp_path / "kept")]) == 0
     assert run(["export", NAME, "--onnx", str(tmp_path / "walk.onnx")]) == 0

@@ -2,8 +2,10 @@
 
 import dataclasses
 import errno
+import io
 import json
 import warnings
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -268,6 +270,80 @@ def test_load_many(before, after, tmp_path):
     before.save(tmp_path / "b.recording.npz")
     assert [r.label for r in load_many(tmp_path)] == ["before", "after"]
     assert [r.label for r in load_many(tmp_path / "a.recording.npz")] == ["after"]
+
+
+def test_a_part_is_read_and_no_more(before, tmp_path, monkeypatch):
+    """Of a long file only the chunks of the part that is shown are touched, and five minutes where nobody says."""
+    monkeypatch.setattr("surefoot.replay.chunks.CHUNK_STEPS", 10)
+    path = tmp_path / "x.recording.npz"
+    before.save(path)
+    assert len(RecordingFile(path).starts) == 6
+    read = []
+    chunk = RecordingFile.chunk
+    monkeypatch.setattr(
+        RecordingFile, "chunk", lambda self, i, *rest, **more: read.append(i) or chunk(self, i, *rest, **more)
+    )
+    (part,) = load_many(path, start=1.0, seconds=0.75)
+    assert read == [2, 3]
+    np.testing.assert_array_equal(part.qpos, before.qpos[20:35])
+    assert part.notes == ("seconds 1 to 1.75 of 3",)
+    monkeypatch.setattr("surefoot.replay.recording.SHOWN_SECONDS", 0.5)
+    with pytest.warns(RecordingWarning, match=r"0\.5 s of 3 s are shown: --start and --seconds"):
+        (part,) = load_many(path)
+    assert len(part) == 10
+    with pytest.raises(SurefootError, match=r"start 3 s.*ends at 3 s"):
+        load_many(path, start=3.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e9])
+def test_divergence_is_the_end_of_what_is_shown(before, tmp_path, value):
+    path = tmp_path / "x.recording.npz"
+    before.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    bytes_ = np.frombuffer(np.float32(value).tobytes(), np.uint8)
+    for part, of_value in (("low", bytes_[:3]), ("high", bytes_[3:])):
+        arrays[f"000000000/qvel.{part}"][:, 0, 4, 12] = of_value
+    np.savez(path, **arrays)
+    with pytest.warns(RecordingWarning, match=r"'before' diverged at 0\.60 s, where qvel is not a number that"):
+        (cut,) = load_many(path)
+    assert (len(cut), cut.diverged) == (12, pytest.approx(0.6))
+    assert "diverged at 0.60 s" in cut.notes[0]
+    cut.save(tmp_path / "again.recording.npz")
+    np.testing.assert_array_equal(load_many(tmp_path / "again.recording.npz")[0].qvel, before.qvel[:12])
+
+
+def test_divergence_at_once_leaves_nothing_to_show(before, tmp_path, spoil):
+    path = tmp_path / "x.recording.npz"
+    before.save(path)
+    spoil(path, "qpos", 0, 2)
+    with pytest.raises(SurefootError, match=r"diverged at 0\.00 s.*nothing before it to show"):
+        load_many(path)
+
+
+@pytest.mark.parametrize(("lost", "word"), [("model", "has no model"), ("mesh", "does not compile")])
+def test_a_model_that_is_not_whole_is_one_line(tmp_path, before, lost, word):
+    """Without its model, or with a model that lacks a mesh."""
+    path = tmp_path / "x.recording.npz"
+    before.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    if lost == "model":
+        del arrays["model"]
+    else:
+        spec = before.spec()
+        spec.assets = {"a.obj": "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"}
+        spec.add_mesh(name="a", file="a.obj")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(pack_model(spec))) as whole, zipfile.ZipFile(packed, "w") as part:
+            for name in whole.namelist():
+                if not name.endswith(".obj"):
+                    part.writestr(name, whole.read(name))
+        arrays["model"] = np.frombuffer(packed.getvalue(), np.uint8)
+    np.savez(path, **arrays)
+    with pytest.raises(SurefootError, match=word) as error:
+        load_many(path)[0].compile()
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["ant", "quadruped", pytest.param("go1", marks=pytest.mark.menagerie)])

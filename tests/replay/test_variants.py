@@ -1,0 +1,54 @@
+"""The robots of a recording: what their parameters make of masses, limits and feet."""
+
+import dataclasses
+
+import mujoco
+import numpy as np
+import pytest
+
+from surefoot.replay.geometry import body_poses, moving_bodies
+from surefoot.replay.variants import actuator_names, centre_of_mass, feet, variants
+
+
+def test_parameters_are_written_into_the_model(before):
+    believed = np.ones((len(before), 3))
+    names = ("payload", "motor_strength", "nothing")
+    changed = {"payload": 3.0, "motor_strength.hip_1": 0.5, "unheard_of": 7.0}
+    recording = dataclasses.replace(
+        before, changes=((20, changed),), inferred=believed, inferred_std=believed, inferred_names=names
+    )
+    model = recording.compile()
+    first, second = variants(recording, model)
+    torso, hip = model.body("torso").id, list(actuator_names(model)).index("hip_1")
+    assert (first.row, second.row) == (0, 20)
+    assert second.mass[torso] - first.mass[torso] == pytest.approx(1.0)  # from 2 to 3 kg
+    assert second.limit[hip] == pytest.approx(first.limit[hip] / 2)
+    others = np.arange(model.nu) != hip
+    np.testing.assert_array_equal(second.limit[others], first.limit[others])
+    assert first.limit[hip] == model.actuator_gainprm[hip, 0] * model.actuator_ctrlrange[hip, 1]
+    assert first.believed[:2] == (2.0, 1.0)
+    assert second.believed[:2] == pytest.approx((3.0, 1 - 0.5 / model.nu))
+    assert np.isnan(second.believed[2])
+
+
+def test_centre_of_mass_is_mujocos(before):
+    model = before.compile()
+    rows = np.array([0, 17, 40])
+    found = variants(dataclasses.replace(before, parameters={}), model)
+    centre = centre_of_mass(found, moving_bodies(model), rows, *body_poses(model, before.qpos[rows]))
+    data = mujoco.MjData(model)
+    for row, at in zip(rows, centre, strict=True):
+        data.qpos[:] = before.qpos[row]
+        mujoco.mj_forward(model, data)
+        np.testing.assert_allclose(at, data.subtree_com[model.body("torso").id], atol=1e-6)
+
+
+def test_a_capsule_foot_is_its_far_end(before):
+    model = before.compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    found = feet(before, model)
+    assert [foot.name for foot in found] == list(before.foot_names)
+    for foot in found:
+        assert np.linalg.norm(foot.point) == pytest.approx(2 * model.geom(foot.name).size[1], rel=1e-3)
+        assert foot.sensors == ()  # the ant has no touch sensors

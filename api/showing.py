@@ -26,6 +26,7 @@ from ..replay.page import write_page
 from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
+from ..replay.video import Pictures
 from ..report import (
     adaptation_curves,
     summary_table,
@@ -139,6 +140,12 @@ def replay(
     *,
     html: str | Path | None = None,
     video: str | Path | None = None,
+    webp: str | Path | None = None,
+    gif: str | Path | None = None,
+    poster: str | Path | None = None,
+    camera: str | None = None,
+    size: str | tuple[int, int] | None = None,
+    quality: str = "fast",
     parameters: Settings | Task | None = None,
     adapted: Source | AnyController | None = None,
     seconds: float = 20.0,
@@ -146,14 +153,17 @@ def replay(
     save: str | Path | None = None,
     plan: Plan = None,
 ) -> list[Recording]:
-    """Show what happened: open recordings, or roll a controller out, and write a page and/or a video.
+    """Show what happened: open recordings, or roll a controller out, and write a page, videos, a poster.
 
     `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller.
     With `adapted`, a second controller does the same on the same robot, as "after" beside "before". `save` keeps the
-    recordings in a folder. With `plan` (True, or a planner's settings), the controllers plan.
+    recordings in a folder. With `plan` (True, or a planner's settings), the controllers plan. `webp`, `gif`, `poster`,
+    `camera`, `size` and `quality` as in `Pictures`.
     """
     check_name(html, ".html")
-    check_name(video, ".mp4")
+    pictures = Pictures(
+        video=video, webp=webp, gif=gif, poster=poster, camera=camera, size=size, quality=quality
+    )  # says what is wrong before the work
     recordings = _recordings(source, parameters, adapted, seconds, seed, plan)
     if save is not None:
         for i, recording in enumerate(recordings):
@@ -163,10 +173,7 @@ def replay(
     first = recordings[0]
     if html is not None:
         write_page(html, recordings, title=f"{first.robot} {first.task}")
-    if video is not None:
-        from ..replay.video import write_video
-
-        write_video(video, recordings, size=(480 * min(len(recordings), 2), 480))
+    pictures.write(recordings)
     return recordings
 
 

@@ -7,19 +7,18 @@ import tyro
 from tyro.conf import Positional
 
 from .options import Count, File, Flag, Folder, Seconds, Values, parameters, planner
+from .pictures import Pictures
 
 
 @dataclass
-class Arguments:
-    """Roll a controller out, or open recordings, and show them as a page or a video."""
+class Arguments(Pictures):
+    """Roll a controller out, or open recordings, and show them as a page, a video or a poster."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN|RECORDING")]]
     """Run folder, controller file (*.safetensors or *.onnx), name of a shipped controller, recording (*.recording.npz) or
     folder of recordings."""
     html: File = None
     """Write a page that opens in any browser, from disk."""
-    video: File = None
-    """Write a video (*.mp4)."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg); repeatable. Not for recordings."""
     adapted: File = None
@@ -45,17 +44,19 @@ def run(given: Arguments) -> None:
     recordings = api.replay(
         given.source,
         html=given.html,
-        video=given.video,
         parameters=parameters("--set", given.parameters) or None,
         adapted=given.adapted,
         seconds=20.0 if given.seconds is None else given.seconds,
         seed=given.seed or 0,
         save=given.save,
         plan=planner(given.plan, given.planner),
+        **given.pictures(),
     )
     show_summary(api.recording_table(recordings))
-    written = [path for path in (given.html, given.video, given.save) if path is not None]
+    written = [
+        path for path in (given.html, given.video, given.webp, given.gif, given.poster, given.save) if path is not None
+    ]
     for path in written:
         console().print(f"wrote {path}", soft_wrap=True)
     if not written:
-        console().print("nothing was written: --html FILE, --video FILE and --save FOLDER keep it", soft_wrap=True)
+        console().print("nothing was written: --html, --video, --poster FILE and --save FOLDER keep it", soft_wrap=True)

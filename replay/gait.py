@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -56,7 +57,28 @@ def measure(recording: Recording) -> RecordedGait:
     )
 
 
-def gait_table(recordings: Sequence[Recording]) -> dict[str, object]:
+def footfalls(recording: Recording, seconds: float = 4.0) -> dict[str, Any]:
+    """What `figures.gait_figure` draws: the `seconds` of one episode in which most is walked, or the longest episode."""
+    model = recording.compile()
+    base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
+    steps, best = round(seconds / recording.dt), (-1.0, 0, len(recording))
+    for episode in np.unique(recording.episode):
+        rows = np.flatnonzero(recording.episode == episode)
+        length = min(steps, len(rows))
+        gone = np.linalg.norm(base[rows[length - 1 :]] - base[rows[: len(rows) - length + 1]], axis=1)
+        score = length * 1e6 + float(gone.max())
+        best = max(best, (score, int(rows[gone.argmax()]), length))
+    _, start, length = best
+    return {
+        "label": recording.label,
+        "feet": short_names(recording.foot_names),
+        "contact": recording.contact[start : start + length],
+        "dt": recording.dt,
+        "start": start * recording.dt,
+    }
+
+
+def gait_table(recordings: Sequence[Recording]) -> dict[str, Any]:
     """One row a recording, as columns and rows of text."""
     rows = []
     for recording in recordings:
@@ -74,8 +96,8 @@ def gait_table(recordings: Sequence[Recording]) -> dict[str, object]:
         ]
         rows.append(row)
     note = (
-        "stride: from one touchdown of a foot to its next; duty factor: share of it on the ground; symmetry index: |left − right| "
-        "over their mean, 0 is even, above 0.1 a limp; cost of transport: positive mechanical work / (weight × way)"
+        "stride: from one touchdown of a foot to its next; duty factor: share of it on the ground; symmetry index: of left and "
+        "right duty factors, 0 is even, above 0.1 a limp; cost of transport: positive mechanical work / (weight × way)"
     )
     columns = ["recording", "speed", "strides", "duty factor", "symmetry index", "cost of transport"]
     return {"columns": columns, "rows": rows, "note": note}

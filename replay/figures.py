@@ -130,14 +130,14 @@ def gait_figure(gaits: Sequence[Content]) -> str:
     """Hildebrand's gait diagrams: for each of `gait.footfalls` a bar wherever a foot is on the ground, over seconds."""
     parts: list[str] = []
     top, left = 34.0, 100
+    scale = (WIDTH - left - RIGHT) / max(len(gait["contact"]) * gait["dt"] for gait in gaits)
     for i, gait in enumerate(gaits):
         steps, dt, bar = len(gait["contact"]), gait["dt"], 18
-        scale = (WIDTH - left - RIGHT) / (steps * dt)
         parts.append(_text(left, top - 10, f"{gait['label']}: feet on the ground"))
         for row, foot in enumerate(gait["feet"]):
             y = top + row * (bar + 4)
             parts.append(_text(left - 8, y + 13, foot, "quiet", "end"))
-            parts.append(f'<path class="grid" d="M{left} {y + bar + 2:.1f}H{WIDTH - RIGHT}"/>')
+            parts.append(f'<path class="grid" d="M{left} {y + bar + 2:.1f}h{steps * dt * scale:.1f}"/>')
             for start, stop in _runs([bool(touches[row]) for touches in gait["contact"]]):
                 x, width = left + start * dt * scale, (stop - start) * dt * scale
                 box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{bar}" rx="2"'

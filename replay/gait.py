@@ -58,7 +58,7 @@ def measure(recording: Recording) -> RecordedGait:
 
 
 def footfalls(recording: Recording, seconds: float = 4.0) -> dict[str, Any]:
-    """What `figures.gait_figure` draws: the `seconds` of one episode in which most is walked, or the longest episode."""
+    """What `figures.gait_figure` draws: the `seconds` of one episode, or all of it, in which it came farthest."""
     model = recording.compile()
     base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
     steps, best = round(seconds / recording.dt), (-1.0, 0, len(recording))
@@ -66,8 +66,7 @@ def footfalls(recording: Recording, seconds: float = 4.0) -> dict[str, Any]:
         rows = np.flatnonzero(recording.episode == episode)
         length = min(steps, len(rows))
         gone = np.linalg.norm(base[rows[length - 1 :]] - base[rows[: len(rows) - length + 1]], axis=1)
-        score = length * 1e6 + float(gone.max())
-        best = max(best, (score, int(rows[gone.argmax()]), length))
+        best = max(best, (float(gone.max()), int(rows[gone.argmax()]), length))
     _, start, length = best
     return {
         "label": recording.label,

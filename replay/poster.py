@@ -11,7 +11,7 @@ from ..robots.errors import SurefootError
 from ..robots.files import check_name, replacing
 from .palette import colours
 from .recording import Recording
-from .rendering import caption, font, pick_backend
+from .rendering import caption, font, has_twin, pick_backend
 from .stage import CAMERAS, Stage, check_camera, check_size
 
 ROW = (1200, 400)  # pixels of one recording's strip
@@ -49,7 +49,7 @@ def poster(recordings: Sequence[Recording], size: tuple[int, int] | None = None,
     sheet = Image.new("RGB", (width, height))
     shown = colours([recording.label for recording in recordings])
     for i, recording in enumerate(recordings):
-        tint = shown[i] if len(recordings) > 1 else None
+        tint = shown[i] if has_twin(recording, recordings) else None
         top, bottom = int(edges[i]), int(edges[i + 1])
         with Stage(recording, width, bottom - top, tint=tint, quality="high") as stage:
             strip = _strip(stage, camera)

@@ -85,7 +85,7 @@ def render_frames(
     stages: list[Stage] = []
     try:
         for i, recording in enumerate(recordings):
-            tint = colour[i] if len(recordings) > 1 else None
+            tint = colour[i] if has_twin(recording, recordings) else None
             stages.append(Stage(recording, int(edges[i + 1] - edges[i]), height, tint=tint, quality=quality))
         radius = max(stage.radius for stage in stages)  # one scale for all
         distance = 3.2 * radius / min(1.0, 1.2 * stages[0].width / height)
@@ -106,6 +106,11 @@ def render_frames(
             stage.close()
 
 
+def has_twin(recording: Recording, others: Sequence[Recording]) -> bool:
+    """Whether others of its robot are shown, so that only colours tell them apart."""
+    return sum(recording.robot == other.robot for other in others) > 1
+
+
 @functools.cache
 def font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Pillow's own TrueType font, which is there wherever Pillow is."""
@@ -117,10 +122,10 @@ def caption(recording: Recording, colour: tuple[str, str], width: int, height: i
 
     The line below the label ends in room for the time.
     """
-    size = max(11, height // 24)
+    size = max(13, height // 24)
     lines = [f"{recording.robot} · {recording.task}", ", ".join(changed(recording.parameters))]
     lines = [_fitting(line, width - 2 * size, size * 4 // 5) for line in lines if line]
-    small, bold = font(size * 4 // 5), {"stroke_width": size / 45, "stroke_fill": colour[0]}
+    small = font(size * 4 // 5)
     probe = ImageDraw.Draw(Image.new("L", (1, 1)))
     label = _fitting(recording.label, width * 2 // 3, size)
     pad, step = size // 2, round(size * 1.2)
@@ -129,7 +134,7 @@ def caption(recording: Recording, colour: tuple[str, str], width: int, height: i
     plate = Image.new("RGBA", (min(wide, width - pad), step * (1 + len(lines)) + pad), (255, 255, 255, 224))
     draw = ImageDraw.Draw(plate)
     draw.rectangle((0, 0, max(3, size // 5), plate.height), fill=colour[0])
-    draw.text((1.3 * pad, pad / 2), label, colour[0], font(size), **bold)
+    draw.text((1.3 * pad, pad / 2), label, colour[0], font(size), stroke_width=size / 45, stroke_fill=colour[0])
     for i, line in enumerate(lines, 1):
         draw.text((1.3 * pad, pad / 2 + i * step), line, "#5c6167" if i > 1 else "#1c1e21", small)
     plate.info["clock"] = (1.3 * pad + probe.textlength(label, font(size)), pad / 2 + size * 0.17, size * 4 // 5)

@@ -84,16 +84,18 @@ def test_animated_pictures(before, tmp_path, suffix):
 def test_each_camera_stands_elsewhere(before):
     seen = [next(render_frames([before], (96, 72), camera=name, times=[0.5])) for name in CAMERAS]
     for one, other in itertools.combinations(seen, 2):
-        assert (np.abs(one.astype(int) - other).max(axis=2) > 20).mean() > 0.1
+        assert (np.abs(one.astype(int) - other).max(axis=2) > 20).mean() > 0.03
 
 
 def test_recordings_of_other_time_steps_are_in_step(before):
-    """Twice as slow: at 1 s it shows what the other shows at .5 s."""
-    slow = dataclasses.replace(before, dt=before.dt * 2, label="slow")
-    (frame,) = render_frames([slow], (160, 120), times=[1.0], camera=(3.0, 120.0, -17.0))
-    (same,) = render_frames([before], (160, 120), times=[0.5], camera=(3.0, 120.0, -17.0))
-    below = slice(60, None)  # of the captions; the path is smoothed over a second of its own time, so not to the pixel
-    assert np.abs(frame[below].astype(int) - same[below]).mean() < 12
+    slow = dataclasses.replace(before, dt=before.dt * 2.5)
+    with Stage(slow, 64, 48) as slower, Stage(before, 64, 48) as stage:
+        for t in (0.0, 0.31, 1.0, 99.0):
+            slower.pose(t * 2.5)
+            stage.pose(t)
+            assert slower.data.qpos == pytest.approx(stage.data.qpos, abs=1e-9)
+        stage.pose(0.3)
+        assert stage.data.qpos == pytest.approx(before.qpos[round(0.3 / before.dt)], abs=1e-6)
 
 
 def test_the_shadow_is_under_the_robot_and_only_there(before):

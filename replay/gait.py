@@ -43,9 +43,9 @@ def measure(recording: Recording) -> RecordedGait:
     base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
     way = np.linalg.norm(np.diff(base, axis=0, prepend=base[:1]), axis=1)
     way[np.flatnonzero(np.diff(recording.episode)) + 1] = 0.0  # a restart is no way
-    joints = model.actuator_trnid[:, 0]
-    dofs, gear = model.jnt_dofadr[joints], model.actuator_gear[:, 0]
-    energy = positive_work(recording.force * gear, recording.qvel[:, dofs], dt).sum()
+    motors = np.flatnonzero(model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)  # tendons and the like are left out
+    dofs, gear = model.jnt_dofadr[model.actuator_trnid[motors, 0]], model.actuator_gear[motors, 0]
+    energy = positive_work(recording.force[:, motors] * gear, recording.qvel[:, dofs], dt).sum()
     weight = _weights(recording, model)  # N, of each row
     return RecordedGait(
         feet=short_names(recording.foot_names),

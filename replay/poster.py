@@ -54,8 +54,7 @@ def poster(recordings: Sequence[Recording], size: tuple[int, int] | None = None,
         with Stage(recording, width, bottom - top, tint=tint, quality="high") as stage:
             strip = _strip(stage, camera)
         plate = caption(recording, shown[i], width, min(height, 400))
-        edge = max(4, plate.height // 8)
-        strip.paste(plate, (edge, edge), plate)
+        strip.paste(plate, (plate.info["margin"], plate.info["margin"]), plate)
         sheet.paste(strip, (0, top))
         if i:
             ImageDraw.Draw(sheet).line((0, top, width, top), fill="#ffffff", width=2)

@@ -95,10 +95,11 @@ def render_frames(
         captions = [caption(r, c, s.width, height) for r, c, s in zip(recordings, colour, stages, strict=True)]
         for t in times:
             frame = np.concatenate([stage.frame(t, camera, distance) for stage in stages], axis=1)
+            frame[:, edges[1:-1]] = 255  # a line between views
             image = Image.fromarray(frame)
             for left, recording, label in zip(edges, recordings, captions, strict=False):
-                place = int(left) + label.height // 8, label.height // 8
-                image.paste(label, place, label)
+                margin = label.info["margin"]
+                image.paste(label, (int(left) + margin, margin), label)
                 _clock(image, recording, t, int(left), label)
             yield np.asarray(image)
     finally:
@@ -137,6 +138,7 @@ def caption(recording: Recording, colour: tuple[str, str], width: int, height: i
     draw.text((1.3 * pad, pad / 2), label, colour[0], font(size), stroke_width=size / 45, stroke_fill=colour[0])
     for i, line in enumerate(lines, 1):
         draw.text((1.3 * pad, pad / 2 + i * step), line, "#5c6167" if i > 1 else "#1c1e21", small)
+    plate.info["margin"] = size // 2
     plate.info["clock"] = (1.3 * pad + probe.textlength(label, font(size)), pad / 2 + size * 0.17, size * 4 // 5)
     return plate
 
@@ -165,7 +167,7 @@ def _clock(image: Image.Image, recording: Recording, t: float, left: int, plate:
     row = min(int(t / recording.dt + 1e-6), len(recording) - 1)
     falls = int((recording.done[: row + 1] == TERMINATED).sum())
     text = f"{min(t, recording.times[-1]):5.1f} s" + (f" · {falls} fall{'s' * (falls > 1)}" if falls else "")
-    edge = plate.height // 8
+    edge = plate.info["margin"]
     ImageDraw.Draw(image).text((left + edge + x, edge + y), "  " + text, "#1c1e21", font(size))
 
 

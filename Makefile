@@ -1,6 +1,6 @@
 # make demo   set up .venv and run the main job: train, break, adapt, replay; then open demo/index.html
 # make test   set up .venv and what the tests need from the system; lint, types and tests
-# The rest: make demo-quick | slow | bench | lint | format | ci | clean
+# The rest: make demo-quick | pictures | slow | bench | lint | format | ci | clean
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -31,7 +31,7 @@ DEFINE_APT := apt_install() { \
 	"$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$$@" >/dev/null; \
 };
 
-.PHONY: help demo demo-quick test slow bench lint format types ci clean system-packages
+.PHONY: help demo demo-quick pictures test slow bench lint format types ci clean system-packages
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
@@ -71,6 +71,18 @@ demo: $(VENV)/.installed-video
 
 demo-quick: $(VENV)/.installed-video
 	@$(BIN)/surefoot demo --quick --out demo
+
+# The README's picture, from shipped controllers: each walks for some seconds, and they share one poster.
+PICTURED := quadruped-velocity half_cheetah-run humanoid-run ant-run
+pictures: $(VENV)/.installed-video
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; number=0; \
+	for name in $(PICTURED); do \
+		number=$$((number + 1)); hold=(); \
+		[[ $$name != *-velocity ]] || hold=(--set vx=1.0 --set vy=0 --set yaw=0); \
+		$(BIN)/surefoot record $$name --seconds 6 --label $$name "$${hold[@]}" \
+			--out "$$folder/$$number.recording.npz" >/dev/null; \
+	done; \
+	$(BIN)/surefoot replay "$$folder" --poster docs/gaits.png --size 1200x1360
 
 # --- checks -------------------------------------------------------------------------------------------------------
 

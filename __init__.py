@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from .api import train as train
     from .api import train_seeds as train_seeds
     from .api import tune as tune
+    from .api import write_report as write_report
 
 __version__ = "0.1.0"
 
 _VERBS = (
     "adapt", "compare", "continual", "envelope", "evaluate", "export", "identify", "import_sb3", "list_robots", "load",
     "make", "make_vec", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
+    "write_report",
 )  # fmt: skip
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "train",
     "train_seeds",
     "tune",
+    "write_report",
 ]
 
 

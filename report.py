@@ -24,7 +24,7 @@ from .controllers.splits import SplitResult
 from .envs.tasks import TASKS
 from .replay.chunks import ABSENT, RUNNING, TERMINATED, RecordingFile
 from .replay.recording import Recording
-from .robots import ROBOTS, get_robot, unknown
+from .robots import ROBOTS, SurefootError, get_robot, unknown
 from .robots.parameters import ParameterTable
 
 if TYPE_CHECKING:  # needs the extra surefoot[tune]
@@ -78,13 +78,19 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
 
 def safety_table(found: Mapping[str, Safety]) -> dict[str, Any]:
     """One row a criterion, one column an evaluation."""
-    figures = {name: safety.figures() for name, safety in found.items()}
-    rows = [[name, *(_figure(figures[label][name], c.unit) for label in found), c.doc] for name, c in CRITERIA.items()]
-    return {"columns": ["safety criterion", *found, "meaning"], "rows": rows}
+    return safety_figures_table({name: safety.figures() for name, safety in found.items()})
 
 
-def _figure(value: float, unit: str) -> str:
-    return "-" if np.isnan(value) else f"{value:.3g}" if unit == "1" else f"{value:.4g} {unit}"
+def safety_figures_table(figures: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+    """The same of `Safety.figures`, or of what JSON keeps of them, where None is what cannot be measured."""
+    rows = [
+        [name, *(_figure(found.get(name), c.unit) for found in figures.values()), c.doc] for name, c in CRITERIA.items()
+    ]
+    return {"columns": ["safety criterion", *figures, "meaning"], "rows": rows}
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "-" if value is None or np.isnan(value) else f"{value:.3g}" if unit == "1" else f"{value:.4g} {unit}"
 
 
 def validation_table(found: Sequence[tuple[Path, SplitResult]]) -> dict[str, Any]:
@@ -198,19 +204,34 @@ def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
 
 def training_curve(run: str | Path) -> list[dict[str, Any]]:
     """Return of training episodes over steps, from the logs of a run folder; [] where no episode ended."""
-    x: list[float] = []
-    y: list[float] = []
-    for log in sorted(Path(run).glob("log_*/progress.csv"), key=lambda path: int(path.parent.name[4:])):
-        with log.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("rollout/ep_rew_mean") and row.get("time/total_timesteps"):
-                    x.append(float(row["time/total_timesteps"]) / 1e6)
-                    y.append(float(row["rollout/ep_rew_mean"]))
-    if not x:
+    steps, values = training_log(run).get("rollout/ep_rew_mean", (np.empty(0), np.empty(0)))
+    if not len(steps):
         return []
-    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), 400)).round().astype(int))
-    found = {"label": "training", "x": [x[i] for i in keep], "y": [y[i] for i in keep]}
+    keep = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 400)).round().astype(int))
+    found = {"label": "training", "x": (steps[keep] / 1e6).tolist(), "y": values[keep].tolist()}
     return [{**found, "xlabel": "million environment steps", "ylabel": "return in training"}]
+
+
+def training_log(run: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What a run folder's logs say: by column, such as "rollout/ep_rew_mean", environment steps and values, (n,) both.
+
+    Raises `SurefootError` for a log that is not one; {} where there is none.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for log in sorted(
+        Path(run).glob("log_[0-9]*/progress.csv"), key=lambda path: (len(path.parent.name), path.parent.name)
+    ):
+        try:
+            with log.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    if steps := row.get("time/total_timesteps"):
+                        for name, value in row.items():
+                            if value and name != "time/total_timesteps":
+                                found.setdefault(name, []).append((float(steps), float(value)))
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise SurefootError(f"cannot read the log {str(log)!r}: {' '.join(str(error).split())}") from error
+    pairs = {name: np.array(values) for name, values in found.items()}
+    return {name: (values[:, 0], values[:, 1]) for name, values in pairs.items()}
 
 
 def seeds_table(summary: SeedSummary) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from ..robots import ROBOTS
 from ..robots.files import check_name
 from ..suite_report import comparison_tables, envelope_tables, suite_table, suites_table, tasks_table
 from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
+from .reporting import write_report
 from .showing import info, record, record_worlds, replay, screen, view, write_adaptation_page
 from .sources import load, load_any
 from .suites import choose, compare, envelope, evaluate_suite, list_suites, make_suite, verify_suites
@@ -41,7 +42,7 @@ __all__ = [
     "read_study", "record", "record_worlds", "recording_table", "replay", "resume", "safety_table", "screen",
     "screening_table", "seeds_table", "split_table", "suite_table", "suites_table", "summary_table", "tasks_table",
     "train", "train_seeds", "training_curve", "tune", "tuning_tables", "validation_table", "verify_suites",
-    "view", "write_adaptation_page", "write_content",
+    "view", "write_adaptation_page", "write_content", "write_report",
 ]  # fmt: skip
 
 

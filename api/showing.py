@@ -26,6 +26,7 @@ from ..replay.page import make_page, write_page
 from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
+from ..replay.video import Pictures
 from ..report import (
     adaptation_curves,
     summary_table,
@@ -142,6 +143,12 @@ def replay(
     *,
     html: str | Path | None = None,
     video: str | Path | None = None,
+    webp: str | Path | None = None,
+    gif: str | Path | None = None,
+    poster: str | Path | None = None,
+    camera: str | None = None,
+    size: str | tuple[int, int] | None = None,
+    quality: str = "fast",
     parameters: Settings | Task | None = None,
     adapted: Source | AnyController | None = None,
     start: float | None = None,
@@ -150,16 +157,20 @@ def replay(
     save: str | Path | None = None,
     plan: Plan = None,
 ) -> list[Recording]:
-    """Show what happened: open recordings, or roll controllers out, and write a page and/or a video. `view` opens a viewer.
+    """Show what happened: open recordings, or roll controllers out, and write a page, videos, a poster.
+
+    `view` opens a viewer.
 
     `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller; or
     several, which are shown together, in step by time. With `adapted`, a second controller does the same on the same robot, as
     "after" beside "before". `seconds` of robot time are rolled out (20 where it is None), or read of a recording from second
     `start` on (None: all, up to five minutes). `save` keeps the recordings in a folder. With `plan` (True, or a planner's
-    settings), the controllers plan.
+    settings), the controllers plan. `webp`, `gif`, `poster`, `camera`, `size` and `quality` as in `Pictures`.
     """
     check_name(html, ".html")
-    check_name(video, ".mp4")
+    pictures = Pictures(
+        video=video, webp=webp, gif=gif, poster=poster, camera=camera, size=size, quality=quality
+    )  # says what is wrong before the work
     one = isinstance(source, str) or not isinstance(source, Sequence)
     sources: Sequence[Shown] = [source] if one else source  # type: ignore[list-item, assignment]
     if not sources:
@@ -172,10 +183,7 @@ def replay(
             recording.save(Path(save) / f"{name}{f'_{i}' if twin else ''}.recording.npz")
     if html is not None:
         write_page(html, recordings, title=title_of(recordings))
-    if video is not None:
-        from ..replay.video import write_video
-
-        write_video(video, recordings, size=(480 * min(len(recordings), 2), 480))
+    pictures.write(recordings)
     return recordings
 
 

@@ -60,6 +60,11 @@ VERBS = {
         "write what a controller does in one or many worlds into a file",
         "surefoot record runs/walk --worlds 64 --episodes 1 --set payload=6 --out walk.recording.npz",
     ),
+    "report": (
+        "report",
+        "trainings, comparisons and recordings as one page: curves, tables, safety, gait",
+        "surefoot report runs/walk compare.json --record --videos --out report.html",
+    ),
     "info": ("info", "what is in a recording", "surefoot info walk.recording.npz"),
     "suite": (
         "suite",

@@ -7,20 +7,19 @@ import tyro
 from tyro.conf import Positional
 
 from .options import Count, File, Flag, Folder, Moment, Seconds, Values, parameters, planner
+from .pictures import Pictures
 
 
 @dataclass
-class Arguments:
-    """Roll controllers out, or open recordings, and show them: in a viewer in the browser, until Ctrl-C, or as a page or a
-    video where --html or --video asks for a file. Several are shown together, in step by time."""
+class Arguments(Pictures):
+    """Roll controllers out, or open recordings, and show them: in a viewer in the browser, until Ctrl-C, or as a page, a
+    video or a poster where a file is asked for. Several are shown together, in step by time."""
 
     source: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN|RECORDING [RUN|RECORDING ...]")]]
     """Run folders, controller files (*.safetensors or *.onnx), names of shipped controllers, recordings (*.recording.npz) or
     folders of recordings."""
     html: File = None
     """Write a page that opens in any browser, from disk."""
-    video: File = None
-    """Write a video (*.mp4)."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg); repeatable. Not for recordings."""
     adapted: File = None
@@ -53,7 +52,6 @@ def run(given: Arguments) -> None:
     recordings = api.replay(
         given.source,
         html=given.html,
-        video=given.video,
         parameters=parameters("--set", given.parameters) or None,
         adapted=given.adapted,
         start=given.start,
@@ -61,9 +59,12 @@ def run(given: Arguments) -> None:
         seed=given.seed or 0,
         save=given.save,
         plan=planner(given.plan, given.planner),
+        **given.pictures(),
     )
     show_summary(api.recording_table(recordings))
-    written = [path for path in (given.html, given.video, given.save) if path is not None]
+    written = [
+        path for path in (given.html, given.video, given.webp, given.gif, given.poster, given.save) if path is not None
+    ]
     for path in written:
         console().print(f"wrote {path}", soft_wrap=True)
     if not written:

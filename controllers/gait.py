@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..envs.gait import symmetry_index, trot_share
 from ..envs.tasks import Velocity
 from ..envs.variation import Task
 from ..robots import SurefootError
@@ -36,17 +37,6 @@ class Gait:
     trot: float
     joint_speed: float
     falls: float
-
-
-def symmetry_index(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """|left - right| over their mean (Robinson et al., 1987), elementwise; 0 where both are 0."""
-    mean = (left + right) / 2
-    return np.abs(left - right) / np.where(mean == 0, 1.0, mean)
-
-
-def trot_share(contact: np.ndarray) -> float:
-    """Share of (T, N) steps in which feet 0 and 3 agree, and feet 1 and 2; contact (T, N, 4) bool."""
-    return float(((contact[..., 0] == contact[..., 3]) & (contact[..., 1] == contact[..., 2])).mean())
 
 
 def measure_gait(

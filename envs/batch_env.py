@@ -132,6 +132,11 @@ class BatchEnv:
         if tasks is not None:
             self.set_tasks(tasks)
 
+    def _repr_html_(self) -> str:
+        from .notebook import environment_html
+
+        return environment_html(self)
+
     @property
     def values(self) -> np.ndarray:
         return self.simulation.values

@@ -44,6 +44,9 @@ class BatchVectorEnv(gymnasium.vector.VectorEnv):
         self._np_random, self._np_random_seed = core.rng, core.seed
         self._everywhere = np.ones(core.num_envs, bool)
 
+    def _repr_html_(self) -> str:
+        return self.core._repr_html_()
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -140,6 +143,9 @@ class SingleEnv(gymnasium.Env):
         self.observation_space, self.action_space = observation_space(self.core), action_space(self.core)
         self.metadata = {**self.metadata, "render_fps": round(1 / self.core.robot.control_dt)}
         self._renderer: mujoco.Renderer | None = None
+
+    def _repr_html_(self) -> str:
+        return self.core._repr_html_()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

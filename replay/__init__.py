@@ -3,11 +3,13 @@
 from .chunks import RecordingFile, RecordingWarning
 from .model import pack_model
 from .page import write_page
+from .poster import write_poster
 from .recording import Recording, load_many, read_world, save_worlds
 from .rendering import pick_backend, render_frames
-from .video import write_picture, write_video
+from .video import Pictures, write_video
 
 __all__ = [
+    "Pictures",
     "Recording",
     "RecordingFile",
     "RecordingWarning",
@@ -18,6 +20,6 @@ __all__ = [
     "render_frames",
     "save_worlds",
     "write_page",
-    "write_picture",
+    "write_poster",
     "write_video",
 ]

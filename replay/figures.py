@@ -1,8 +1,9 @@
-"""Comparisons and robustness maps as SVG files: no plotting library, the same bytes for the same content.
+"""Comparisons, robustness maps, curves and gaits as SVG: no plotting library, the same bytes for the same content.
 
-They take what `Comparison.content` and `Envelope.content` give, which is also what is written as JSON.
+The first two take what `Comparison.content` and `Envelope.content` give, which is also what is written as JSON.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ from ..robots.files import check_name, replacing
 from .palette import colours
 
 Content = Mapping[str, Any]
+Line = tuple[Sequence[float], Sequence[float]]  # x and y
+Band = tuple[Sequence[float], Sequence[float]]  # low and high at the x of a line
 
 SUFFIXES = (".json", ".svg")
 WIDTH, PANEL = 960, 190  # px: of a comparison, and the height of one of its plots
@@ -24,7 +27,7 @@ STYLE = """
 svg { background: #ffffff; font: 12px system-ui, sans-serif; }
 text { fill: #1c1e21; } .quiet { fill: #5c6167; font-size: 11px; } .title { font-size: 15px; font-weight: 600; }
 .grid { stroke: #ececE6; } .frame { stroke: #dcdcd6; fill: none; }
-.line { fill: none; stroke-width: 1.75; stroke-linejoin: round; }
+.line { fill: none; stroke-width: 1.75; stroke-linejoin: round; } .band { stroke: none; fill-opacity: .18; }
 @media (prefers-color-scheme: dark) {
   svg { background: #1e2125; } text { fill: #e8e9ea; } .quiet { fill: #a3a8ae; }
   .grid { stroke: #2a2e33; } .frame { stroke: #363a40; }
@@ -103,6 +106,67 @@ def envelope_figure(content: Content) -> str:
     return _svg(max(len(maps) * step, 640), foot + 44, parts, [])
 
 
+def curves_figure(curves: Sequence[Content]) -> str:
+    """Curves {"label", "x", "y", "xlabel", "ylabel"} and maybe "low" and "high", the edges of an interval: two plots a row.
+
+    Those with the same axes share a plot; those with the same label share a colour, `palette`'s for it.
+    """
+    labels = list(dict.fromkeys(str(curve["label"]) for curve in curves))
+    plots: dict[tuple[str, str], list[Content]] = {}
+    for curve in curves:
+        plots.setdefault((str(curve["xlabel"]), str(curve["ylabel"])), []).append(curve)
+    parts, foot = _legend(labels, 24)
+    width = (WIDTH - LEFT - RIGHT - GAP) / 2
+    for i, ((xlabel, ylabel), found) in enumerate(plots.items()):
+        lines = [(curve["x"], curve["y"]) for curve in found]
+        bands = {k: (curve["low"], curve["high"]) for k, curve in enumerate(found) if "low" in curve}
+        left, top = LEFT + i % 2 * (width + GAP), foot + 24 + i // 2 * (PANEL + 70)
+        classes = [labels.index(str(curve["label"])) for curve in found]
+        parts += _plot(left, top, width, ylabel, xlabel, lines, None, bands=bands, classes=classes)
+    return _svg(WIDTH, foot + 24 + -(-len(plots) // 2) * (PANEL + 70) - 20, parts, colours(labels))
+
+
+def gait_figure(gaits: Sequence[Content]) -> str:
+    """Hildebrand's gait diagrams: for each of `gait.footfalls` a bar wherever a foot is on the ground, over seconds."""
+    parts: list[str] = []
+    top, left = 34.0, 100
+    scale = (WIDTH - left - RIGHT) / max(len(gait["contact"]) * gait["dt"] for gait in gaits)
+    for i, gait in enumerate(gaits):
+        steps, dt, bar = len(gait["contact"]), gait["dt"], 18
+        parts.append(_text(left, top - 10, f"{gait['label']}: feet on the ground"))
+        for row, foot in enumerate(gait["feet"]):
+            y = top + row * (bar + 4)
+            parts.append(_text(left - 8, y + 13, foot, "quiet", "end"))
+            parts.append(f'<path class="grid" d="M{left} {y + bar + 2:.1f}h{steps * dt * scale:.1f}"/>')
+            for start, stop in _runs([bool(touches[row]) for touches in gait["contact"]]):
+                x, width = left + start * dt * scale, (stop - start) * dt * scale
+                box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{bar}" rx="2"'
+                parts.append(f'<rect class="s{i} dot" {box}/>')
+        bottom = top + len(gait["feet"]) * (bar + 4)
+        ticks = _ticks(gait["start"], gait["start"] + steps * dt, 8)
+        places = {f"{_short(round(v, 6))} s": left + (v - gait["start"]) * scale for v in ticks}
+        parts += [_text(x, bottom + 14, text, "quiet", "middle") for text, x in places.items()]
+        top = bottom + 56
+    return _svg(WIDTH, top - 30, parts, colours([gait["label"] for gait in gaits]))
+
+
+def _runs(values: Sequence[bool]) -> list[tuple[int, int]]:
+    """(first, one after the last) of each stretch of True."""
+    edges = [i for i, (a, b) in enumerate(itertools.pairwise([False, *values, False])) if a != b]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _legend(labels: Sequence[str], y: float) -> tuple[list[str], float]:
+    """Labels beside their colours, and the height at which they end."""
+    parts, x = [], float(LEFT)
+    for i, label in enumerate(labels):
+        if x > LEFT and x + 24 + 7 * len(label) > WIDTH - RIGHT:
+            x, y = float(LEFT), y + 20
+        parts += [f'<path class="line s{i}" d="M{x:.1f} {y - 4}h18"/>', _text(x + 24, y, label)]
+        x += 44 + 7 * len(label)
+    return parts, y + 12
+
+
 _OUTLINE = 'fill="none" stroke="#101214" stroke-width="2" stroke-dasharray="5 3"'
 
 
@@ -168,12 +232,15 @@ def _heat(share: float) -> str:
 
 def _plot(
     left: float, top: float, width: float, title: str, xlabel: str,
-    lines: Sequence[tuple[Sequence[float], Sequence[float]]], yrange: tuple[float, float] | None, dots: bool = False,
+    lines: Sequence[Line], yrange: tuple[float, float] | None, dots: bool = False, bands: Mapping[int, Band] | None = None,
+    classes: Sequence[int] | None = None,
 ) -> list[str]:  # fmt: skip
-    """Lines over common axes, or `dots` over whole numbers; line i has class s{i}."""
+    """Lines over common axes, or `dots` over whole numbers; line i has class s{i}, or that of `classes`, and maybe a band."""
+    bands, kinds = bands or {}, classes or range(len(lines))
     x0, x1 = _extent([v for xs, _ in lines for v in xs])
     x0, x1 = (x0 - 0.5, x1 + 0.5) if dots else (x0, x1)
-    y0, y1 = yrange or _extent([v for _, ys in lines for v in ys], 0.05)
+    edges = [v for low, high in bands.values() for v in (*low, *high)]
+    y0, y1 = yrange or _extent([v for _, ys in lines for v in ys] + edges, 0.05)
     bottom = top + PANEL
 
     def px(v: float) -> float:
@@ -189,7 +256,12 @@ def _plot(
     numbers = [v for v in _ticks(x0, x1) if not dots or v == round(v)]
     parts += [_text(px(v), bottom + 15, _short(v), "quiet", "middle") for v in numbers]
     parts.append(f'<rect class="frame" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{PANEL}"/>')
-    for i, (xs, ys) in enumerate(lines):
+    for i, (low, high) in bands.items():
+        xs = lines[i][0]
+        around = [*zip(xs, low, strict=True), *reversed([*zip(xs, high, strict=True)])]
+        path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in around)
+        parts.append(f'<polygon class="s{kinds[i]} band" points="{path}"/>')
+    for i, (xs, ys) in zip(kinds, lines, strict=True):
         points = [(px(x), py(y)) for x, y in zip(xs, ys, strict=True)]
         if dots:
             parts += [f'<circle class="s{i} dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in points]
@@ -204,8 +276,9 @@ def _svg(width: float, height: float, parts: Sequence[str], shown: Sequence[tupl
     for i, (on_light, on_dark) in enumerate(shown):
         again = shown[:i].count((on_light, on_dark))
         dash = f" stroke-dasharray: {8 / again:g} 3;" if again else ""
-        light += f".s{i} {{ stroke: {on_light};{dash} }} .s{i}.dot {{ fill: {on_light}; stroke: none; }}\n"
-        dark += f".s{i} {{ stroke: {on_dark}; }} .s{i}.dot {{ fill: {on_dark}; }}\n"
+        filled = f".s{i}.dot, .s{i}.band"
+        light += f".s{i} {{ stroke: {on_light};{dash} }} {filled} {{ fill: {on_light}; stroke: none; }}\n"
+        dark += f".s{i} {{ stroke: {on_dark}; }} {filled} {{ fill: {on_dark}; }}\n"
     style = f"<style>{STYLE}{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n</style>"
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n' + "\n".join([style, *parts]) + "\n</svg>\n"

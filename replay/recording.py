@@ -229,6 +229,11 @@ class Recording:
         """
         save_worlds(path, [self])
 
+    def _repr_html_(self) -> str:
+        from .notebook import recording_html
+
+        return recording_html(self)
+
     @classmethod
     def load(cls, path: str | Path) -> "Recording":
         """The one world of a file. Raises `SurefootError` when it is missing, damaged, not finite, or has several worlds."""

@@ -15,7 +15,8 @@ CASES = [
     for robot in robots.values()
 ]
 LAWS = {  # factors are drawn from .8 to 1.2
-    "payload": "0:1", "com": "-0.02:0.02", "frictionloss": "0:0.2", "dead_actuator": "0:0", "delay": "0:0.01", "gravity": "8:11",
+    "payload": "0:1", "com": "-0.02:0.02", "frictionloss": "0:0.2", "dead_actuator": "0:0",
+    "delay": "0:0.01", "gravity": "8:11",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Layout:
     geom_names: tuple[str, ...]
     ground: np.ndarray  # ids of the world's geoms that have a say in it
     contact_friction: np.ndarray  # (geoms, 3) nominal friction of each geom's contacts with the ground
+    feet: np.ndarray  # positions in `geoms` of the robot's feet, where it names them
     axes: tuple[str, ...]  # of the base, along which its centre of mass matters (a planar robot's y does not)
     base: int
 
@@ -59,6 +60,7 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
         geom_names=tuple(model.geom(i).name or f"geom{i}" for i in geoms),
         ground=ground,
         contact_friction=contact_friction,
+        feet=np.flatnonzero([model.geom(i).name in robot.feet for i in geoms]),
         axes=_axes_of_motion(model),
         base=base,
     )
@@ -128,6 +130,20 @@ def write_friction(f: Fields, v: np.ndarray, at: Layout) -> None:
     rows = np.flatnonzero((v != 1).any(axis=1))
     f["geom_friction"][rows[:, None], at.geoms] = at.contact_friction * v[rows][:, :, None]
     f["geom_friction"][rows[:, None], at.ground] = 0.0
+    _stiffen(f["geom_solimp"], np.maximum(v[:, at.feet], 1.0), at)
+
+
+def _stiffen(solimp: np.ndarray, v: np.ndarray, at: Layout) -> None:
+    """Let feet with frictions (n, feet) times the nominal one press into the ground no deeper than with the nominal one.
+
+    A pyramidal cone's contact is softened by the friction m as m^2 (1 + m^2) (MuJoCo's engine: the regularisation
+    (1 - d) / d is multiplied by it): at 4 times its friction the quadruped sank through the floor. The impedance d takes it back.
+    """
+    nominal = at.contact_friction[at.feet, 0]
+    m = v * nominal
+    softer = (m**2 * (1 + m**2) / (nominal**2 * (1 + nominal**2)))[:, :, None]
+    d = solimp[:, at.geoms[at.feet], :2]
+    solimp[:, at.geoms[at.feet], :2] = softer * d / (softer * d + 1 - d)
 
 
 def write_damping(f: Fields, v: np.ndarray, at: Layout) -> None:
@@ -235,7 +251,7 @@ PARAMETERS: tuple[Parameter, ...] = (
               "load at the base's centre of mass (a solid cube of 1000 kg/m^3)"),
     Parameter("com", "m", "offset", 0, -0.5, 0.5, ("body_ipos",), write_com, _axes,
               "shift of the base's centre of mass"),
-    Parameter("friction", "1", "scale", 1, 0.001, 10, ("geom_friction",), write_friction, _geoms,
+    Parameter("friction", "1", "scale", 1, 0.001, 10, ("geom_friction", "geom_solimp"), write_friction, _geoms,
               "factor on the friction (sliding, spinning, rolling) of a geom's contacts"),
     Parameter("damping", "1", "scale", 1, 0, 100, ("dof_damping",), write_damping, _motors,
               "factor on a joint's viscous damping"),

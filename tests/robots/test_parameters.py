@@ -320,3 +320,18 @@ def test_delay_beyond_the_buffer_is_refused() -> None:
     sim = simulation("quadruped")
     with pytest.raises(SurefootError, match="max_delay"):
         set_all(sim, sim.table.values({"delay": 0.05}))
+
+
+def test_a_rough_ground_is_as_firm_as_any() -> None:
+    """MuJoCo's pyramidal contacts soften with their friction: at four times its own the quadruped sank through the floor."""
+    sim = Simulation(get_robot("quadruped"), 4, threads=1)
+    rows = np.repeat(sim.table.nominal[None], 4, axis=0)
+    rows[:, sim.table.columns("friction")] = np.array([[0.5], [1.0], [3.0], [10.0]])
+    sim.set_parameters(np.arange(4), rows)
+    home = sim.robot.home_qpos(sim.model)
+    sim.reset(np.arange(4), np.tile(home, (4, 1)), np.zeros((4, sim.model.nv)))
+    sim.ctrl[:] = home[7:]
+    for _ in range(100):
+        sim.step()
+    height = sim.qpos[:, 2]
+    assert np.abs(height - height[1]).max() < 0.01

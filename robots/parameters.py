@@ -136,8 +136,8 @@ def write_friction(f: Fields, v: np.ndarray, at: Layout) -> None:
 def _stiffen(solimp: np.ndarray, v: np.ndarray, at: Layout) -> None:
     """Let feet with frictions (n, feet) times the nominal one press into the ground no deeper than with the nominal one.
 
-    A pyramidal cone's contact is softened by the friction m as m^2 (1 + m^2) (MuJoCo's engine: the regularisation
-    (1 - d) / d is multiplied by it): at 4 times its friction the quadruped sank through the floor. The impedance d takes it back.
+    MuJoCo's engine softens the contact of a pyramidal cone with friction m by m^2 (1 + m^2), which multiplies its
+    regularisation (1 - d) / d: at 4 times its friction the quadruped sank through the floor. The impedance d takes it back.
     """
     nominal = at.contact_friction[at.feet, 0]
     m = v * nominal

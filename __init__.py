@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .api import load as load
     from .api import make as make
     from .api import make_vec as make_vec
+    from .api import play as play
     from .api import record as record
     from .api import record_worlds as record_worlds
     from .api import replay as replay
@@ -37,7 +38,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "adapt", "compare", "continual", "envelope", "evaluate", "export", "identify", "import_sb3", "list_robots", "load",
-    "make", "make_vec", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
+    "make", "make_vec", "play", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
 )  # fmt: skip
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "load",
     "make",
     "make_vec",
+    "play",
     "record",
     "record_worlds",
     "replay",

@@ -11,8 +11,8 @@ from .options import Count, File, Flag, Values, parameters, planner
 
 @dataclass
 class Arguments:
-    """Let a controller walk in real time and drive it in the browser: command it, push it, change the robot while it walks, kill
-    a motor, switch its adapting off, record what happens. Ctrl-C ends it."""
+    """Let a controller walk in real time and drive it in the browser: command it, push it, change the robot while it
+    walks, kill a motor, switch its adapting off, record what happens. Ctrl-C ends it."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="CONTROLLER")]]
     """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
@@ -37,9 +37,9 @@ class Arguments:
 
 def run(given: Arguments) -> None:
     """Serve the page until Ctrl-C."""
-    from ..api.play import play
+    from .. import api
 
-    play(
+    api.play(
         given.source,
         parameters=parameters("--set", given.parameters) or None,
         adapted=given.adapted,

@@ -8,10 +8,11 @@ from typing import Any
 import mujoco
 
 from .live import STRONGEST, Live
-from .page import _SCRIPTS, _STATIC, _THREE, _Blob, _pack, _recording
+from .page import _STATIC, _THREE, _Blob, _pack, _recording
 from .palette import colours
 from .rollout import record
 
+_SCRIPTS = ("data.js", "plots.js", "shapes.js", "scene.js", "live.js")  # joined in this order into one script
 # What a slider spans, in the parameter's own units; numbers may be typed up to the legal range.
 SPANS = {
     "mass": (0.5, 2.0), "inertia": (0.2, 5.0), "com": (-0.1, 0.1), "friction": (0.05, 2.0), "damping": (0.0, 10.0),
@@ -31,9 +32,7 @@ def live_page(live: Live, title: str) -> bytes:
     fill = {
         "title": html.escape(title),
         "style": "\n".join((_STATIC / name).read_text("utf-8") for name in ("page.css", "live.css")),
-        "script": "\n".join(
-            (_STATIC / name).read_text("utf-8") for name in (*(s for s in _SCRIPTS if s != "player.js"), "live.js")
-        ),
+        "script": "\n".join((_STATIC / name).read_text("utf-8") for name in _SCRIPTS),
         "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         "blob": _pack(b"".join(blob.parts)),
         "three-core": _pack((_THREE / "three.core.min.js").read_bytes()),

@@ -207,7 +207,10 @@ def _judged(request: "Request", talks: bool, address: Address) -> tuple[HTTPStat
     if address.token is not None:
         given = parse_qs(path.query).get("token", [""])[0]
         if not secrets.compare_digest(given.encode("utf-8", "replace"), address.token.encode()):
-            return HTTPStatus.FORBIDDEN, "the token is missing or wrong: open the whole address that the terminal shows."
+            return (
+                HTTPStatus.FORBIDDEN,
+                "the token is missing or wrong: open the whole address that the terminal shows.",
+            )
     socket_asked = "Upgrade" in request.headers or path.path == SOCKET
     # Browsers name the page that asks. A page elsewhere may show a link to this one, and nothing more.
     if "Origin" in request.headers and _one(request, "Origin") not in (f"http://{host}", f"https://{host}"):
@@ -242,7 +245,9 @@ def _response(status: HTTPStatus, body: bytes, host: str) -> "Response":
     from websockets.http11 import Response
 
     # As `page.html` has it, and the WebSocket of this server. "'self'" alone leaves ws: out in older Safaris.
-    connect = f"'self' ws://{host} wss://{host}" if host and all(c.isalnum() or c in ".:-_[]" for c in host) else "'none'"
+    connect = (
+        f"'self' ws://{host} wss://{host}" if host and all(c.isalnum() or c in ".:-_[]" for c in host) else "'none'"
+    )
     policy = (
         "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
         f"media-src data: blob:; connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,5 +1,7 @@
 // The live page: frames and the state come through a WebSocket, what people do goes back. Messages: see live.py.
 
+{ // a block of its own: its names are nobody else's
+
 const data = JSON.parse(element("data").textContent), live = data.live, WINDOW = 10; // seconds in the plots
 let recordings = [], scene = null, state = null, socket = null, plots = [], captions = [], dirty = false, latest = null;
 let frames = 0, heard = 0, waiting = 0, attempt = 0, retry = null, pushAngle = Math.PI / 2, pushSpeed = 1;
@@ -13,7 +15,7 @@ function enliven(recording) {
   return Object.assign(recording, {
     times: new Float64Array(2), done: new Uint8Array(2), position: two(recording.position, 3 * n), path: two(recording.path, 3),
     quaternion: two(recording.quaternion, 4 * n).map((v) => v / 32767), command: new Float32Array(2 * commands),
-    actual: new Float32Array(2 * actual), contact: new Uint8Array(2 * contacts),
+    actual: new Float32Array(2 * actual), contact: new Uint8Array(2 * contacts), load: null,
     drift: [0, 0, 0], past: { t: [], speed: [], command: [], actual: [], reward: [] },
   });
 }
@@ -392,7 +394,10 @@ function wire() {
   on("record", "click", () => send({ do: "record", value: !state?.recording.length }));
   on("again", "click", connect);
   on("mode", "change", () => scene?.setMode(element("mode").value));
-  on("follow", "change", () => scene?.setFollow(element("follow").checked, latest?.[0].time ?? 0));
+  on("follow", "change", () => {
+    const on = element("follow").checked, t = latest?.[0].time ?? 0;
+    if (scene?.setCamera) scene.setCamera(on ? "follow" : "orbit", t); else scene?.setFollow(on, t);
+  });
   on("recentre", "click", () => scene?.reset());
   // A button clicked with the mouse must not catch the space bar afterwards.
   for (const button of document.querySelectorAll("button")) button.addEventListener("mousedown", (event) => event.preventDefault());
@@ -401,7 +406,7 @@ function wire() {
     ArrowUp: forward, w: forward, ArrowDown: back, s: back, ArrowLeft: left, a: left, ArrowRight: right, d: right,
     q: () => nudge(2, 1), e: () => nudge(2, -1), x: () => live.limits && command(live.limits.map(() => 0), true), " ": () => push(),
     p: pause, n: step, r: reset, o: () => live.adapts && send({ do: "adapter", value: !state?.adapts }), g: ghosts, c: () => scene?.reset(),
-    "?": () => { element("help").open = !element("help").open; },
+    "?": () => { element("keys").open = !element("keys").open; },
   };
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -424,6 +429,7 @@ async function main() {
   try {
     THREE = await loadThree();
     scene = buildScene(element("scene"), recordings, data.meshes, buffer, changed);
+    for (const layer of ["trails", "centre"]) scene.setLayer?.(layer, false); // they need more than two frames, or other numbers
     element("square").textContent = `floor squares ${scene.square} m`;
   } catch (error) {
     console.warn("no 3-D view:", error.message);
@@ -450,3 +456,5 @@ main().catch((error) => {
   element("alert").hidden = false;
   console.error(error);
 });
+
+}

@@ -87,7 +87,7 @@ def main() -> None:
         results[name] = {**unclocked(name), **pushed(name, given.seconds, given.pages)}
         print(name, results[name], flush=True)
     if given.out:
-        write_result("live", results, given.out)
+        write_result(given.out, results, seed=0)
 
 
 if __name__ == "__main__":

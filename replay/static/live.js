@@ -389,7 +389,7 @@ function tick() {
 function wire() {
   const on = (id, type, action) => element(id).addEventListener(type, action);
   const ghosts = () => { if (scene && recordings.length > 1) { const mode = scene.mode === "side" ? "ghosts" : "side"; element("mode").value = mode; scene.setMode(mode); } };
-  const pause = () => send({ do: "pause", value: !state?.paused }), step = () => send({ do: "step" }), reset = () => send({ do: "reset" });
+  const pause = () => { if (state) send({ do: "pause", value: (state.paused = !state.paused) }); }, step = () => send({ do: "step" }), reset = () => send({ do: "reset" });
   on("pause", "click", pause); on("step", "click", step); on("reset", "click", reset);
   on("record", "click", () => send({ do: "record", value: !state?.recording.length }));
   on("again", "click", connect);

@@ -194,7 +194,8 @@ def test_the_page_in_a_browser(play: Play, browser_path: str, artifacts: Path) -
         wait(f"surefoot.frames > {before} + 20")
         moved = page("surefoot.bodyPose(0, 'trunk').position")
         assert np.linalg.norm(np.subtract(moved, place)) > 0.05
-        assert (np.abs(first - picture()).max(axis=2) > 40).mean() > 0.005, "the picture does not change"
+        second, rows = picture(), slice(0, 300)  # a scrolled page may be shown half a pixel off
+        assert (np.abs(first[rows] - second[rows]).max(axis=2) > 40).mean() > 0.005, "the picture does not change"
         assert page("document.getElementById('adapting').textContent.includes('does not adapt')")
         assert page("document.querySelector('#adapting input').disabled")
         tab.screenshot(path=artifacts / "live-phone.png", timeout=120_000)

@@ -29,7 +29,7 @@ from ..robots import ROBOTS
 from ..robots.files import check_name
 from ..suite_report import comparison_tables, envelope_tables, suite_table, suites_table, tasks_table
 from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
-from .play import play
+from .playing import play
 from .showing import info, record, record_worlds, replay, screen, write_adaptation_page
 from .sources import load, load_any
 from .suites import choose, compare, envelope, evaluate_suite, list_suites, make_suite, verify_suites

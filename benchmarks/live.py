@@ -23,7 +23,7 @@ import numpy as np
 from common import write_result
 from websockets.sync.client import connect
 
-from surefoot.api.play import live_of
+from surefoot.api.playing import live_of
 
 CONTROLLERS = ("quadruped-velocity", "go1-velocity", "half_cheetah-run", "humanoid-run")
 

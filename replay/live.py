@@ -69,8 +69,8 @@ class Walker:
             raise SurefootError("a live robot needs an environment of one world with autoreset=False")
         env.episode_steps = 10**9  # nobody is cut off in mid-walk
         self.label, self.env, self.brain, self.controller = label, env, brain, controller
-        self.falls, self.rest, self.recorder = 0, 0, None
-        self.recorder: Recorder | None
+        self.falls, self.rest = 0, 0
+        self.recorder: Recorder | None = None
         model = env.simulation.model
         self._data, self._bodies = mujoco.MjData(model), moving_bodies(model)
         self._dq = np.zeros(model.nv)
@@ -168,9 +168,9 @@ class Live:
         self.clients: set[Client] = set()
         self.notice = ""
         self._single, self._recording, self._files = False, ExitStack(), list[str]()
-        self.limits = None
+        self.limits: tuple[float, float, float] | None = None
         if isinstance(self.env.task, Velocity):
-            config = self.env.config
+            config = self.env.task.config
             self.limits = (float(config.vx), float(config.vy), float(config.yaw))
         self._last = self.frame()
 
@@ -200,7 +200,7 @@ class Live:
                     if self.steps % every == 0 or self.paused:
                         self.show(part / parts)
                     await asyncio.sleep(max(0.0, due + part * dt / parts - loop.time()))
-                due = max(due + dt, loop.time())
+                due = max(due + dt, loop.time() - dt)  # a late wake-up is made up for, a slow machine is not
         finally:
             self._close_recording()
 

@@ -34,7 +34,8 @@ class Switched:
         controller.check(env)
         controller.reset()
         self.controller, self.env, self.on = controller, env, True
-        self.learner, self.names = None, ()
+        self.learner: Identification | None = None
+        self.names: tuple[str, ...] = ()
         self._memory, self._held = False, dict[tuple[int, int], torch.Tensor]()
         if not isinstance(controller, OnnxController):
             self._memory = isinstance(controller.policy, RecurrentPolicy | ContextPolicy)

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from surefoot.api.play import live_of
+from surefoot.api.playing import live_of
 from surefoot.replay import RecordingFile, read_world
 from surefoot.replay.geometry import moving_bodies
 from surefoot.replay.live import Client, Live

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .api import load as load
     from .api import make as make
     from .api import make_vec as make_vec
+    from .api import play as play
     from .api import record as record
     from .api import record_worlds as record_worlds
     from .api import replay as replay
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
     from .api import train as train
     from .api import train_seeds as train_seeds
     from .api import tune as tune
+    from .api import view as view
     from .api import write_report as write_report
 
 __version__ = "0.1.0"
 
 _VERBS = (
     "adapt", "compare", "continual", "envelope", "evaluate", "export", "identify", "import_sb3", "list_robots", "load",
-    "make", "make_vec", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
-    "write_report",
+    "make", "make_vec", "play", "record", "record_worlds", "replay", "resume", "train", "train_seeds", "tune",
+    "view", "write_report",
 )  # fmt: skip
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "load",
     "make",
     "make_vec",
+    "play",
     "record",
     "record_worlds",
     "replay",
@@ -62,6 +65,7 @@ __all__ = [
     "train",
     "train_seeds",
     "tune",
+    "view",
     "write_report",
 ]
 

@@ -55,6 +55,11 @@ VERBS = {
         "show a controller or a recording as a page or a video",
         "surefoot replay runs/walk --html out.html",
     ),
+    "play": (
+        "play",
+        "drive a controller live in the browser: push it, change the robot, kill a motor",
+        "surefoot play quadruped-velocity --set payload=3",
+    ),
     "record": (
         "record",
         "write what a controller does in one or many worlds into a file",

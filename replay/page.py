@@ -33,7 +33,7 @@ SCENE_SCRIPTS = ("data.js", "plots.js", "shapes.js", "layers.js", "scene.js")
 _SCRIPTS = (*SCENE_SCRIPTS, "gait.js", "panels.js", "controls.js", "player.js")
 
 
-class _Blob:
+class Blob:
     """Arrays one after the other, each described by where it is."""
 
     def __init__(self) -> None:
@@ -94,32 +94,35 @@ def make_page(
     """
     if not recordings and not curves and not summary:
         raise SurefootError(f"nothing to show as {title!r}: expected recordings, curves or a summary")
-    blob = _Blob()
+    blob = Blob()
     data = {
         "title": title,
         "summary": _summary(summary) if summary else None,
         "curves": _curves(curves or [], [recording.label for recording in recordings]),
         "recordings": [
-            _recording(recording, colour, blob)
+            described(recording, colour, blob)
             for recording, colour in zip(recordings, colours([r.label for r in recordings]), strict=True)
         ],
         "meshes": blob.mesh_list,
     }
-    fill = {
-        "title": html.escape(title),
-        "style": (_STATIC / "page.css").read_text("utf-8"),
-        "script": "\n".join((_STATIC / name).read_text("utf-8") for name in _SCRIPTS),
+    return fill("page.html", data, blob, _SCRIPTS)
+
+
+def fill(template: str, data: Mapping[str, Any], blob: Blob, scripts: Sequence[str], *styles: str) -> bytes:
+    """A page complete in itself, UTF-8: a template of static/ with data, bulk data, style sheets and scripts put in."""
+    parts = {
+        "title": html.escape(data["title"]),
+        "style": "\n".join((_STATIC / name).read_text("utf-8") for name in ("page.css", *styles)),
+        "script": "\n".join((_STATIC / name).read_text("utf-8") for name in scripts),
         # "<" must not appear in JSON inside <script>: it could close the element or open a comment.
         "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         "blob": _pack(b"".join(blob.parts)),
         "three-core": _packed("three.core.min.js"),
         "three-module": _packed("three.module.min.js"),
     }
-    template = (_STATIC / "page.html").read_text("utf-8")
-    page = re.sub(
-        r"\{\{([a-z-]+)\}\}", lambda match: fill[match[1]], template
-    )  # one pass: nothing filled in is filled again
-    return page.encode()
+    text = (_STATIC / template).read_text("utf-8")
+    # One pass: nothing filled in is filled again.
+    return re.sub(r"\{\{([a-z-]+)\}\}", lambda match: parts[match[1]], text).encode()
 
 
 @cache
@@ -136,7 +139,7 @@ def _short(values: np.ndarray) -> list[float]:
     return [float(f"{v:.7g}") for v in np.ravel(values)]
 
 
-def _recording(recording: Recording, colour: tuple[str, str], blob: _Blob) -> dict[str, Any]:
+def described(recording: Recording, colour: tuple[str, str], blob: Blob) -> dict[str, Any]:
     model = recording.compile()
     rows = frame_rows(recording)
     bodies = moving_bodies(model)
@@ -221,7 +224,7 @@ def _nullable(values: Sequence[float] | np.ndarray) -> list[float | None]:
 
 
 def _feet(
-    recording: Recording, model: mujoco.MjModel, rows: np.ndarray, bodies: np.ndarray, blob: _Blob
+    recording: Recording, model: mujoco.MjModel, rows: np.ndarray, bodies: np.ndarray, blob: Blob
 ) -> dict[str, Any]:
     """Feet, their contacts, and the forces (T, F) in N of their touch sensors, where each of them has one."""
     found = feet(recording, model)

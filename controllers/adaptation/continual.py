@@ -167,7 +167,11 @@ def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 class Identification:
-    """Tells the policy what its robots are, from the last `STEPS` control steps, and again `STEPS` after each alarm."""
+    """Tells the policy what its robots are, from the last `STEPS` control steps, and again `STEPS` after each alarm.
+
+    Attributes:
+        changed: (N,) bool, of which robots the last `learn` has inferred anew; std: (n, E) how sure it is of those.
+    """
 
     def __init__(self, env: Any, controller: Controller):
         self.env, self.identifier = env, controller.identifier
@@ -183,12 +187,13 @@ class Identification:
     def learn(self, alarms: np.ndarray) -> None:
         """After a control step."""
         self.since = np.where(alarms, 0, self.since + 1)
-        now = (self.since > 0) & (self.since % STEPS == 0)
+        self.changed = now = (self.since > 0) & (self.since % STEPS == 0)
+        self.std = np.zeros((0, len(self.env.inputs.known)))
         if now.any() and self.identifier is not None:
             order = torch.arange(self.steps, self.steps + STEPS) % STEPS  # oldest first
             with torch.no_grad():
-                mean, _ = self.identifier(self.window[order].transpose(0, 1)[now])
-            self.env.inputs.believed[now] = mean.numpy()
+                mean, std = self.identifier(self.window[order].transpose(0, 1)[now])
+            self.env.inputs.believed[now], self.std = mean.numpy(), std.numpy()
 
 
 def _error(env: Any) -> np.ndarray:

@@ -87,7 +87,7 @@ pictures: $(VENV)/.installed-video
 # --- checks -------------------------------------------------------------------------------------------------------
 
 test: lint types system-packages
-	$(PYTEST)
+	$(PYTEST) -n auto --dist loadfile
 
 slow: $(VENV)/.installed-test system-packages
 	$(PYTEST) -m slow

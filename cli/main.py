@@ -52,7 +52,7 @@ VERBS = {
     ),
     "replay": (
         "replay",
-        "show a controller or a recording as a page or a video",
+        "show controllers and recordings in a viewer, as a page, a video or a poster",
         "surefoot replay runs/walk --html out.html",
     ),
     "play": (

@@ -11,7 +11,7 @@ from surefoot.api.playing import live_of
 from surefoot.replay import RecordingFile, read_world
 from surefoot.replay.geometry import moving_bodies
 from surefoot.replay.live import Client, Live
-from surefoot.replay.live_page import described, live_page
+from surefoot.replay.live_page import controls, live_page
 from surefoot.robots import SurefootError
 
 DO = [
@@ -119,7 +119,7 @@ def test_a_frame_holds_what_mujoco_says(live: Live) -> None:
     live.step()
     frame, env = live.frame(), live.env
     assert np.frombuffer(frame[:8], "<f8")[0] == pytest.approx(live.dt)
-    (robot,) = described(live)["robots"]
+    (robot,) = controls(live)["robots"]
     numbers = np.frombuffer(frame[8:], "<f4")
     assert numbers[1] == pytest.approx(env.reward[0])
     assert numbers[2:5] == pytest.approx([0.6, 0, 0])
@@ -248,4 +248,4 @@ def test_a_robot_without_commands() -> None:
     page = live_page(live, "</script><b>x").decode()
     assert "</script><b>x" not in page.replace("&lt;/script&gt;", "")
     assert "://" not in page.split('<script id="blob"')[0].replace("http://www.w3.org", "")
-    assert described(live)["limits"] is None
+    assert controls(live)["limits"] is None

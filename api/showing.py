@@ -100,6 +100,35 @@ def record_worlds(
     return RecordingFile(out)
 
 
+def check_exports(minari: str | None, rerun: str | Path | None) -> None:
+    """Raise `SurefootError` where an export could not be written: asked before the work, not after it."""
+    from ..replay import export
+
+    check_name(rerun, ".rrd")
+    if minari is not None:
+        export.check_minari(minari)
+    if rerun is not None:
+        export.check_rerun()
+
+
+def recording_of(source: Source) -> Path | None:
+    """The file, where `source` is a recording and no controller."""
+    return Path(source) if isinstance(source, str | Path) and Path(source).name.endswith(SUFFIX) else None
+
+
+def export_recording(path: str | Path, *, minari: str | None = None, rerun: str | Path | None = None) -> list[Path]:
+    """Write a recording as a Minari dataset and/or a file of the rerun viewer; the paths of what was written."""
+    from ..replay import export
+
+    written = []
+    if minari is not None:
+        written.append(export.write_minari(minari, RecordingFile(path)))
+    if rerun is not None:
+        export.write_rerun(rerun, load_many(path))
+        written.append(Path(rerun))
+    return written
+
+
 def info(path: str | Path) -> RecordingFile:
     """A recording on disk, of which only what is asked for is read; `info_table` says what is in it."""
     return RecordingFile(path)

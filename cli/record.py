@@ -7,18 +7,24 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from ..robots.errors import SurefootError
 from .options import Count, File, Flag, Ranges, Seconds, Values, pairs, parameters, planner
 
 
 @dataclass
 class Arguments:
     """Roll a controller out in one or many worlds and write all that happens into one file, chunk by chunk while it does:
-    an hour takes no more memory than a minute. Ctrl-C ends the recording and keeps it."""
+    an hour takes no more memory than a minute. Ctrl-C ends the recording and keeps it. A recording in place of a controller is
+    exported only, by --minari or --rerun."""
 
-    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
-    """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
+    source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN|RECORDING")]]
+    """Run folder, controller file (*.safetensors or *.onnx), name of a shipped controller, or recording."""
     out: File = None
     """The recording (*.recording.npz); none: controller.recording.npz."""
+    minari: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Export all episodes as this Minari dataset, such as surefoot/walk-v0, below $MINARI_DATASETS_PATH or ~/.minari."""
+    rerun: File = None
+    """Export the first worlds as a file of the rerun viewer (*.rrd)."""
     worlds: Count = 1
     """How many robots at once."""
     seconds: Seconds = None
@@ -44,21 +50,28 @@ def run(given: Arguments) -> None:
     from .. import api
     from .tables import console, show_summary
 
-    out = _out(given)
-    file = api.record_worlds(
-        given.source,
-        out,
-        parameters=parameters("--set", given.parameters) or None,
-        vary=pairs("--vary", given.vary) or None,
-        worlds=1 if given.worlds is None else given.worlds,
-        seconds=given.seconds,
-        episodes=given.episodes,
-        seed=given.seed or 0,
-        label=given.label,
-        plan=planner(given.plan, given.planner),
-    )
-    show_summary(api.info_table(file))
-    console().print(f"wrote {out}", soft_wrap=True)
+    api.check_exports(given.minari, given.rerun)
+    written = api.recording_of(given.source)
+    if written is None:
+        written = _out(given)
+        api.record_worlds(
+            given.source,
+            written,
+            parameters=parameters("--set", given.parameters) or None,
+            vary=pairs("--vary", given.vary) or None,
+            worlds=1 if given.worlds is None else given.worlds,
+            seconds=given.seconds,
+            episodes=given.episodes,
+            seed=given.seed or 0,
+            label=given.label,
+            plan=planner(given.plan, given.planner),
+        )
+    elif given.minari is None and given.rerun is None:
+        raise SurefootError(f"{given.source!r} is a recording: export it by --minari or --rerun")
+    show_summary(api.info_table(api.info(written)))
+    exported = api.export_recording(written, minari=given.minari, rerun=given.rerun)
+    for path in [*([written] if str(written) != given.source else []), *exported]:
+        console().print(f"wrote {path}", soft_wrap=True)
 
 
 def interrupted(given: Arguments) -> str:

@@ -119,3 +119,8 @@ def test_bad_input(line: str, word: str, refused, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     assert word in refused(*line.split())
     assert [p.name for p in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+def test_a_recording_is_exported_and_not_walked_again(refused, tmp_path: Path) -> None:
+    line = refused("record", tmp_path / "walk.recording.npz")
+    assert "is a recording: export it by --minari or --rerun" in line

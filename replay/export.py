@@ -1,0 +1,161 @@
+"""Recordings for other programs: datasets of Minari (offline learning) and files of the rerun viewer."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from ..robots.errors import SurefootError
+from ..robots.files import check_name, replacing
+from .chunks import RUNNING, TERMINATED, TRUNCATED, RecordingFile
+from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
+from .recording import Recording, read_world
+
+
+def check_minari(dataset: str) -> Any:
+    """The package Minari. Raises `SurefootError` where it is missing, the name is none of its, or there is such a dataset."""
+    try:
+        import minari
+        from minari.dataset.minari_dataset import parse_dataset_id
+    except ImportError as error:
+        raise SurefootError("--minari needs the package minari: pip install 'surefoot[minari]'") from error
+    wrong = f"dataset {dataset!r}: expected a name such as surefoot/walk-v0"
+    try:
+        if parse_dataset_id(dataset)[2] is None:
+            raise SurefootError(wrong)
+    except ValueError as error:
+        raise SurefootError(wrong) from error
+    if dataset in minari.list_local_datasets():
+        raise SurefootError(f"there is a dataset {dataset!r} already: give another name or version")
+    return minari
+
+
+def check_rerun() -> Any:
+    """The package rerun. Raises `SurefootError` where it is missing."""
+    try:
+        import rerun
+    except ImportError as error:
+        raise SurefootError("--rerun needs the package rerun-sdk: pip install 'surefoot[rerun]'") from error
+    return rerun
+
+
+def write_minari(dataset: str, file: RecordingFile) -> Path:
+    """Write every episode of every world of `file` as the Minari dataset `dataset`, such as surefoot/walk-v0.
+
+    An observation is {"qpos" (nq,), "qvel" (nv,), "command" (C,)}: the simulator's state, from which any other follows. Row t
+    of a recording is the state after step t, so an episode begins with the state after its first step.
+    Raises `SurefootError` as `check_minari` does.
+    """
+    minari = check_minari(dataset)
+    from gymnasium import spaces
+    from minari.data_collector import EpisodeBuffer
+
+    first = read_world(file, 0, 0, 1)
+    sizes = {"qpos": first.qpos.shape[1], "qvel": first.qvel.shape[1], "command": first.command.shape[1]}
+    shown: dict[str, spaces.Space[Any]] = {
+        key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
+    }
+    action = spaces.Box(-np.inf, np.inf, first.action.shape[1:], np.float32)
+    header, written = file.header, None
+    for world in range(header.worlds):
+        buffers = []
+        for rows, ended in _episodes(read_world(file, world)):
+            over = np.zeros(len(rows.reward) - 1, bool)
+            over[-1] = True
+            seen = {key: getattr(rows, key) for key in sizes}
+            truncated = over & (ended != TERMINATED)  # also what was cut off where the recording ends
+            steps: dict[str, Any] = {
+                "rewards": rows.reward[1:],
+                "terminations": over & ~truncated,
+                "truncations": truncated,
+            }
+            buffers.append(EpisodeBuffer(observations=seen, actions=rows.action[1:], seed=header.seed, **steps))
+        if written is None:
+            about = f"{header.robot} {header.task}, {header.label}: MuJoCo states recorded by Surefoot"
+            given: dict[str, Any] = {
+                "action_space": action,
+                "observation_space": spaces.Dict(shown),
+                "description": about,
+            }
+            with warnings.catch_warnings():  # it misses an author's address and an environment to evaluate in
+                warnings.simplefilter("ignore")
+                written = minari.create_dataset_from_buffers(dataset, buffers, algorithm_name=header.label, **given)
+        elif buffers:
+            written.update_dataset_from_buffer(buffers)
+    return Path(str(minari.storage.local.get_dataset_path(dataset)))
+
+
+def _episodes(recording: Recording) -> Iterator[tuple[Recording, int]]:
+    """Each episode of two steps or more, and how it ended; the last one may be cut off."""
+    for episode in range(int(recording.episode[-1]) + 1):
+        rows = recording.rows(recording.episode == episode)
+        if len(rows) > 1:
+            ended = int(rows.done[-1])
+            yield rows, TRUNCATED if ended == RUNNING else ended
+
+
+def write_rerun(path: str | Path, recordings: Sequence[Recording]) -> None:
+    """Write recordings as a file of rerun's viewer: robots, rewards by term, commands, over the time line `time`.
+
+    Raises `SurefootError` where rerun is missing, the name does not end in .rrd, or the disk refuses.
+    """
+    check_name(path, ".rrd")
+    rr = check_rerun()
+    with replacing(path) as temporary:
+        stream = rr.RecordingStream("surefoot")
+        stream.save(os.fspath(temporary))
+        for recording in recordings:
+            _log(rr, stream, recording)
+        stream.flush()
+        stream.disconnect()
+
+
+def _log(rr: Any, stream: Any, recording: Recording) -> None:
+    model, rows = recording.compile(), frame_rows(recording)
+    place = recording.label.replace("/", "_").replace(" ", "_")
+    for geom in visible_geoms(model):
+        body = model.body(geom["body"]).name or f"body{geom['body']}"
+        at = f"{place}/{body}/geom{geom['geom']}"
+        w, x, y, z = geom["quat"]
+        stream.log(at, rr.Transform3D(translation=geom["pos"], quaternion=[x, y, z, w]), static=True)
+        shape = _shape(rr, model, geom)
+        if shape is not None:
+            stream.log(at, shape, static=True)
+    positions, quaternions = body_poses(model, recording.qpos[rows])
+    times = [rr.TimeColumn("time", duration=recording.times[rows])]
+    for b in moving_bodies(model):
+        name = model.body(b).name or f"body{b}"
+        turned = quaternions[:, b][:, [1, 2, 3, 0]]
+        columns = rr.Transform3D.columns(translation=positions[:, b], quaternion=turned)
+        stream.send_columns(f"{place}/{name}", times, columns)
+    series = {"reward": recording.reward, **{f"reward_terms/{n}": v for n, v in recording.terms.items()}}
+    for k, name in enumerate(recording.command_names):
+        series[f"command/{name}"] = recording.command[:, k]
+        if k < recording.actual.shape[1]:
+            series[f"actual/{name}"] = recording.actual[:, k]
+    for name, values in series.items():
+        stream.send_columns(f"{place}/{name}", times, rr.Scalars.columns(scalars=values[rows].astype(float)))
+
+
+def _shape(rr: Any, model: mujoco.MjModel, geom: dict[str, Any]) -> Any:
+    """A geom as rerun draws it, in the geom's frame; None for a plane, which has no end."""
+    (a, b, c), colour, kind = geom["size"], [geom["rgba"]], geom["type"]
+    if kind == "mesh":
+        vertices, faces = triangles(model, geom["geom"])
+        return rr.Mesh3D(vertex_positions=vertices, triangle_indices=faces, albedo_factor=geom["rgba"])
+    solid = {"colors": colour, "fill_mode": "solid"}
+    if kind == "sphere":
+        return rr.Ellipsoids3D(half_sizes=[[a, a, a]], **solid)
+    if kind == "ellipsoid":
+        return rr.Ellipsoids3D(half_sizes=[[a, b, c]], **solid)
+    if kind == "box":
+        return rr.Boxes3D(half_sizes=[[a, b, c]], **solid)
+    if kind == "cylinder":
+        return rr.Cylinders3D(lengths=[2 * b], radii=[a], **solid)
+    if kind == "capsule":  # rerun's stands on its lower centre
+        return rr.Capsules3D(lengths=[2 * b], radii=[a], translations=[[0, 0, -b]], **solid)
+    return None

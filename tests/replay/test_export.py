@@ -1,0 +1,57 @@
+"""Recordings as Minari datasets and files of the rerun viewer, read back by those packages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surefoot import api
+from surefoot.replay.recording import read_world
+from surefoot.robots import SurefootError
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("export") / "walk.recording.npz"
+    api.record_worlds("hopper-run", path, worlds=2, seconds=3, seed=1)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
+
+
+def test_minari_reads_every_episode(walk: Path) -> None:
+    minari = pytest.importorskip("minari")
+    (written,) = api.export_recording(walk, minari="surefoot/hop-v0")
+    assert written.is_dir()
+    dataset = minari.load_dataset("surefoot/hop-v0")
+    worlds = [read_world(api.info(walk), w) for w in range(2)]
+    assert dataset.total_episodes == sum(int(w.episode[-1]) + 1 for w in worlds)
+    episode, first = dataset[0], worlds[0].rows(worlds[0].episode == 0)
+    assert np.array_equal(episode.observations["qpos"], first.qpos)
+    assert np.array_equal(episode.actions, first.action[1:])
+    assert np.array_equal(episode.rewards, first.reward[1:])
+    for e in dataset:
+        assert (e.terminations | e.truncations).tolist() == [False] * (len(e.rewards) - 1) + [True]
+        assert len(e.observations["qvel"]) == len(e.actions) + 1
+    with pytest.raises(SurefootError, match="there is a dataset 'surefoot/hop-v0' already"):
+        api.export_recording(walk, minari="surefoot/hop-v0")
+    with pytest.raises(SurefootError, match="expected a name such as"):
+        api.check_exports("no version", None)
+
+
+def test_rerun_takes_the_file(walk: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    out = tmp_path / "walk.rrd"
+    assert api.export_recording(walk, rerun=out) == [out]
+    verified = subprocess.run(
+        [sys.executable, "-m", "rerun", "rrd", "stats", str(out)], capture_output=True, text=True, timeout=60
+    )
+    assert verified.returncode == 0, verified.stderr
+    assert out.stat().st_size > 50_000
+    with pytest.raises(SurefootError, match=r"ends in \.rrd"):
+        api.check_exports(None, tmp_path / "walk.html")

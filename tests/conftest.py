@@ -60,6 +60,16 @@ if menagerie() is not None:
     os.environ.setdefault("MENAGERIE_ROOT", str(menagerie()))
 
 
+def pytest_configure() -> None:
+    """Where pytest-xdist runs several processes, each has its share of the CPUs: torch's threads would fight."""
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers:
+        import surefoot  # noqa: F401 - before torch
+        from surefoot.controllers import threads
+
+        threads.share_cpus(int(workers))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser") and chromium() is None:
         pytest.skip("no Chromium on this machine, or no libatomic1")

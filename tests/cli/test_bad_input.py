@@ -53,7 +53,10 @@ from surefoot.robots import Robot, SurefootError
         ("train hopper run --hyper mirror=true", "symmetry"),
         ("train quadruped velocity --steps 0", "steps=0"),
         ("train quadruped", "needs ROBOT and TASK"),
-        ("train hopper balance", "task 'balance' is defined for cartpole, not for 'hopper': try 'run'"),
+        (
+            "train hopper balance",
+            "task 'balance' is defined for cartpole, inverted_pendulum, inverted_double_pendulum, not for 'hopper': try 'run'",
+        ),
         ("train cartpole run", "try 'balance'"),
         ("train cartpole balance --vary friction=0.5:1", "touches nothing"),
         ("train hopper run --algo dqn", "--hyper bins=5 gives each of its 3 actuators 5 levels (125 actions)"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.envs import simulation
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.simulation import SMALL, Simulation
 from surefoot.envs.tasks.poles import swing_up_cost
@@ -185,7 +186,8 @@ def test_there_are_no_goals() -> None:
         BatchEnv("cartpole", "balance", 2, tasks=Task({}, {"vx": 1.0}))
 
 
-def test_little_work_is_done_by_one_thread() -> None:
+def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "DEFAULT_THREADS", 0)  # as where the tests do not run side by side
     one, all_cpus = (Simulation(get_robot("cartpole"), worlds) for worlds in (SMALL // 4, SMALL // 4 + 1))
     asked = Simulation(get_robot("cartpole"), 8, threads=2)
     assert (one.batch.nthread, asked.batch.nthread) == (1, 2)

@@ -135,6 +135,8 @@ class ChunkWriter:
             buffer[t] = np.reshape(rows[name], buffer.shape[1:])
         if t == 0:
             changed = np.arange(self.header.worlds)
+        elif np.array_equal(parameters, self._parameters):  # nearly always, and quickly seen
+            changed = np.empty(0, np.int64)
         else:
             same = (parameters == self._parameters) | (np.isnan(parameters) & np.isnan(self._parameters))
             changed = np.flatnonzero(~same.all(axis=1))
@@ -183,7 +185,7 @@ class ChunkWriter:
                 self._put(path, buffer[:rows].transpose(1, 2, 0), True)
                 continue
             numbers = buffer[:rows].astype("<f4", copy=False)
-            planes = np.ascontiguousarray(numbers.view(np.uint8).reshape(*numbers.shape, 4).transpose(3, 1, 2, 0))
+            planes = _planes(numbers)
             sample = planes[2].reshape(-1)[:4096]
             self._put(f"{path}.low", planes[:3], len(zlib.compress(sample.tobytes(), 1)) < PAYS * len(sample))
             self._put(f"{path}.high", planes[3:], True)
@@ -198,6 +200,16 @@ class ChunkWriter:
         kind = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
         # A ZipInfo has a fixed date: the same steps are the same bytes.
         self._zip.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), kind, compresslevel=1)
+
+
+def _planes(numbers: np.ndarray) -> np.ndarray:
+    """The four bytes of float32 numbers (rows, worlds, k), lowest first, each over time: (4, worlds, k, rows) uint8."""
+    rows = len(numbers)
+    series = np.ascontiguousarray(numbers.reshape(rows, -1).T).view(np.uint32).reshape(*numbers.shape[1:], rows)
+    planes = np.empty((4, *series.shape), np.uint8)
+    for i, plane in enumerate(planes):  # four times as fast as one transposition of single bytes
+        np.right_shift(series, 8 * i, out=plane, casting="unsafe")
+    return planes
 
 
 class RecordingFile:

@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=300, help="control steps of a block")
+    parser.add_argument("--steps", type=int, default=1200, help="control steps of a block")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="recording.json", help="result file")
     args = parser.parse_args()

@@ -40,8 +40,9 @@ def test_minari_reads_every_episode(walk: Path) -> None:
         assert len(e.observations["qvel"]) == len(e.actions) + 1
     with pytest.raises(SurefootError, match="there is a dataset 'surefoot/hop-v0' already"):
         api.export_recording(walk, minari="surefoot/hop-v0")
-    with pytest.raises(SurefootError, match="expected a name such as"):
-        api.check_exports("no version", None)
+    for name in ("noversion", "no version-v0", "../up-v0", "/etc/x-v0", ""):
+        with pytest.raises(SurefootError, match="expected a name such as"):
+            api.check_exports(name, None)
 
 
 def test_rerun_takes_the_file(walk: Path, tmp_path: Path) -> None:

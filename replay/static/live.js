@@ -71,27 +71,18 @@ function remember(recording, time, elapsed, reward, command, actual) {
 
 // --- drawing ----------------------------------------------------------------------------------------------------------
 
-let scheduled = false, clockwork = null, slow = 0, quality = 1;
+let scheduled = false, clockwork = null;
 function changed() {
   if (scheduled) return;
   scheduled = true;
   requestAnimationFrame((now) => {
     scheduled = false;
-    if (clockwork !== null && state && !state.paused) lighten(now - clockwork);
+    if (clockwork !== null && state && !state.paused) scene?.lighten(now - clockwork);
     clockwork = now;
     if (!latest) return;
     scene?.draw(latest[0].time);
     element("clock").textContent = latest[0].time.toFixed(2) + " s";
   });
-}
-
-// Machines without graphics hardware: fewer pixels and no shadows rather than a slide show.
-function lighten(milliseconds) {
-  slow = milliseconds > 110 ? slow + 1 : Math.max(0, slow - 1);
-  if (slow < 4 || quality < 0.4 || !scene) return;
-  slow = 0;
-  quality *= 0.6;
-  scene.setQuality(quality, false);
 }
 
 const UNITS = { vx: "forward (m/s)", vy: "sideways (m/s)", yaw: "turning (rad/s)" };

@@ -17,7 +17,7 @@ function changed() {
 
 function advance(now) {
   if (clockwork !== null) {
-    lighten(now - clockwork);
+    scene?.lighten(now - clockwork);
     time += Math.min(0.25, (now - clockwork) / 1000) * Number(element("speed").value);
   }
   clockwork = now;
@@ -25,16 +25,6 @@ function advance(now) {
   if (element("loop").checked) { time = 0; return; }
   time = duration;
   setPlaying(false);
-}
-
-// Machines without graphics hardware: fewer pixels and no shadows rather than a slide show.
-let slow = 0, quality = 1;
-function lighten(milliseconds) {
-  slow = milliseconds > 110 ? slow + 1 : Math.max(0, slow - 1);
-  if (slow < 4 || quality < 0.4 || !scene) return;
-  slow = 0;
-  quality *= 0.6;
-  scene.setQuality(quality, false);
 }
 
 function draw() {

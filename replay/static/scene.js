@@ -1,6 +1,6 @@
 // The 3-D view: one robot a recording, side by side in views of their own or together as ghosts, and a camera to orbit.
 
-// Returns { draw(t), resize(), repaint(), setMode(mode), setFocus(i), setCamera(name, t), setLayer(name, on), reset(), … }.
+// Returns { draw(t), resize(), lighten(ms), repaint(), setMode(mode), setFocus(i), setCamera(name, t), setLayer(name, on), reset(), … }.
 // Throws where WebGL is missing.
 function buildScene(canvas, recordings, meshes, buffer, changed) {
   const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
@@ -111,6 +111,7 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
     renderer.render(scene, camera);
   }
 
+  let slow = 0, quality = 1;
   const api = {
     views,
     square,
@@ -126,6 +127,14 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
     },
     resize() { renderer.setSize(canvas.clientWidth, canvas.clientHeight, false); },
     setQuality(ratio, shadows) { renderer.setPixelRatio(ratio); sun.castShadow = shadows; api.resize(); },
+    // After a frame that took so long. Machines without graphics hardware: fewer pixels and no shadows rather than a slide show.
+    lighten(milliseconds) {
+      slow = milliseconds > 110 ? slow + 1 : Math.max(0, slow - 1);
+      if (slow < 4 || quality < 0.4) return;
+      slow = 0;
+      quality *= 0.6;
+      api.setQuality(quality, false);
+    },
     repaint,
     setMode(next) { mode = next; changed(); },
     setFocus(i) { focus = i; changed(); },

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..robots.files import check_name, replacing
+from .page import THEME
 
 _STATIC = Path(__file__).parent / "static"
 # What the browser may load: what stands in the file, and nothing from any host.
@@ -65,6 +66,7 @@ def document(title: str, sections: Sequence[Section], note: str = "") -> str:
 </head>
 <body class="document">
 <header>
+  {THEME}
   <h1>{escape(title)}</h1>
   {_note(note)}
   <nav aria-label="Parts">{links if len(sections) > 1 else ""}</nav>

@@ -30,6 +30,13 @@ _STATIC = Path(__file__).parent / "static"
 _THREE = Path(__file__).parent.parent / "assets" / "three"
 # Joined in this order into one script. The first draw robots, on any page; the others are this page.
 SCENE_SCRIPTS = ("data.js", "plots.js", "shapes.js", "layers.js", "scene.js")
+_THEMES = (("system", "Theme: system"), ("light", "Theme: light"), ("dark", "Theme: dark"))
+# page.css reads it: no script needed.
+THEME = (
+    '<select id="theme" aria-label="Theme" title="Light or dark">'
+    + "".join(f'<option value="{value}">{text}</option>' for value, text in _THEMES)
+    + "</select>"
+)
 _SCRIPTS = (*SCENE_SCRIPTS, "gait.js", "panels.js", "controls.js", "player.js")
 
 
@@ -112,6 +119,7 @@ def fill(template: str, data: Mapping[str, Any], blob: Blob, scripts: Sequence[s
     """A page complete in itself, UTF-8: a template of static/ with data, bulk data, style sheets and scripts put in."""
     parts = {
         "title": html.escape(data["title"]),
+        "theme": THEME,
         "style": "\n".join((_STATIC / name).read_text("utf-8") for name in ("page.css", *styles)),
         "script": "\n".join((_STATIC / name).read_text("utf-8") for name in scripts),
         # "<" must not appear in JSON inside <script>: it could close the element or open a comment.

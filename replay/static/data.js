@@ -1,9 +1,15 @@
 // Unpacks what page.py packed: arrays out of one gzipped block, recordings ready to play.
 
 const element = (id) => document.getElementById(id);
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const shade = (colour) => colour[dark.matches ? 1 : 0];
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const system = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (element("theme").value === "system" ? system.matches : element("theme").value === "dark");
+const onTheme = (redraw) => { system.addEventListener("change", redraw); element("theme").addEventListener("change", redraw); };
+const shade = (colour) => colour[isDark() ? 1 : 0];
+// The colour that a name of the style sheet stands for: a pair of light-dark() is looked up.
+function style(name) {
+  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim(), pair = value.match(/^light-dark\((.*),(.*)\)$/);
+  return pair ? shade(pair.slice(1)).trim() : value;
+}
 
 async function unpack(id) {
   const coded = Uint8Array.from(atob(element(id).textContent), (c) => c.charCodeAt(0));

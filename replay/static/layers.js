@@ -45,13 +45,20 @@ function velocityLayer(recording, size) {
   };
 }
 
+// Rows in which the feet's paths are drawn: all of a recording; of a live robot (`steps`) the last ones, as they come.
+function stepsOf(recording) {
+  const { times, done, contact } = recording;
+  const points = recording.feet.map((foot) => Float32Array.from([...times].flatMap((t) => footAt(recording, foot, t))));
+  return { times, done, contact, points, rowAt: (t) => rowAt(recording, t) };
+}
+
 // A line along each foot's path, and a dot for each row in which it touches the ground.
 function trailLayer(recording, size) {
-  const group = new THREE.Group(), { times, done, feet, contact } = recording, count = recording.footNames.length;
+  const group = new THREE.Group(), { feet } = recording, count = recording.footNames.length, steps = recording.steps ?? stepsOf(recording);
+  const { times, done, contact } = steps;
   const line = new THREE.LineBasicMaterial({ transparent: true, opacity: 0.9 }), dot = new THREE.MeshBasicMaterial();
-  const paths = feet.map((foot) => {
-    const points = new Float32Array(times.length * 3);
-    for (let k = 0; k < times.length; k++) points.set(footAt(recording, foot, times[k]), k * 3);
+  const paths = feet.map((foot, f) => {
+    const points = steps.points[f];
     const geometry = new THREE.BufferGeometry();
     geometry.setAttribute("position", new THREE.BufferAttribute(points, 3));
     const path = new THREE.Line(geometry, line);
@@ -67,11 +74,12 @@ function trailLayer(recording, size) {
   return {
     group,
     update(t) {
-      const last = rowAt(recording, t);
+      const last = steps.rowAt(t);
       let first = last, n = 0;
       while (first > 0 && !done[first - 1] && times[last] - times[first - 1] <= TRAIL_SECONDS) first--;
       for (const { foot, points, geometry } of paths) {
         geometry.setDrawRange(first, last - first + 1);
+        if (recording.steps) geometry.getAttribute("position").needsUpdate = true;
         for (let k = first; k <= last && n < most; k++) {
           if (contact[k * count + foot.contact]) dots.setMatrixAt(n++, matrix.makeTranslation(points[k * 3], points[k * 3 + 1], points[k * 3 + 2]));
         }

@@ -8,6 +8,8 @@ let frames = 0, heard = 0, waiting = 0, attempt = 0, retry = null, pushAngle = M
 
 // --- frames -----------------------------------------------------------------------------------------------------------
 
+const ROWS = TRAIL_SECONDS * 60; // frames that the feet's paths are drawn of
+
 // A recording of two steps becomes one whose rows are the last two frames: all that draws a recording draws a live robot.
 function enliven(recording) {
   const n = recording.bodies.length, { commands, actual, contacts } = live.robots[recordings.length];
@@ -16,11 +18,16 @@ function enliven(recording) {
     times: new Float64Array(2), done: new Uint8Array(2), position: two(recording.position, 3 * n), path: two(recording.path, 3),
     quaternion: two(recording.quaternion, 4 * n).map((v) => v / 32767), command: new Float32Array(2 * commands),
     actual: new Float32Array(2 * actual), contact: new Uint8Array(2 * contacts), load: null,
+    steps: {
+      times: new Float64Array(ROWS).fill(-Infinity), done: new Uint8Array(ROWS), contact: new Uint8Array(ROWS * contacts),
+      points: recording.feet.map(() => new Float32Array(3 * ROWS)), rowAt: () => ROWS - 1,
+    },
     drift: [0, 0, 0], past: { t: [], speed: [], command: [], actual: [], reward: [] },
   });
 }
 
-const shift = (array, row) => { const n = array.length / 2; array.copyWithin(0, n); array.set(row, n); };
+// The oldest row goes, `row` comes last.
+const shift = (array, row) => { array.copyWithin(0, row.length); array.set(row, array.length - row.length); };
 
 function read(buffer) {
   const time = new DataView(buffer).getFloat64(0, true), numbers = new Float32Array(buffer, 8);
@@ -37,6 +44,7 @@ function read(buffer) {
     shift(recording.quaternion, poses.filter((_, k) => k % 7 >= 3));
     shift(recording.command, command); shift(recording.actual, actual); shift(recording.contact, contact);
     follow(recording, elapsed);
+    tread(recording, elapsed);
     remember(recording, time, elapsed, reward, command, actual);
     return { time, fallen, reward, command, actual, contact, latent, inferred };
   });
@@ -44,6 +52,15 @@ function read(buffer) {
 }
 
 // Where the camera looks: the base without its bounce, kept up with by its speed of late.
+// Where the feet are now joins their paths; a robot that was put elsewhere begins new ones.
+function tread(recording, elapsed) {
+  const { steps, times, done, contact, feet } = recording, n = contact.length / 2;
+  if (elapsed === 0) return;
+  if (!(elapsed > 0 && elapsed < 0.5)) steps.times.fill(-Infinity);
+  shift(steps.times, [times[1]]); shift(steps.done, [done[1]]); shift(steps.contact, contact.subarray(n));
+  feet.forEach((foot, f) => shift(steps.points[f], footAt(recording, foot, times[1])));
+}
+
 function follow(recording, elapsed) {
   const n = recording.bodies.length, b = Math.max(0, recording.baseColumn), { position, path, drift } = recording;
   const base = [0, 1, 2].map((k) => position[(n + b) * 3 + k]), before = [0, 1, 2].map((k) => position[b * 3 + k]);
@@ -420,7 +437,7 @@ async function main() {
   try {
     THREE = await loadThree();
     scene = buildScene(element("scene"), recordings, data.meshes, buffer, changed);
-    for (const layer of ["trails", "centre"]) scene.setLayer?.(layer, false); // they need more than two frames, or other numbers
+    scene.setLayer("centre", false); // it needs numbers that are not sent
     element("square").textContent = `floor squares ${scene.square} m`;
   } catch (error) {
     console.warn("no 3-D view:", error.message);
@@ -428,7 +445,7 @@ async function main() {
     element("message").textContent = "This browser offers no WebGL, so the 3-D view is missing. Controls, plots and numbers work.";
     element("message").hidden = false;
   }
-  dark.addEventListener("change", () => { scene?.repaint(); plots.forEach((p) => p.draw()); changed(); });
+  onTheme(() => { scene?.repaint(); plots.forEach((p) => p.draw()); changed(); });
   new ResizeObserver(() => { scene?.resize(); plots.forEach((p) => p.draw()); changed(); }).observe(element("view"));
   connect();
   setInterval(tick, 120);

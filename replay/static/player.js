@@ -82,7 +82,7 @@ async function main() {
   if (recordings.length) await open(data, buffer); else document.querySelector("main").classList.add("no-replay");
   const all = [...plots, ...results];
   const redraw = () => { scene?.repaint(); document.querySelectorAll("#marks i").forEach((i) => i.recolour()); all.forEach((p) => p.draw()); changed(); };
-  dark.addEventListener("change", redraw);
+  onTheme(redraw);
   let width = innerWidth;
   new ResizeObserver(() => {
     scene?.resize();

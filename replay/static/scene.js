@@ -58,7 +58,7 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   function repaint() {
     scene.background = new THREE.Color(style("--sky"));
     scene.fog.color = scene.background;
-    sky.intensity = dark.matches ? 1.25 : 1.9;
+    sky.intensity = isDark() ? 1.25 : 1.9;
     ground.paint();
     for (const robot of robots) {
       robot.tint();

@@ -233,7 +233,14 @@ def test_fits_the_window(page, size, artifacts):
     page.tab.emulate_media(color_scheme="dark")
     assert page("getComputedStyle(document.body).backgroundColor") != light
     page.tab.screenshot(path=artifacts / f"page-dark-{size[0]}.png", timeout=120_000)
+    page.tab.select_option("#theme", "light")
+    assert page("getComputedStyle(document.body).backgroundColor") == light
     page.tab.emulate_media(color_scheme="light")
+    page.tab.select_option("#theme", "dark")
+    assert page("getComputedStyle(document.body).backgroundColor") != light
+    assert page.picture().mean() < 110  # the scene too
+    page.tab.select_option("#theme", "system")
+    assert page("getComputedStyle(document.body).backgroundColor") == light
     page.tab.set_viewport_size(SMALL)
     assert page.complaints == []
 

@@ -264,9 +264,10 @@ _QUADRUPED = {
 }
 # The leg that is held out is no input, so what is told of the others has no mirror image.
 _DAMAGE = {
-    name: replace(plan, hyperparameters={**plan.hyperparameters, "mirror": False}) if name in ("rma", "search", "identify") else plan
+    name: replace(plan, hyperparameters=dict(plan.hyperparameters) | ({"mirror": False} if told else {}))
     for name, plan in _QUADRUPED.items()
-}  # fmt: skip
+    for told in [name in ("rma", "search", "identify")]
+}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),

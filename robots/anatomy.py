@@ -15,7 +15,7 @@ from .hints import Hints, by_joint
 from .robot import Symmetry
 
 NEAR_GROUND = 0.1  # of the base's height: a chain that ends lower stands on the ground
-SOLE = 0.03  # of the base's height: geoms whose lowest points are within this of each other make one sole
+SOLE = 0.02  # of the base's height: geoms whose lowest points are within this of each other make one sole
 BENT = 0.8  # of a straight leg's height, where the home pose has to be found
 KEYFRAMES = ("home", "stand", "standing", "default")
 STEP = 0.005  # s, the longest physics step, as of quadruped.xml
@@ -42,8 +42,9 @@ class Servo:
 
 @dataclass(frozen=True)
 class Foot:
-    """One foot: its geoms (the first names it), the body they are on, a site in the middle of the sole (body's frame)."""
+    """One foot: its geoms, the lowest first, the body they are on, a site in the middle of the sole (body's frame)."""
 
+    name: str  # which the lowest geom is given
     geoms: tuple[str, ...]
     body: str
     site: tuple[float, float, float]
@@ -60,6 +61,7 @@ class Anatomy:
     floats: bool
     servos: tuple[Servo, ...]
     torque: bool  # whether the model has torque motors, which are made PD servos
+    guessed: tuple[str, ...]  # those of which the gains are a guess
     passive: tuple[str, ...]  # joints without a motor
     home: tuple[float, ...]
     stance: str
@@ -94,7 +96,7 @@ def anatomy_of(name: str, model: mujoco.MjModel, hints: Hints) -> Anatomy:
         height = float(at(model, home).xpos[base, 2])
     else:
         feet, height = (), float(at(model, home).xpos[base, 2])
-    servos, torque = _servos(name, model, home, hints, height if floats else None)
+    servos, torque, guessed = _servos(name, model, home, hints, height if floats else None)
     motors = [mujoco.mj_name2id(model, JOINT, servo.joint) for servo in servos]
     passive = [j for j in range(model.njnt) if model.jnt_type[j] != FREE and j not in motors]
     return Anatomy(
@@ -102,6 +104,7 @@ def anatomy_of(name: str, model: mujoco.MjModel, hints: Hints) -> Anatomy:
         floats=floats,
         servos=servos,
         torque=torque,
+        guessed=guessed,
         passive=tuple(model.joint(j).name for j in passive),
         home=tuple(float(x) for x in home),
         stance="the file's keyframe" if stance == "key" else "legs bent" if stance == "bent" else stance,
@@ -237,7 +240,8 @@ def _sole(model: mujoco.MjModel, data: mujoco.MjData, solid: list[int], weld: in
     points = {g: lowest_point(model, data, g) for g in solid if model.body_weldid[model.geom_bodyid[g]] == weld}
     lowest = min(points, key=lambda g: points[g])
     body = model.geom_bodyid[lowest]
-    return [g for g, z in points.items() if z < points[lowest] + within and model.geom_bodyid[g] == body]
+    near = [g for g, z in points.items() if z < points[lowest] + within and model.geom_bodyid[g] == body]
+    return sorted(near, key=lambda g: (round(points[g], 4), g))
 
 
 def _named_foot(
@@ -279,6 +283,7 @@ def _feet(
         local = data.xmat[body].reshape(3, 3).T @ (middle - data.xpos[body])
         feet.append(
             Foot(
+                name=model.geom(geoms[0]).name,
                 geoms=tuple(model.geom(g).name for g in geoms),
                 body=model.body(body).name,
                 site=(float(local[0]), float(local[1]), float(local[2])),
@@ -330,8 +335,8 @@ def _bend(model: mujoco.MjModel, base: int, ends: list[int]) -> np.ndarray:
 
 def _servos(
     name: str, model: mujoco.MjModel, home: np.ndarray, hints: Hints, height: float | None
-) -> tuple[tuple[Servo, ...], bool]:
-    """One servo for each driven joint, in the order of the joints, and whether any was a torque motor.
+) -> tuple[tuple[Servo, ...], bool, tuple[str, ...]]:
+    """One servo for each driven joint, in the order of the joints; whether any was a torque motor; joints with guessed gains.
 
     Gains of torque motors: kp is what holds the whole weight up on a leg of the base's height (m g h), or for an arm what
     swings its link at 50 rad/s; never more than what one physics step can follow or what saturates within .3 rad.
@@ -362,13 +367,15 @@ def _servos(
     chosen = _gains(model, home, joints, effort, height)
     # A motor with damping only (a velocity servo) keeps it.
     kd = np.where(torque & (kd <= 0), chosen * (SECONDS if height is not None else 2 / 50), kd)
+    told = np.isfinite(by_joint(name, "kp", hints.kp, labels, [np.nan] * len(labels)))
+    guessed = tuple(label for label, yes in zip(labels, torque & ~told, strict=True) if yes)
     kp = np.where(torque, chosen, kp)
     kp, kd = by_joint(name, "kp", hints.kp, labels, kp), by_joint(name, "kd", hints.kd, labels, kd)
     servos = []
     for n, j in enumerate(joints):
         low, high = model.jnt_range[j] if model.jnt_limited[j] else (-np.pi, np.pi)
         servos.append(Servo(names[j], labels[n], float(kp[n]), float(kd[n]), float(effort[n]), float(low), float(high)))
-    return tuple(servos), bool(torque.any())
+    return tuple(servos), bool(torque.any()), guessed
 
 
 def _driven(name: str, model: mujoco.MjModel, i: int) -> int:

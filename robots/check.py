@@ -8,13 +8,12 @@ import numpy as np
 
 from .anatomy import Anatomy, at
 from .catalogue import ROBOTS, get_robot
-from .derived import examine, labels, loader, named
+from .derived import examine, hints_of, labels, loader, named
 from .go1 import make_spec as make_go1_spec
-from .hints import Hints, read_hints
+from .hints import Hints
 from .menagerie_robots import PREFIX, TUNED, menagerie_loader
 from .robot import Robot, compile_quietly
 from .source import read_source
-from .urdf import limits, motors
 
 DEEP = 0.003  # m: two bodies that are further into each other at home than contacts are soft
 HELD = 1.0  # s that the home pose is held
@@ -62,16 +61,8 @@ def _origin(robot: Robot) -> tuple[Callable[[], mujoco.MjSpec] | None, Hints]:
     if robot.name.startswith(PREFIX):
         return menagerie_loader(robot.name), TUNED.get(robot.name.removeprefix(PREFIX), Hints())
     source = read_source(robot.name)
-    return loader(source, read_hints(source.hints)), _with_motors(robot.name)
-
-
-def _with_motors(name: str) -> Hints:
-    source = read_source(name)
-    hints = read_hints(source.hints)
-    if source.is_urdf:
-        update = {"actuators": hints.actuators or tuple(motors(source)), "velocity_limit": limits(source)}
-        hints = hints.model_copy(update=update)
-    return hints
+    hints = hints_of(source)
+    return loader(source, hints), hints
 
 
 # --- What was found -----------------------------------------------------------------------------------------------------
@@ -136,15 +127,12 @@ def _of_anatomy(found: Anatomy) -> list[str]:
     if found.floats and not found.feet:
         warnings.append("no feet found: nothing that ends a chain of joints is near the ground at home (feet: in the YAML)")
     elif found.floats and len(found.feet) == 1:
-        warnings.append(f"only one foot found: {found.feet[0].geoms[0]}")
-    if found.torque:
-        warnings.append("torque motors without gains: kp and kd are guesses from weight, height and inertia")
+        warnings.append(f"only one foot found: {found.feet[0].name}")
+    if found.guessed:
+        warnings.append(f"gains are guesses from weight, height and inertia (kp and kd: in the YAML): {_some(found.guessed)}")
     unlimited = [servo.joint for servo in found.servos if not servo.effort]
     if unlimited:
         warnings.append(f"no torque limit: {_some(unlimited)}")
-    undamped = [servo.joint for servo in found.servos if servo.kp and not servo.kd]
-    if undamped and found.torque:
-        warnings.append(f"servos without damping: {_some(undamped)}")
     if found.passive and found.floats:
         warnings.append(f"joints without a motor, which tasks on legs do not expect: {_some(found.passive)}")
     if found.symmetry is None and found.floats:

@@ -11,6 +11,7 @@ What `make_spec` changes in the file, as `go1.py` does by hand:
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -45,13 +46,18 @@ def robot_from_file(name: str) -> Robot:
 @functools.lru_cache(maxsize=32)
 def _of_file(path: str, digest: str) -> Robot:
     source = read_source(path)
-    hints = read_hints(source.hints)
-    if source.is_urdf:
-        said = hints.velocity_limit
-        speeds = {**limits(source), **said} if isinstance(said, Mapping) else said
-        motor_joints = hints.actuators or tuple(motors(source))
-        hints = hints.model_copy(update={"actuators": motor_joints, "velocity_limit": speeds})
+    hints = hints_of(source)
     return derive(path, loader(source, hints), hints, digest)
+
+
+def hints_of(source: Source) -> Hints:
+    """What the YAML beside a file says; a URDF's velocity limits, and a motor for each of its joints, go without saying."""
+    hints = read_hints(source.hints)
+    if not source.is_urdf:
+        return hints
+    said = hints.velocity_limit
+    speeds = {**limits(source), **said} if isinstance(said, Mapping) else said
+    return hints.model_copy(update={"actuators": hints.actuators or tuple(motors(source)), "velocity_limit": speeds})
 
 
 def loader(source: Source, hints: Hints) -> Callable[[], mujoco.MjSpec]:
@@ -113,7 +119,7 @@ def derive(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, digest: s
         base=found.base,
         control="position",
         control_dt=hints.control_dt,
-        feet=tuple(foot.geoms[0] for foot in found.feet),
+        feet=tuple(foot.name for foot in found.feet),
         home=found.home,
         action_scale=tuple(scale) if len(set(scale)) > 1 else scale[0],
         groups=groups(found),
@@ -128,13 +134,19 @@ def derive(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, digest: s
 
 def examine(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints) -> Anatomy:
     """What is found in the models that `load` makes, before anything is changed in them."""
-    spec = named(load())
-    sound(name, spec)
+    spec = load()
+    said = {geom.name for geom in spec.geoms}
+    sound(name, named(spec))
     try:
         model = compile_quietly(spec)
     except ValueError as error:
         raise SurefootError(f"robot {name!r}: the model does not compile: {' '.join(str(error).split())}") from error
-    return anatomy_of(name, model, hints)
+    found = anatomy_of(name, model, hints)
+    feet = [
+        foot if foot.name in said or f"{label}_foot" in said else replace(foot, name=f"{label}_foot")
+        for label, foot in zip(labels(found.feet), found.feet, strict=True)
+    ]
+    return replace(found, feet=tuple(feet))
 
 
 def sound(name: str, spec: mujoco.MjSpec) -> None:
@@ -202,7 +214,7 @@ def groups(found: Anatomy) -> dict[str, tuple[str, ...]]:
 
 
 def labels(feet: Sequence[Foot]) -> list[str]:
-    """front_left and the like by each foot's place; left_leg and right_leg for two; foot_1, … where places say too little."""
+    """front_left and the like by each foot's place; left_leg and right_leg for two; leg_1, … where places say too little."""
     ranks: dict[str, list[int]] = {"left": [], "right": []}
     for i, foot in enumerate(feet):
         ranks["left" if foot.place[1] > 0 else "right"].append(i)
@@ -210,7 +222,7 @@ def labels(feet: Sequence[Foot]) -> list[str]:
     found = {}
     for side, members in ranks.items():
         if len(members) not in rows or len(members) * 2 != len(feet):
-            return [f"foot_{i + 1}" for i in range(len(feet))]
+            return [f"leg_{i + 1}" for i in range(len(feet))]
         members.sort(key=lambda i: -feet[i].place[0])
         end = "_leg" if len(feet) == 2 else ""
         found |= {i: row + side + end for row, i in zip(rows[len(members)], members, strict=True)}
@@ -236,17 +248,18 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
     for servo in found.servos:
         _add_servo(spec, servo)
     for foot in found.feet:
-        for site in [site for site in spec.sites if site.name == foot.geoms[0]]:
+        for site in [site for site in spec.sites if site.name == foot.name]:
             site.name = f"{site.name}_of_the_file"
-        body = spec.geom(foot.geoms[0]).parent
+        geom = spec.geom(foot.geoms[0])
+        geom.name = foot.name
         place = np.array(foot.site)
-        site = body.add_site(name=foot.geoms[0], pos=place, size=[foot.radius, 0, 0], group=5, rgba=[0, 0, 0, 0])
+        site = geom.parent.add_site(name=foot.name, pos=place, size=[foot.radius, 0, 0], group=5, rgba=[0, 0, 0, 0])
         site.type = mujoco.mjtGeom.mjGEOM_SPHERE
     kinds = mujoco.mjtSensor
     for suffix, kind in (("pos", kinds.mjSENS_FRAMEPOS), ("vel", kinds.mjSENS_FRAMELINVEL), ("touch", kinds.mjSENS_TOUCH)):
         for foot in found.feet:
-            name = foot.geoms[0]
-            spec.add_sensor(name=f"{name}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
+            name = f"{foot.name}_{suffix}"
+            spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=foot.name)
     if found.floats:  # where MuJoCo puts a world that has diverged
         root = next(joint.parent for joint in spec.joints if joint.type == FREE)
         root.pos, root.quat = found.home[:3], found.home[3:7]

@@ -54,10 +54,8 @@ def read_hints(path: Path) -> Hints:
     """The YAML at `path`; what is derived where there is none. Raises `SurefootError` naming what is misspelt or wrong."""
     if not path.is_file():
         return Hints()
-    try:
-        import yaml
-    except ImportError as error:
-        raise SurefootError(f"{str(path)!r} needs PyYAML: pip install 'surefoot[logs]'") from error
+    import yaml  # late: few robots have such a file
+
     try:
         text = path.read_text(encoding="utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):

@@ -240,7 +240,7 @@ def _sole(model: mujoco.MjModel, data: mujoco.MjData, solid: list[int], weld: in
     points = {g: lowest_point(model, data, g) for g in solid if model.body_weldid[model.geom_bodyid[g]] == weld}
     lowest = min(points, key=lambda g: points[g])
     body = model.geom_bodyid[lowest]
-    near = [g for g, z in points.items() if z < points[lowest] + within and model.geom_bodyid[g] == body]
+    near = [g for g, z in points.items() if z <= points[lowest] + within and model.geom_bodyid[g] == body]
     return sorted(near, key=lambda g: (round(points[g], 4), g))
 
 
@@ -248,6 +248,9 @@ def _named_foot(
     name: str, model: mujoco.MjModel, data: mujoco.MjData, solid: list[int], base: int, foot: str
 ) -> tuple[list[int], int]:
     geom = mujoco.mj_name2id(model, GEOM, foot)
+    part = model.geom_bodyid[geom] if geom >= 0 else max(mujoco.mj_name2id(model, BODY, foot), 0)
+    if model.body_weldid[part] == model.body_weldid[base]:
+        raise SurefootError(f"robot {name!r}: the foot {foot!r} is a part of the base: expected the end of a leg")
     if geom >= 0:
         return [geom], int(model.body_weldid[model.geom_bodyid[geom]])
     body = mujoco.mj_name2id(model, BODY, foot)

@@ -1,19 +1,16 @@
 """`surefoot robot check`: what was found in a robot's model, what is missing, and what looks wrong."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
 from .anatomy import Anatomy, at
-from .catalogue import ROBOTS, get_robot
-from .derived import examine, hints_of, labels, loader, named
-from .go1 import make_spec as make_go1_spec
-from .hints import Hints
-from .menagerie_robots import PREFIX, TUNED, menagerie_loader
-from .robot import Robot, compile_quietly
-from .source import read_source
+from .catalogue import get_robot
+from .derived import described, examine, hints_of, labels, loader
+from .menagerie_robots import PREFIX, by_hand, menagerie_hints, menagerie_loader
+from .robot import Robot
+from .source import is_file_name, read_source
 
 DEEP = 0.003  # m: two bodies that are further into each other at home than contacts are soft
 HELD = 1.0  # s that the home pose is held
@@ -41,28 +38,26 @@ def check_robot(name: str) -> RobotCheck:
 
     Raises `SurefootError` for one that cannot be used at all.
     """
-    robot = get_robot(name)
+    found = raw = None
+    if is_file_name(name):
+        source = read_source(name)
+        name, hints = str(source.path), hints_of(source)
+        load = loader(source, hints)
+        found, raw = examine(name, load, hints)
+        robot = described(name, load, hints, found, source.digest)
+    elif name.startswith(PREFIX) and not by_hand(name):
+        load, hints = menagerie_loader(name), menagerie_hints(name)
+        found, raw = examine(name, load, hints)
+        robot = described(name, load, hints, found)
+    else:
+        robot = get_robot(name)
     model = robot.compile()
-    load, hints = _origin(robot)
-    found = examine(robot.name, load, hints) if load else None
-    raw = compile_quietly(named(load())) if load else None
     warnings = [*_of_masses(robot, model)]
     if found is not None and raw is not None:
-        warnings += [*_of_anatomy(found), *_of_limits(raw, found), *_of_penetrations(raw, np.array(found.home), found)]
+        warnings += [*_of_anatomy(found), *_of_limits(raw, found), *_of_penetrations(raw, np.array(found.home))]
     fell, held = hold(robot, model)
     warnings += fell
     return RobotCheck(robot, tuple(_rows(robot, model, found, held)), tuple(warnings))
-
-
-def _origin(robot: Robot) -> tuple[Callable[[], mujoco.MjSpec] | None, Hints]:
-    """What reads the model as its author left it; None for robots that were described by hand."""
-    if robot.name in ROBOTS or robot.make_spec is make_go1_spec:
-        return None, Hints()
-    if robot.name.startswith(PREFIX):
-        return menagerie_loader(robot.name), TUNED.get(robot.name.removeprefix(PREFIX), Hints())
-    source = read_source(robot.name)
-    hints = hints_of(source)
-    return loader(source, hints), hints
 
 
 # --- What was found -----------------------------------------------------------------------------------------------------
@@ -149,7 +144,7 @@ def _of_limits(model: mujoco.MjModel, found: Anatomy) -> list[str]:
     return warnings
 
 
-def _of_penetrations(model: mujoco.MjModel, home: np.ndarray, found: Anatomy) -> list[str]:
+def _of_penetrations(model: mujoco.MjModel, home: np.ndarray) -> list[str]:
     """Bodies that are deep in each other, with all collisions of the file."""
     data = at(model, home)
     mujoco.mj_collision(model, data)

@@ -103,7 +103,14 @@ def unchanged(name: str, digest: str) -> None:
 
 def derive(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, digest: str = "") -> Robot:
     """The robot of the models that `load` makes. Raises `SurefootError` for a model that does not compile or has no motors."""
-    found = examine(name, load, hints)
+    found, _ = examine(name, load, hints)
+    return described(name, load, hints, found, digest)
+
+
+def described(
+    name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, found: Anatomy, digest: str = ""
+) -> Robot:
+    """The robot of the models that `load` makes, in which `found` was found. Raises `SurefootError` for unknown joints."""
     joints = [servo.joint for servo in found.servos]
     ranges = np.array([min(servo.high - servo.low, 2 * np.pi) for servo in found.servos])
     scale = by_joint(name, "action_scale", hints.action_scale, joints, np.minimum(ACTION_SCALE, ranges / 2).tolist())
@@ -132,8 +139,11 @@ def derive(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, digest: s
     )
 
 
-def examine(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints) -> Anatomy:
-    """What is found in the models that `load` makes, before anything is changed in them."""
+def examine(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints) -> tuple[Anatomy, mujoco.MjModel]:
+    """What is found in the models that `load` makes, and one of them, before anything is changed in them.
+
+    Raises `SurefootError` for a model that does not compile or has no motors.
+    """
     spec = load()
     said = {geom.name for geom in spec.geoms}
     sound(name, named(spec))
@@ -146,7 +156,7 @@ def examine(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints) -> Anato
         foot if foot.name in said or f"{label}_foot" in said else replace(foot, name=f"{label}_foot")
         for label, foot in zip(labels(found.feet), found.feet, strict=True)
     ]
-    return replace(found, feet=tuple(feet))
+    return replace(found, feet=tuple(feet)), model
 
 
 def sound(name: str, spec: mujoco.MjSpec) -> None:
@@ -250,10 +260,10 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
     for foot in found.feet:
         for site in [site for site in spec.sites if site.name == foot.name]:
             site.name = f"{site.name}_of_the_file"
-        geom = spec.geom(foot.geoms[0])
-        geom.name = foot.name
-        place = np.array(foot.site)
-        site = geom.parent.add_site(name=foot.name, pos=place, size=[foot.radius, 0, 0], group=5, rgba=[0, 0, 0, 0])
+        spec.geom(foot.geoms[0]).name = foot.name
+        # On the body of the compiled model: a URDF's link on a fixed joint is part of its parent there.
+        body, place = spec.body(foot.body), np.array(foot.site)
+        site = body.add_site(name=foot.name, pos=place, size=[foot.radius, 0, 0], group=5, rgba=[0, 0, 0, 0])
         site.type = mujoco.mjtGeom.mjGEOM_SPHERE
     kinds = mujoco.mjtSensor
     for suffix, kind in (("pos", kinds.mjSENS_FRAMEPOS), ("vel", kinds.mjSENS_FRAMELINVEL), ("touch", kinds.mjSENS_TOUCH)):

@@ -36,7 +36,7 @@ def folder_of(model: str, robot: str, file: str = "") -> Path:
         mujoco_menagerie = None
     known = mujoco_menagerie is not None and model in mujoco_menagerie.names()
     if known and mujoco_menagerie.Cache().is_cached(mujoco_menagerie.get(model)):
-        return mujoco_menagerie.get(model).xml().parent
+        return mujoco_menagerie.get(model).path()
     for tree in wheel_trees():
         if (tree / model / file).is_file() if file else (tree / model).is_dir():
             return tree / model
@@ -48,7 +48,7 @@ def folder_of(model: str, robot: str, file: str = "") -> Path:
     if not known:
         raise SurefootError(f"unknown robot {robot!r} of Menagerie{_hint(model)}")
     try:
-        return mujoco_menagerie.get(model).xml().parent
+        return mujoco_menagerie.get(model).path()
     except (mujoco_menagerie.MenagerieError, OSError) as error:
         reason = " ".join(str(error).split())
         raise SurefootError(

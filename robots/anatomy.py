@@ -96,7 +96,7 @@ def anatomy_of(name: str, model: mujoco.MjModel, hints: Hints) -> Anatomy:
         height = float(at(model, home).xpos[base, 2])
     else:
         feet, height = (), float(at(model, home).xpos[base, 2])
-    servos, torque, guessed = _servos(name, model, home, hints, height if floats else None)
+    servos, torque, guessed = _servos(name, model, home, hints, max(height, 0.05) if floats else None)
     motors = [mujoco.mj_name2id(model, JOINT, servo.joint) for servo in servos]
     passive = [j for j in range(model.njnt) if model.jnt_type[j] != FREE and j not in motors]
     return Anatomy(

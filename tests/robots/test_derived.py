@@ -103,8 +103,8 @@ def test_a_mirrored_push_gives_the_mirrored_motion(own: Robot) -> None:
             mujoco.mj_step(model, data)
         ends.append(data.qpos.copy())
     here, there = ends
-    np.testing.assert_allclose(there[7:] - home[7:], sign * (here[7:] - home[7:])[index], atol=4e-3)
-    np.testing.assert_allclose(there[:3], here[:3] * (1, -1, 1), atol=4e-3)
+    np.testing.assert_allclose(there[7:] - home[7:], sign * (here[7:] - home[7:])[index], atol=0.01)
+    np.testing.assert_allclose(there[:3], here[:3] * (1, -1, 1), atol=0.01)
 
 
 def test_only_feet_touch_the_floor(own: Robot) -> None:

@@ -18,6 +18,7 @@ NEAR_GROUND = 0.1  # of the base's height: a chain that ends lower stands on the
 SOLE = 0.02  # of the base's height: geoms whose lowest points are within this of each other make one sole
 BENT = 0.8  # of a straight leg's height, where the home pose has to be found
 KEYFRAMES = ("home", "stand", "standing", "default")
+LEG_DT, ARM_DT = 0.02, 0.05  # s, control periods
 STEP = 0.005  # s, the longest physics step, as of quadruped.xml
 SECONDS = 1 / 40  # kd / kp where the model has torque motors: 5/200 of Unitree's H1, .5/35 of the Go1
 GEOM, BODY, JOINT = mujoco.mjtObj.mjOBJ_GEOM, mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_JOINT
@@ -57,8 +58,10 @@ class Foot:
 class Anatomy:
     """All that was found. `home` is a qpos; `stance` says where it comes from; `height` is the base's at home, m."""
 
-    base: str
+    base: str  # of an arm its hand, which carries what it carries
     floats: bool
+    tool: tuple[float, float, float] | None  # of an arm, in its hand's frame, m
+    control_dt: float  # s
     servos: tuple[Servo, ...]
     torque: bool  # whether the model has torque motors, which are made PD servos
     guessed: tuple[str, ...]  # those of which the gains are a guess
@@ -94,14 +97,19 @@ def anatomy_of(name: str, model: mujoco.MjModel, hints: Hints) -> Anatomy:
         home[2] = -lowest
         feet = _feet(model, base, home, feet_bodies)
         height = float(at(model, home).xpos[base, 2])
+        tool = None
     else:
         feet, height = (), float(at(model, home).xpos[base, 2])
+        base, tool = _hand(name, model, home, base, hints)
+    control_dt = hints.control_dt or (LEG_DT if floats else ARM_DT)
     servos, torque, guessed = _servos(name, model, home, hints, max(height, 0.05) if floats else None)
     motors = [mujoco.mj_name2id(model, JOINT, servo.joint) for servo in servos]
     passive = [j for j in range(model.njnt) if model.jnt_type[j] != FREE and j not in motors]
     return Anatomy(
         base=model.body(base).name,
         floats=floats,
+        tool=tool,
+        control_dt=control_dt,
         servos=servos,
         torque=torque,
         guessed=guessed,
@@ -111,7 +119,7 @@ def anatomy_of(name: str, model: mujoco.MjModel, hints: Hints) -> Anatomy:
         height=height,
         feet=feet,
         symmetry=mirror_image(model, home, base, motors),
-        timestep=hints.timestep or _timestep(model, home, servos, motors, hints.control_dt),
+        timestep=hints.timestep or _timestep(model, home, servos, motors, control_dt),
         mass=float(model.body_subtreemass[model.body_rootid[base] if floats else 0]),
         targets=tuple(float(x) for x in home[model.jnt_qposadr[motors]]),
         clearance=_clearance(model, home, feet),
@@ -331,6 +339,42 @@ def _bend(model: mujoco.MjModel, base: int, ends: list[int]) -> np.ndarray:
             step = j.T @ np.linalg.solve(j @ j.T + 1e-4 * np.eye(3), goal - data.geom_xpos[tip])
             pose[places] = np.clip(pose[places] + np.clip(step, -0.2, 0.2), low, high)
     return pose
+
+
+def _hand(
+    name: str, model: mujoco.MjModel, home: np.ndarray, base: int, hints: Hints
+) -> tuple[int, tuple[float, float, float]]:
+    """The last body of an arm that all its fingers hang on, and the tool in its frame: midway between the fingers' ends.
+
+    Of an arm without fingers, the middle of the last link's geom that is farthest from its joint.
+    """
+    data = at(model, home)
+    if hints.tool is not None:
+        for kind, bodies, places in (
+            (mujoco.mjtObj.mjOBJ_SITE, model.site_bodyid, data.site_xpos),
+            (GEOM, model.geom_bodyid, data.geom_xpos),
+            (BODY, np.arange(model.nbody), data.xpos),
+        ):
+            i = mujoco.mj_name2id(model, kind, hints.tool)
+            if i >= 0:
+                return int(bodies[i]), _local(data, int(bodies[i]), places[i])
+        names = [model.site(i).name for i in range(model.nsite)] + [model.body(i).name for i in range(model.nbody)]
+        raise unknown(f"tool (site, geom or body) of robot {name!r}", hints.tool, names)
+    chains = {int(b): chain(model, base, int(b)) for b in model.jnt_bodyid}
+    ends = [b for b, joints in chains.items() if sum(set(joints) <= set(other) for other in chains.values()) == 1]
+    common = [j for j in chains[ends[0]] if all(j in chains[end] for end in ends)]
+    wrist = int(model.jnt_bodyid[common[-1]]) if common else ends[0]
+    tips = []
+    for end in ends:
+        own = [g for g in range(model.ngeom) if model.body_weldid[model.geom_bodyid[g]] == model.body_weldid[end]]
+        spots = data.geom_xpos[own] if own else data.xpos[[end]]
+        tips.append(spots[np.linalg.norm(spots - data.xpos[wrist], axis=1).argmax()])
+    return wrist, _local(data, wrist, np.mean(tips, axis=0))
+
+
+def _local(data: mujoco.MjData, body: int, place: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = data.xmat[body].reshape(3, 3).T @ (place - data.xpos[body])
+    return float(x), float(y), float(z)
 
 
 # --- Servos -------------------------------------------------------------------------------------------------------------

@@ -70,8 +70,9 @@ def _rows(robot: Robot, model: mujoco.MjModel, found: Anatomy | None, held: str)
     data = at(model, robot.home_qpos(model))
     rows = [
         ("robot", robot.name),
-        ("base", f"{robot.base} ({'floats' if floats else 'fixed'})"),
+        ("base" if robot.tool is None else "hand", f"{robot.base} ({'floats' if floats else 'fixed to the world'})"),
         ("feet", ", ".join(robot.feet) or "none"),
+        *([("tool", f"{_place(found.tool)} m in the hand's frame")] if found is not None and found.tool else []),
         ("actuators", f"{model.nu}: {', '.join(names[:4])}{', …' * (model.nu > 4)}"),
     ]
     if found is not None and found.feet:
@@ -80,7 +81,8 @@ def _rows(robot: Robot, model: mujoco.MjModel, found: Anatomy | None, held: str)
         torque = "torque motors, made PD servos" if found is not None and found.torque else "PD servos"
         limits = f", at most {_span(effort)} N m" if effort.any() else ""
         rows.append(("control", f"{torque}: kp {_span(kp)} N m/rad, kd {_span(kd)} N m s/rad{limits}"))
-        rows.append(("action", f"±1 is ±{_span(np.atleast_1d(robot.action_scale))} rad from the home pose"))
+        where = "from the home pose" if robot.tool is None else "in a control step"
+        rows.append(("action", f"±1 is ±{_span(np.atleast_1d(robot.action_scale))} rad {where}"))
     else:
         rows.append(("control", "torque motors"))
     stance = f", from {found.stance}" if found is not None else ""
@@ -95,6 +97,10 @@ def _rows(robot: Robot, model: mujoco.MjModel, found: Anatomy | None, held: str)
     if robot.fallen_height is not None:
         rows.append(("fallen", f"base below {robot.fallen_height:.3f} m"))
     return rows
+
+
+def _place(xyz: tuple[float, float, float]) -> str:
+    return f"({', '.join(f'{x:.3f}' for x in xyz)})"
 
 
 def _span(values: np.ndarray) -> str:

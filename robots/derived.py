@@ -27,7 +27,9 @@ from .robot import Robot, compile_quietly
 from .source import Source, absolute, read_source
 from .urdf import limits, motors, urdf_spec
 
-ACTION_SCALE = 0.5  # rad per unit of action, and at most half of a joint's range; as the quadruped's
+ACTION_SCALE = 0.5  # rad from home for an action of 1, and at most half of a joint's range; as the quadruped's
+ARM_SCALE = 0.1  # rad in a control step: 2 rad/s; as the arm's
+TOOL = "surefoot_tool"
 FALLEN = {2: 0.6}  # of the base's height at home, by the number of feet
 FALLEN_ELSE = 0.4
 CONTACT = ("contype", "conaffinity", "condim", "priority", "solref", "solimp", "margin")
@@ -113,7 +115,8 @@ def described(
     """The robot of the models that `load` makes, in which `found` was found. Raises `SurefootError` for unknown joints."""
     joints = [servo.joint for servo in found.servos]
     ranges = np.array([min(servo.high - servo.low, 2 * np.pi) for servo in found.servos])
-    scale = by_joint(name, "action_scale", hints.action_scale, joints, np.minimum(ACTION_SCALE, ranges / 2).tolist())
+    usual = ACTION_SCALE if found.floats else ARM_SCALE
+    scale = by_joint(name, "action_scale", hints.action_scale, joints, np.minimum(usual, ranges / 2).tolist())
     speeds = by_joint(name, "velocity_limit", hints.velocity_limit, joints, [np.inf] * len(joints))
     fallen = FALLEN.get(len(found.feet), FALLEN_ELSE) * found.height if found.floats else None
 
@@ -125,7 +128,7 @@ def described(
         make_spec=make_spec,
         base=found.base,
         control="position",
-        control_dt=hints.control_dt,
+        control_dt=found.control_dt,
         feet=tuple(foot.name for foot in found.feet),
         home=found.home,
         action_scale=tuple(scale) if len(set(scale)) > 1 else scale[0],
@@ -135,6 +138,7 @@ def described(
         velocity_limit=tuple(speeds) if np.isfinite(speeds).all() else None,
         camera=(0.8 + 2.8 * max(found.height, 0.1), 130.0, -18.0),
         fallen_height=hints.fallen_height or fallen,
+        tool=None if found.tool is None else TOOL,
         digest=digest,
     )
 
@@ -264,6 +268,9 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
         # On the body of the compiled model: a URDF's link on a fixed joint is part of its parent there.
         body, place = spec.body(foot.body), np.array(foot.site)
         site = body.add_site(name=foot.name, pos=place, size=[foot.radius, 0, 0], group=5, rgba=[0, 0, 0, 0])
+        site.type = mujoco.mjtGeom.mjGEOM_SPHERE
+    if found.tool is not None:
+        site = spec.body(found.base).add_site(name=TOOL, pos=found.tool, size=[0.01, 0, 0], group=5, rgba=[0, 0, 0, 0])
         site.type = mujoco.mjtGeom.mjGEOM_SPHERE
     kinds = mujoco.mjtSensor
     for suffix, kind in (("pos", kinds.mjSENS_FRAMEPOS), ("vel", kinds.mjSENS_FRAMELINVEL), ("touch", kinds.mjSENS_TOUCH)):

@@ -26,7 +26,8 @@ class Hints(BaseModel):
         kp, kd: gains of the PD servos, N m/rad and N m s/rad. effort: largest torque, N m.
         velocity_limit: rad/s.
         action_scale: rad per unit of action.
-        control_dt, timestep: s.
+        control_dt, timestep: s; control_dt is .02 on legs and .05 for arms.
+        tool: the body, site or geom that an arm works with.
         fallen_height: of the base, m, below which the robot has fallen.
         collisions: "feet" for those of feet and floor only, which is several times as fast, or "all".
     """
@@ -44,8 +45,9 @@ class Hints(BaseModel):
     effort: Positive | Mapping[str, Positive] = {}
     velocity_limit: Positive | Mapping[str, Positive] = {}
     action_scale: Positive | Mapping[str, Positive] = {}
-    control_dt: Annotated[float, Field(gt=0, le=1)] = 0.02
+    control_dt: Annotated[float, Field(gt=0, le=1)] | None = None
     timestep: Annotated[float, Field(gt=0, le=0.1)] | None = None
+    tool: str | None = None
     fallen_height: Positive | None = None
     collisions: Literal["feet", "all"] = "feet"
 

@@ -35,7 +35,7 @@ TUNED: dict[str, Hints] = {
     ),
     "booster_t1": Hints(kp={"*Head*": 20.0, "*Shoulder*": 20.0, "*Elbow*": 20.0}, kd={"*Head*": 1.0}),
     "berkeley_humanoid": Hints(kp=100.0, kd=3.0, action_scale=0.3),
-    "franka_emika_panda": Hints(action_scale={"joint*": 0.3}),
+    "franka_emika_panda": Hints(action_scale={"joint*": 0.1}),
 }
 
 

@@ -144,7 +144,8 @@ def test_an_arm(own_robots: ModuleType, tmp_path: Path) -> None:
     model = robot.compile()
     assert (robot.feet, model.nq, model.nu, robot.fallen_height) == ((), 4, 4, None)
     found = check_robot(str(file))
-    assert dict(found.rows)["base"].endswith("(fixed)")
+    assert dict(found.rows)["hand"] == "l4 (fixed to the world)"
+    assert model.site(str(robot.tool)).pos[2] == pytest.approx(0.1), "the last link's middle"
     assert not [w for w in found.warnings if "guesses" not in w]
     file.with_suffix(".yaml").write_text("fixed: false\n")
     assert get_robot(str(file)).compile().nq == 11

@@ -31,6 +31,7 @@ from ..suite_report import comparison_tables, envelope_tables, suite_table, suit
 from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
 from .playing import play
 from .reporting import write_report
+from .robots import check_robot, robots_table
 from .showing import (
     check_exports,
     export_recording,
@@ -47,12 +48,12 @@ from .sources import load, load_any
 from .suites import choose, compare, envelope, evaluate_suite, list_suites, make_suite, verify_suites
 
 __all__ = [
-    "SeedSummary", "adapt", "catalogue", "change_table", "check_exports", "check_name", "choose", "compare",
+    "SeedSummary", "adapt", "catalogue", "change_table", "check_exports", "check_name", "check_robot", "choose", "compare",
     "comparison_tables", "continual", "curve_table", "duration", "envelope", "envelope_tables", "evaluate",
     "evaluate_suite", "evaluation_table", "export", "export_recording", "identification_tables", "identify",
     "import_sb3", "inferred_table", "info", "info_table", "list_robots", "list_suites", "load", "load_any",
     "load_suite", "make", "make_suite", "make_vec", "play", "read_study", "record", "record_worlds", "recording_of",
-    "recording_table", "replay", "resume", "safety_table", "screen", "screening_table", "seeds_table", "split_table",
+    "recording_table", "replay", "resume", "robots_table", "safety_table", "screen", "screening_table", "seeds_table", "split_table",
     "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
     "tuning_tables", "validation_table", "verify_suites", "view", "write_adaptation_page", "write_content",
     "write_report",

@@ -70,6 +70,11 @@ VERBS = {
         "trainings, comparisons and recordings as one page: curves, tables, safety, gait",
         "surefoot report runs/walk compare.json --record --videos --out report.html",
     ),
+    "robot": (
+        "robot",
+        "any robot by name or file: what is found in it, what looks wrong; which there are",
+        "surefoot robot check menagerie:unitree_g1 --picture g1.png",
+    ),
     "info": ("info", "what is in a recording", "surefoot info walk.recording.npz"),
     "suite": (
         "suite",

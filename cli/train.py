@@ -1,6 +1,7 @@
 """`surefoot train`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -16,7 +17,8 @@ class Arguments:
     """Train a controller on a robot and a task, under randomised physics if you like."""
 
     robot: Positional[Annotated[str | None, tyro.conf.arg(metavar="ROBOT")]] = None
-    """Name of the robot: `surefoot list robots`; or a Gymnasium id such as gym:CartPole-v1, without a TASK."""
+    """Name of the robot: `surefoot list robots`; menagerie:NAME (`surefoot robot list`); your own file, robot.xml or
+    robot.urdf; or a Gymnasium id such as gym:CartPole-v1, without a TASK."""
     task: Positional[Annotated[str | None, tyro.conf.arg(metavar="TASK")]] = None
     """Name of the task: `surefoot list robots` says which."""
     algo: Annotated[str, tyro.conf.arg(metavar="NAME")] = "ppo"
@@ -121,6 +123,7 @@ def _train_seeds(given: Arguments) -> None:
 def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, which is imported late
     from .. import api
     from ..robots import SurefootError
+    from ..robots.source import absolute, is_file_name
 
     if given.out is None:
         raise SurefootError("--resume needs the run folder: --out FOLDER")
@@ -132,6 +135,7 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
     config = api.load(given.out).config
     for name in ("robot", "task"):
         said = getattr(given, name)
+        said = absolute(said) if said is not None and is_file_name(said) else said
         if said is not None and said != getattr(config, name):
             raise SurefootError(f"the run in {str(given.out)!r} has {name} {getattr(config, name)!r}, not {said!r}")
     return api.resume(given.out, steps=given.steps, seconds=given.seconds, progress=not given.quiet)
@@ -139,7 +143,7 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
 
 def folder(given: Arguments) -> str:
     """The run folder."""
-    what = f"{given.robot}-{given.task}"
+    what = f"{Path(str(given.robot)).stem.replace(':', '-')}-{given.task}"  # a file's name, without its folders
     if _is_gym(given):
         what = str(given.robot).removeprefix("gym:").replace("/", "-")
     name = "seeds" if given.seeds is not None else given.seed

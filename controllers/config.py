@@ -28,6 +28,7 @@ class TrainConfig(BaseModel):
         hyperparameters: overrides of the preset.
         method: of adaptation, for which it was trained; "": none in particular. meta: settings of that training.
         suite, suite_sha256: task suite whose split `train` the episodes come from, by name or file, and its hash.
+        robot_sha256: of a robot that is the user's own file (`robot` is its absolute path), with all that belongs to it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +47,7 @@ class TrainConfig(BaseModel):
     meta: dict[str, Any] = {}
     suite: str | None = None
     suite_sha256: str | None = None
+    robot_sha256: str | None = None
 
     @classmethod
     def parse(cls, text: str, where: str) -> "TrainConfig":

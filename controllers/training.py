@@ -24,8 +24,9 @@ from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
 from ..envs.tasks import FAMILIES, Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
-from ..robots import SurefootError
+from ..robots import SurefootError, get_robot
 from ..robots.parameters import ParameterTable
+from ..robots.source import is_file_name
 from . import gym_ids
 from .algorithms import find_algorithm
 from .checks import check_memory
@@ -179,6 +180,8 @@ def train_config(
     meta: dict[str, Any] | None = None,
 ) -> TrainConfig:
     """The configuration that `train` makes of its arguments, checked."""
+    own = get_robot(robot) if is_file_name(robot) else None  # the user's: a controller must know it again
+    robot = own.name if own else robot
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
     hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
@@ -201,6 +204,7 @@ def train_config(
         meta=meta or {},
         suite=str(suite) if tasks else None,
         suite_sha256=tasks.sha256 if tasks else None,
+        robot_sha256=own.digest if own else None,
     )
     if settings.redraw and not (vary or tasks):
         raise SurefootError(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..envs.batch_env import BatchEnv, configured
+from ..robots.derived import unchanged
 from .config import TrainConfig
 from .presets import settings_for
 
@@ -20,8 +21,11 @@ def worlds_of(
     """`num_envs` worlds for controllers of `config`.
 
     `robot` is another one than its own, `options` change those of its task, `told` are parameters that the controller is
-    told instead of the true ones (`Controller.told`), `others` are arguments of `BatchEnv`.
+    told instead of the true ones (`Controller.told`), `others` are arguments of `BatchEnv`. Raises `SurefootError` where the
+    robot is a file that is missing or has changed.
     """
+    if config.robot_sha256 and robot is None:
+        unchanged(config.robot, config.robot_sha256)
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     env = BatchEnv(
         robot or config.robot,

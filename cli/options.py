@@ -89,6 +89,15 @@ def values(flag: str, items: Sequence[str]) -> dict[str, Any]:
     return {key: _value(text) for key, text in pairs(flag, items).items()}
 
 
+def with_terrain(terrain: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """A task's options with that of `--terrain`. Raises `SurefootError` where they name another ground."""
+    if terrain is None:
+        return options
+    if options.get("terrain", terrain) != terrain:
+        raise SurefootError(f"--terrain {terrain}: --option already says terrain={options['terrain']}")
+    return {**options, "terrain": terrain}
+
+
 def planner(plan: bool, items: Sequence[str]) -> bool | dict[str, Any] | None:
     """What `--plan` and the repeated `--planner KEY=VALUE`, which implies it, ask for; None where neither is given."""
     return values("--planner", items) or plan or None

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Folder, Ranges, Seconds, Values, pairs, parameters, values
+from .options import Count, Flag, Folder, Ranges, Seconds, Values, pairs, parameters, values, with_terrain
 
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
@@ -34,6 +34,10 @@ class Arguments:
     """Fix a parameter instead, such as payload=6."""
     suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None
     """Take each episode's task from the split `train` of a task suite instead: `surefoot suite list`."""
+    terrain: Annotated[str | None, tyro.conf.arg(metavar="KIND")] = None
+    """Ground to walk on: flat, rough, slope, stairs-up, stairs-down, stepping-stones, gaps, several joined by +, or mixed, in
+    levels of difficulty (--option terrain_level=0.5, terrain_curriculum=true); none: a level floor. What the robot sees of
+    it: --hyper inputs=height-scan (or camera), with network=cnn or without."""
     option: Values = field(default_factory=list)
     """Option of the task, such as vx=1.0 (largest forward command, m/s) or push_interval=5 (s)."""
     hyper: Values = field(default_factory=list)
@@ -97,7 +101,7 @@ def _asked(given: Arguments) -> dict[str, Any]:
         "vary": pairs("--vary", given.vary),
         "parameters": parameters("--set", given.parameters),
         "suite": given.suite,
-        "options": values("--option", given.option),
+        "options": with_terrain(given.terrain, values("--option", given.option)),
         "hyperparameters": values("--hyper", given.hyper),
         "preset": given.preset,
         "progress": not given.quiet,
@@ -129,6 +133,7 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
         raise SurefootError("--resume needs the run folder: --out FOLDER")
     fresh = Arguments()
     fixed = {"--vary": "vary", "--set": "parameters", "--suite": "suite", "--option": "option", "--hyper": "hyper"}
+    fixed["--terrain"] = "terrain"
     for flag, name in fixed.items():
         if getattr(given, name) != getattr(fresh, name):
             raise SurefootError(f"{flag} cannot change with --resume: the run's own configuration is continued")

@@ -4,6 +4,7 @@ import math
 import os
 
 from ..envs.inputs import REMEMBERED
+from ..envs.views import VIEWS
 from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
@@ -102,7 +103,10 @@ def _check_network(settings: Settings) -> None:
             f"network 'privileged' encodes parameters: expected history=1 and inputs=parameters, or parameters by name, "
             f"after what is remembered, not inputs={','.join(settings.inputs) or 'none'} and history={settings.history}"
         )
-    if settings.network == "cnn" and (settings.history > 1 or getattr(settings, "mirror", False)):
+    pictures = [name for name in settings.inputs if name in VIEWS]
+    if settings.network == "privileged" and pictures:
+        raise SurefootError(f"network 'privileged' encodes parameters: expected inputs without {pictures[0]}")
+    if settings.network == "cnn" and (settings.history > 1 or (getattr(settings, "mirror", False) and not pictures)):
         raise SurefootError("network 'cnn' reads one image: expected history=1 and mirror=false")
     if getattr(settings, "untied", False) and not getattr(settings, "mirror", False):
         raise SurefootError("untied=true is for a mirrored network: set mirror=true as well")

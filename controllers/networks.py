@@ -1,12 +1,12 @@
 """Networks by name: encoders of images and of the last observations, activations, normalisation layers.
 
-An encoder reads normalised features, (n, H*O) of the last H observations, oldest first, or (n, C*h*w) of an image, and
-gives the features (n, features_dim) of the hidden layers of actor and critic. What it makes of a history stands beside the
+An encoder reads normalised features, (n, H*O) of the last H observations, oldest first, or (n, C*h*w) of an image, or (n, O)
+whose last numbers are pictures, and gives the features (n, features_dim) of the hidden layers of actor and critic. What it makes of a history stands beside the
 newest observation, so that it has to learn only what that one does not show. No encoder looks at other rows of the batch.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -190,6 +190,21 @@ class Privileged(nn.Module):
         return torch.cat([x[:, : -self.known], self.layers(x[:, -self.known :])], 1)
 
 
+class Pictures(nn.Module):
+    """Of the last numbers of an observation, which are pictures (`envs.views`): a convolution of each beside the others."""
+
+    def __init__(self, size: int, shapes: Sequence[tuple[int, int, int]], width: int, activation: str, norm_layer: str):
+        super().__init__()
+        self.sizes = [math.prod(shape) for shape in shapes]
+        self.rest = size - sum(self.sizes)
+        self.features_dim = self.rest + width * len(self.sizes)
+        self.layers = nn.ModuleList(Convolution(shape, width, activation, norm_layer) for shape in shapes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rest, *pictures = x.split([self.rest, *self.sizes], dim=1)
+        return torch.cat([rest, *(layer(seen) for layer, seen in zip(self.layers, pictures, strict=True))], 1)
+
+
 HISTORY_NETWORKS: dict[str, Callable[..., History]] = {
     "tcn": TemporalConvolution,
     "transformer": Transformer,
@@ -199,14 +214,21 @@ HISTORY_NETWORKS: dict[str, Callable[..., History]] = {
 # "mlp" is no encoder: the hidden layers alone.
 NETWORKS = ("mlp", "cnn", "privileged", *HISTORY_NETWORKS)
 
-Encoder = Convolution | History | Privileged
+Encoder = Convolution | History | Privileged | Pictures
 EncoderMaker = Callable[[spaces.Space], Encoder]
 
 
 def make_encoder(
-    space: spaces.Space, network: str, history: int, width: int, activation: str, norm_layer: str, known: int = 0
+    space: spaces.Space,
+    network: str,
+    history: int,
+    width: int,
+    activation: str,
+    norm_layer: str,
+    known: int = 0,
+    pictures: Sequence[tuple[int, int, int]] = (),
 ) -> Encoder:
-    """The encoder `network` of observations in `space`, whose last `known` numbers are privileged.
+    """The encoder `network` of observations in `space`, whose last `known` numbers are privileged, or `pictures` of these shapes.
 
     Raises `SurefootError` where they are not what it reads.
     """
@@ -214,10 +236,12 @@ def make_encoder(
     if network == "privileged":
         return Privileged(math.prod(shape), known, width, activation, norm_layer)
     if network == "cnn":
+        if pictures:
+            return Pictures(math.prod(shape), pictures, width, activation, norm_layer)
         if len(shape) != 3:
             raise SurefootError(
-                f"network 'cnn' reads images (channels, height, width), not observations {shape}: choose mlp, or with a "
-                f"history {', '.join(HISTORY_NETWORKS)}"
+                f"network 'cnn' reads images (channels, height, width), not observations {shape}: choose mlp, with a "
+                f"history {', '.join(HISTORY_NETWORKS)}, or inputs=height-scan (or camera), which are pictures"
             )
         return Convolution(shape, width, activation, norm_layer)
     size, rest = divmod(math.prod(shape), history)

@@ -1,6 +1,7 @@
 """Which policy a configuration calls for, built anew: for training, and for the weights of a file."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,10 @@ from gymnasium.spaces import Box, Discrete, Space
 from pydantic import BaseModel, ConfigDict
 from stable_baselines3.common.policies import BasePolicy
 
+from ..envs.batch_env import configured
 from ..envs.inputs import REMEMBERED
+from ..envs.terrain import TerrainOptions
+from ..envs.views import VIEWS, view_shape
 from .algorithms import find_algorithm
 from .config import PlannerConfig, TrainConfig
 from .discrete import action_grid
@@ -64,16 +68,31 @@ class Header(BaseModel):
 
 def known_inputs(settings: Settings) -> int:
     """How many of a policy's inputs only simulation knows: parameters and commands, each a number."""
-    return sum(name not in REMEMBERED for name in settings.inputs)
+    return sum(name not in (*REMEMBERED, *VIEWS) for name in settings.inputs)
+
+
+def pictures_of(config: TrainConfig, settings: Settings) -> list[tuple[int, int, int]]:
+    """(channels, rows, columns) of each picture that the last numbers of an observation are."""
+    names = [name for name in settings.inputs if name in VIEWS]
+    if not names:
+        return []
+    options = configured(config.task, **config.options)
+    if not isinstance(options, TerrainOptions):
+        options = TerrainOptions()
+    return [view_shape(name, options) for name in names]
 
 
 def policy_kwargs(
-    settings: Settings, observation_size: int, mirror: Mirror | None = None, grid: np.ndarray | None = None
+    settings: Settings,
+    observation_size: int,
+    mirror: Mirror | None = None,
+    grid: np.ndarray | None = None,
+    pictures: Sequence[tuple[int, int, int]] = (),
 ) -> dict[str, Any]:
     """SB3's policy_kwargs; actor and critics share one set of observation statistics, those of one control step."""
     if isinstance(settings, TabularSettings):
         return {"cells": tuple(settings.cells), "span": tuple(settings.span), "grid": grid}
-    images = settings.network == "cnn"
+    images = settings.network == "cnn" and not pictures
     kwargs: dict[str, Any] = {
         "net_arch": list(settings.net),
         "activation_fn": hidden(settings.activation, settings.norm_layer),
@@ -91,6 +110,7 @@ def policy_kwargs(
         encoder = partial(
             make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
             activation=settings.activation, norm_layer=settings.norm_layer, known=known_inputs(settings),
+            pictures=pictures,
         )  # fmt: skip
     if isinstance(settings, OnPolicySettings):
         kwargs |= {"log_std_init": settings.log_std_init, "ortho_init": settings.ortho_init}
@@ -135,6 +155,6 @@ def empty_policy(header: Header) -> BasePolicy:
     ):  # of the right sizes; the values come with the weights
         o, a = header.observation_size // settings.history, len(header.action_low)
         mirror = (np.arange(o), np.ones(o), np.arange(a), np.ones(a))
-    kwargs = policy_kwargs(settings, header.observation_size, mirror, grid)
+    kwargs = policy_kwargs(settings, header.observation_size, mirror, grid, pictures_of(config, settings))
     kind, kwargs = policy_on(config, find_algorithm(config.algo), kwargs)
     return kind(observation, action, lambda _: settings.learning_rate, **kwargs)

@@ -193,6 +193,8 @@ class BatchedReplay(OffPolicyAlgorithm):
         for name, value in zip(core.task.terms, self._terms / self._steps_since_log, strict=True):
             self.logger.record(f"reward/{name}", float(value))
         self.logger.record("rollout/diverged", core.diverged)
+        if core.ground is not None:
+            self.logger.record("terrain/level", float(core.ground.level.mean()))
         self.dump_logs()
         self._terms[:], self._steps_since_log = 0.0, 0
 

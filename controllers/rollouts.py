@@ -178,6 +178,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
         for name, value in zip(core.task.terms, terms / n_rollout_steps, strict=True):
             self.logger.record(f"reward/{name}", float(value))
         self.logger.record("rollout/diverged", core.diverged)
+        if core.ground is not None:
+            self.logger.record("terrain/level", float(core.ground.level.mean()))
         callback.on_rollout_end()
         return True
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv
 from ..envs.rewards import power
+from ..envs.terrain import LENGTH
 from ..robots import SurefootError, unknown
 
 
@@ -150,7 +151,10 @@ class Meter:
             np.maximum(self._impact, self._sensors[:, self._touch].max(axis=1), out=self._impact, where=running)
         self._energy += running * power(force * self._gear, speed) * self.env.robot.control_dt
         here = sim.qpos[:, self._ways]
-        self._carried += running * self._weight() * np.sqrt(np.square(here - self._before).sum(axis=1))
+        step = here - self._before
+        if self.env.ground is not None:
+            step -= np.rint(step / LENGTH) * LENGTH  # put back by a patch's length, which is no way
+        self._carried += running * self._weight() * np.sqrt(np.square(step).sum(axis=1))
         self._before = here
 
     def result(self, fell: np.ndarray, lengths: np.ndarray) -> Safety:

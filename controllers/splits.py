@@ -16,7 +16,7 @@ from .statistics import bootstrap, mean
 from .worlds import worlds_of
 
 # Options that belong to a controller, because they say what its actions and observations mean; all others say what is asked.
-OWN = ("reference_gait", "gait_frequency")
+OWN = ("reference_gait", "gait_frequency", "scan_size", "scan_spacing", "camera", "camera_size")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
 from ..envs.tasks import FAMILIES, Velocity, VelocityConfig
 from ..envs.variation import Task, Variation
+from ..envs.views import VIEWS
 from ..robots import SurefootError, get_robot
 from ..robots.parameters import ParameterTable
 from ..robots.source import is_file_name
@@ -33,7 +34,7 @@ from .checks import check_memory
 from .config import TrainConfig, checked_config, typed
 from .controller import Controller, controller_file
 from .discrete import grid_for
-from .policies import policy_kwargs
+from .policies import pictures_of, policy_kwargs
 from .policy import Mirror
 from .presets import preset_of, settings_for
 from .replayed import BatchedReplay
@@ -88,7 +89,8 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
         worlds = env if grid is None else gym_ids.GridVecEnv(env, grid)
     size = (worlds.observation_space.shape or (1,))[0]
     check_memory(settings, size)
-    policy, kwargs = gym_ids.policy_on(config, algorithm, policy_kwargs(settings, size, mirror, grid))
+    pictures = pictures_of(config, settings)
+    policy, kwargs = gym_ids.policy_on(config, algorithm, policy_kwargs(settings, size, mirror, grid, pictures))
     return algorithm.model(
         policy=policy,
         env=worlds,
@@ -110,7 +112,11 @@ def mirror_map(env: BatchEnv | VecEnv) -> Mirror:
     index, sign = env.task.mirror()
     inputs, input_sign = env.inputs.mirror(symmetry)
     actions = np.array(symmetry.index), np.array(symmetry.sign)
-    return np.concatenate([index, len(index) + inputs]), np.concatenate([sign, input_sign]), *actions
+    index, sign = np.concatenate([index, len(index) + inputs]), np.concatenate([sign, input_sign])
+    for view in env.views:
+        seen = view.mirror()
+        index, sign = np.concatenate([index, len(index) + seen]), np.concatenate([sign, np.ones(len(seen), np.float32)])
+    return index, sign, *actions
 
 
 def _schedule(settings: Settings) -> float | Callable[[float], float]:
@@ -187,8 +193,9 @@ def train_config(
     options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
-    if set(settings.inputs) - {*REMEMBERED}:
-        hyperparameters["inputs"] = _by_column(settings.inputs, robot, task, vary or {}, tasks)
+    if set(settings.inputs) - {*REMEMBERED, *VIEWS}:
+        ground = {**(tasks.options if tasks else {}), **(options or {})}
+        hyperparameters["inputs"] = _by_column(settings.inputs, table_of(robot, ground), task, vary or {}, tasks)
     config = checked_config(
         robot=robot,
         task=task,
@@ -216,10 +223,10 @@ def train_config(
 
 
 def _by_column(
-    inputs: tuple[str, ...], robot: str, task: str, vary: dict[str, str], suite: TaskSuite | None
+    inputs: tuple[str, ...], table: ParameterTable, task: str, vary: dict[str, str], suite: TaskSuite | None
 ) -> tuple[str, ...]:
     """`inputs` with a name for each number: every motor's, and what the training varies and its goals for "parameters"."""
-    table, found = table_of(robot), []
+    found: list[str] = []
     for name in inputs:
         if name == "parameters":
             found += _varied(table, task, vary, suite)

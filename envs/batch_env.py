@@ -1,6 +1,7 @@
 """The vectorised core: N worlds of one robot on one task, with rewards, observations, variation and resets."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,14 @@ import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
 from ..robots.parameters import Fields
+from .ground import Ground
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import BY_ROBOT, TASKS, Family, VelocityConfig
+from .terrain import TerrainOptions, on_terrain
 from .variation import Task, Variation
+from .views import make_view
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
 
@@ -93,6 +97,8 @@ class BatchEnv:
         kind = BY_ROBOT.get((task, robot.name), TASKS[task])
         if issubclass(kind, Family):
             robot = kind.as_published(robot)
+        options = config if isinstance(config, TerrainOptions) else TerrainOptions()
+        robot = on_terrain(robot, options)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
         self._settled = False  # every world keeps its task
@@ -114,7 +120,12 @@ class BatchEnv:
         dtype = self.task.observation_dtype
         self.inputs = Inputs(inputs, num_envs, self.num_actions, self.table, self.task.command_names)
         self.history, self.trial, self.redraw = history, trial, redraw
-        self.step_size = self.task.observation_size + self.inputs.size  # numbers of one control step
+        self.ground: Ground | None = getattr(self.task, "ground", None)
+        self.views = [make_view(name, self.simulation, self.ground, options) for name in self.inputs.views]
+        pictures = {name: math.prod(view.shape) for name, view in zip(self.inputs.views, self.views, strict=True)}
+        self.inputs.layout |= pictures
+        # Numbers of one control step.
+        self.step_size = self.task.observation_size + self.inputs.size + sum(pictures.values())
         self.observation_size = history * self.step_size
         self.observation: np.ndarray = np.zeros((num_envs, self.observation_size), dtype)
         self._newest = self.observation[:, -self.step_size :]
@@ -184,6 +195,8 @@ class BatchEnv:
             self.rng.bit_generator.state = np.random.default_rng(seed).bit_generator.state
             self.seed = seed
         self._ahead = None
+        if ids is None and self.ground is not None:
+            self.ground.begin()
         self._restart(np.arange(self.num_envs) if ids is None else ids)
         return self.observation
 
@@ -257,7 +270,16 @@ class BatchEnv:
             own[ids] = self.task.observe(ids)
         if self.inputs.size:
             self.inputs.tell(self.values, self.task.command())
-            self._newest[ids, self.task.observation_size :] = self.inputs.numbers[ids]
+            first = self.task.observation_size
+            self._newest[ids, first : first + self.inputs.size] = self.inputs.numbers[ids]
+        last = self.step_size
+        for view in reversed(self.views):
+            part = slice(last - math.prod(view.shape), last)
+            if isinstance(ids, slice):
+                view.look(ids, self._newest[:, part])
+            else:
+                self._newest[ids, part] = view.look(ids)
+            last = part.start
 
     def _shift(self) -> None:
         """Make room for the newest observation; the oldest is forgotten."""
@@ -301,6 +323,8 @@ class BatchEnv:
         if len(self.ended):
             self.final_observation[self.ended] = self.observation[self.ended]
             self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]
+            if self.ground is not None:
+                self.ground.promote(self.ended)
             if self.autoreset:
                 self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated

@@ -102,6 +102,33 @@ RMA: dict[str, Any] = {
     },
 }
 
+# --- quadruped: ground ------------------------------------------------------------------------------------------------
+
+_ON_FOOT = ("rough", "slope", "stairs-up", "stairs-down")
+_STONES = ("stepping-stones", "gaps")  # where one has to look before one steps
+
+
+def _ground(kinds: tuple[str, ...], level: str, each: int) -> Laws:
+    """So many tasks on each kind of ground, of difficulties drawn from `level`."""
+    return [({"terrain": kind, "terrain_level": level, "friction": "0.7:1.1"}, each) for kind in kinds]
+
+
+TERRAIN: dict[str, Any] = {
+    "robot": "quadruped",
+    "task": "velocity",
+    "options": {"terrain": "mixed", "terrain_levels": 11},
+    "about": "Rough ground, slopes, stairs up and down (legged_gym's, Rudin et al., 2022) up to difficulty .3 of 1: risers up to "
+    ".1 m, slopes up to .12. moderate: .3 to .6; extreme: .6 to 1, risers up to .23 m; structural: stones and gaps.",
+    "splits": {
+        "train": [({"terrain": "flat", "friction": "0.7:1.1"}, 16), *_ground(_ON_FOOT, "0:0.3", 28)],
+        "validation": _ground(_ON_FOOT, "0:0.3", 8),
+        "test": _ground(_ON_FOOT, "0:0.3", 8),
+        "moderate": _ground(_ON_FOOT, "0.3:0.6", 8),
+        "extreme": _ground(_ON_FOOT, "0.6:1", 8),
+        "structural": _ground(_STONES, "0:0.5", 16),
+    },
+}
+
 _RANDOM = {
     **_LOADED, "mass.*": "0.8:1.2", "com.*": "-0.03:0.03", "kp": "0.85:1.15", "kd": "0.7:1.3", "damping": "0.5:2",
 }  # fmt: skip
@@ -299,6 +326,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "quadruped-payload": PAYLOAD,
     "quadruped-damage": DAMAGE,
     "quadruped-rma": RMA,
+    "quadruped-terrain": TERRAIN,
     "go1-transfer": GO1,
     "cheetah-vel": CHEETAH_VEL,
     "cheetah-vel-gap": CHEETAH_VEL_GAP,

@@ -2,7 +2,8 @@
 
 `last_action`, `last_reward` and `last_done` are what a learner of tasks needs to find out which task it is in (RL2, Duan et
 al., 2016); parameters and commands, by their names, are privileged: known in simulation alone (RMA's teacher, Kumar et al.,
-2021; universal policies, Yu et al., 2017).
+2021; universal policies, Yu et al., 2017). `height-scan` and `camera` are pictures of the ground: they come last, so that a
+network can tell them from the rest.
 """
 
 from collections.abc import Sequence
@@ -11,16 +12,18 @@ import numpy as np
 
 from ..robots import SurefootError, Symmetry, unknown
 from ..robots.parameters import ParameterTable
+from .views import VIEWS
 
 REMEMBERED = ("last_action", "last_reward", "last_done")
 
 
 class Inputs:
-    """Numbers (N, size) that follow the task's observation, in the order of `names`.
+    """Numbers (N, size) that follow the task's observation, in the order of `names`; pictures (`views`) follow them.
 
     Attributes:
         layout: size of each part by name; a name such as `motor_strength` stands for all motors.
         numbers: (N, size), as the next observation shows them.
+        views: names of the pictures among `names`, which are not in `numbers` and `size`.
         known: names of the K parameters and commands among them, one a number.
         believed: (N, K), what to show instead of the true ones, NaN for the true ones.
     """
@@ -34,7 +37,10 @@ class Inputs:
         self._parts: dict[str, slice] = {}
         size = 0
         shown: list[int] = []  # where parameters and commands stand
-        for name in names:
+        self.views = tuple(name for name in names if name in VIEWS)
+        if tuple(names)[len(names) - len(self.views) :] != self.views or len(set(self.views)) < len(self.views):
+            raise SurefootError(f"inputs={','.join(names)}: expected {' and '.join(self.views)} last, each once")
+        for name in names[: len(names) - len(self.views)]:
             start = size
             if name in REMEMBERED:
                 size += num_actions if name == "last_action" else 1
@@ -48,7 +54,7 @@ class Inputs:
                 size += len(columns)
                 shown += range(start, size)
             else:
-                raise unknown("input", name, (*REMEMBERED, *commands, *table.names))
+                raise unknown("input", name, (*REMEMBERED, *VIEWS, *commands, *table.names))
             if name in self._parts:
                 raise SurefootError(f"input {name!r} appears twice: expected each once")
             self._parts[name] = slice(start, size)

@@ -4,6 +4,7 @@ A suite is made from laws and a seed: the same file, byte for byte, on every mac
 models are chosen on `validation` and reported on the others.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -20,6 +21,7 @@ from ..robots import SurefootError, get_robot, unknown
 from ..robots.files import replacing
 from ..robots.parameters import ParameterTable
 from .tasks import TASKS
+from .terrain import TerrainOptions, on_terrain
 from .variation import Task, Term, Variation
 
 FORMAT = 1
@@ -157,7 +159,7 @@ def make_suite(
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     elsewhere = dict(robots or {})
-    tables = {name: table_of(name) for name in {robot, *elsewhere.values()}}
+    tables = {name: table_of(name, options) for name in {robot, *elsewhere.values()}}
     for split in elsewhere:
         if split == "train" or split not in splits:
             raise SurefootError(f"suite {name!r}: robots={split!r}: expected a split that it has, and not 'train'")
@@ -217,16 +219,17 @@ def suite_names() -> list[str]:
 def verify(suite: TaskSuite) -> None:
     """Raise `SurefootError` when a task is illegal, appears twice, or is not what laws and seed give."""
     for robot in {suite.robot, *suite.robots.values()}:
-        suite.check(table_of(robot))
+        suite.check(table_of(robot, suite.options))
     again = suite.remade()
     for split in suite.splits.keys() | again.splits.keys():
         if suite.splits.get(split) != again.splits.get(split):
             raise SurefootError(f"suite {suite.family!r}: its laws and seed {suite.seed} give other tasks in {split!r}")
 
 
-def table_of(robot: str) -> ParameterTable:
-    """The parameters of a robot of the catalogue."""
-    found = get_robot(robot)
+def table_of(robot: str, options: Mapping[str, Any] | None = None) -> ParameterTable:
+    """The parameters of a robot of the catalogue, on the ground that a task's `options` describe."""
+    ground = {f.name: (options or {})[f.name] for f in dataclasses.fields(TerrainOptions) if f.name in (options or {})}
+    found = on_terrain(get_robot(robot), TerrainOptions(**ground))
     return ParameterTable(found, found.compile())
 
 

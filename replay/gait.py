@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from ..envs.gait import cost_of_transport, duty_factor, positive_work, stride_frequency, symmetry_index
+from ..envs.terrain import unwrapped
 from .geometry import body_poses
 from .recording import Recording
 
@@ -40,7 +41,7 @@ def measure(recording: Recording) -> RecordedGait:
     duty = np.array([duty_factor(recording.contact[:, i], dt) for i in feet])
     pairs = mirrored(recording.foot_names)
     symmetry = max((float(symmetry_index(duty[a], duty[b])) for a, b in pairs), default=float("nan"))
-    base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
+    base = _way(recording, model)
     way = np.linalg.norm(np.diff(base, axis=0, prepend=base[:1]), axis=1)
     way[np.flatnonzero(np.diff(recording.episode)) + 1] = 0.0  # a restart is no way
     motors = np.flatnonzero(model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT)  # tendons and the like are left out
@@ -57,10 +58,16 @@ def measure(recording: Recording) -> RecordedGait:
     )
 
 
+def _way(recording: Recording, model: mujoco.MjModel) -> np.ndarray:
+    """Where the base was over ground, (T, 2) m; on endless patches of ground as if it had never been put back."""
+    base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
+    return unwrapped(base) if recording.options.get("terrain") else base
+
+
 def footfalls(recording: Recording, seconds: float = 4.0) -> dict[str, Any]:
     """What `figures.gait_figure` draws: the `seconds` of one episode, or all of it, in which it came farthest."""
     model = recording.compile()
-    base = body_poses(model, recording.qpos)[0][:, model.body(recording.base).id, :2]
+    base = _way(recording, model)
     steps, best = round(seconds / recording.dt), (-1.0, 0, len(recording))
     for episode in np.unique(recording.episode):
         rows = np.flatnonzero(recording.episode == episode)

@@ -9,6 +9,7 @@ from .recording import RUNNING, Recording
 
 MAX_FPS = 50.0  # frames per second of robot time that a page keeps
 MAX_FACES = 10_000  # per mesh: beyond it, pictures look the same and phones get slow
+MAX_FIELD_FACES = 80_000  # about, of a height field: a patch of 10 m x 10 m with all its points
 COLLISION_GROUP = 3  # geoms of this group and above are for collisions only, by MuJoCo's custom
 _TYPES = {
     mujoco.mjtGeom.mjGEOM_PLANE: "plane",
@@ -110,6 +111,9 @@ def _height_field(model: mujoco.MjModel, i: int) -> tuple[np.ndarray, np.ndarray
     start = model.hfield_adr[i]
     height = model.hfield_data[start : start + rows * columns].reshape(rows, columns) * top
     y, x = np.meshgrid(np.linspace(-ry, ry, rows), np.linspace(-rx, rx, columns), indexing="ij")
+    every = max(1, round(np.sqrt(2 * rows * columns / MAX_FIELD_FACES)))
+    x, y, height = (points[::every, ::every] for points in (x, y, height))
+    rows, columns = height.shape
     vertices = np.stack([x, y, height], axis=-1).reshape(-1, 3)
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1, 1)
     quads = corner + np.array([0, 1, columns + 1, 0, columns + 1, columns])

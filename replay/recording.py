@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import mujoco
 import numpy as np
 
+from ..envs.terrain import crop
 from ..robots.errors import SurefootError
 from ..robots.files import replacing
 from .chunks import (
@@ -201,8 +202,10 @@ class Recording:
         return [(rows >= a) & (rows < b) for a, b in itertools.pairwise(starts)]
 
     def spec(self) -> mujoco.MjSpec:
-        """A fresh spec of the world, which the caller may edit."""
-        return unpack_model(self.model)
+        """A fresh spec of the world, which the caller may edit; of a large ground only where the robot was."""
+        spec = unpack_model(self.model)
+        crop(spec, self.qpos[:, :2])
+        return spec
 
     def compile(self, spec: mujoco.MjSpec | None = None) -> mujoco.MjModel:
         """The world's model, or that of an edited `spec`.

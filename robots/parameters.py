@@ -35,6 +35,7 @@ class Layout:
     feet: np.ndarray  # positions in `geoms` of the robot's feet, where it names them
     axes: tuple[str, ...]  # of the base, along which its centre of mass matters (a planar robot's y does not)
     base: int
+    terrain: tuple[str, ...] = ()  # kinds of ground that the model has patches of (`envs.terrain`)
 
 
 def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
@@ -63,7 +64,17 @@ def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
         feet=np.flatnonzero([model.geom(i).name in robot.feet for i in geoms]),
         axes=_axes_of_motion(model),
         base=base,
+        terrain=_terrain(model),
     )
+
+
+def _terrain(model: mujoco.MjModel) -> tuple[str, ...]:
+    """The kinds that the custom text "terrain" lists, which stands beside the height field of that name."""
+    text = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_TEXT, "terrain")
+    if text < 0:
+        return ()
+    start = model.text_adr[text]
+    return tuple(bytes(model.text_data[start : start + model.text_size[text]]).rstrip(b"\0").decode().split())
 
 
 def _can_turn(model: mujoco.MjModel) -> np.ndarray:
@@ -186,6 +197,10 @@ def write_gravity(f: Fields, v: np.ndarray, at: Layout) -> None:
     f["opt.gravity"][:, 2] = -v[:, 0]
 
 
+def write_nothing(f: Fields, v: np.ndarray, at: Layout) -> None:
+    """A place is no field of the model: the worlds read it where an episode begins."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One physical quantity that may differ between robots.
@@ -239,6 +254,10 @@ def _single(at: Layout) -> tuple[str, ...]:
     return ()
 
 
+def _kinds_of_ground(at: Layout) -> tuple[str, ...]:
+    return at.terrain
+
+
 _SERVO = ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
 
 # In the order in which they are applied: payload comes after mass, so that a payload weighs what it says.
@@ -273,6 +292,14 @@ PARAMETERS: tuple[Parameter, ...] = (
               "gravity, downwards"),
 )  # fmt: skip
 
+# Of worlds whose ground has patches; they act where the next episode begins.
+PLACES: tuple[Parameter, ...] = (
+    Parameter("terrain", "0/1", "flag", 0, 0, 1, (), write_nothing, _kinds_of_ground,
+              "1: the robot walks on this kind of ground; none: on any"),
+    Parameter("terrain_level", "1", "absolute", -1, -1, 1, (), write_nothing, _single,
+              "difficulty of the ground, 0 to 1; below 0: as the task's option terrain_level says"),
+)  # fmt: skip
+
 
 class ParameterTable:
     """All parameters of one robot as the K columns of an array of values.
@@ -287,7 +314,7 @@ class ParameterTable:
     def __init__(self, robot: Robot, model: mujoco.MjModel):
         self.robot, self.layout = robot, layout_of(model, robot)
         self.absent = self._absent(model)
-        self.parameters = tuple(p for p in PARAMETERS if p.name not in self.absent)
+        self.parameters = tuple(p for p in PARAMETERS + PLACES if p.name not in self.absent)
         self._slices: dict[str, slice] = {}
         self._elements: dict[str, tuple[str, ...]] = {}
         names: list[str] = []
@@ -308,6 +335,8 @@ class ParameterTable:
     def _absent(self, model: mujoco.MjModel) -> dict[str, str]:
         """Parameters that would do nothing on this robot, with the reason."""
         name, dofs, why = self.robot.name, self.layout.dofs, {}
+        if not self.layout.terrain:
+            why |= {p.name: "needs patches of ground: set the task's option terrain=mixed, or a kind" for p in PLACES}
         if not self.layout.geom_names:
             why["friction"] = f"needs contacts; {name} touches nothing"
         if self.robot.control != "position":

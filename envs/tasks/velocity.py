@@ -13,7 +13,9 @@ import numpy as np
 
 from ...robots import SurefootError, unknown
 from .. import rewards
+from ..ground import Ground
 from ..simulation import ContactForces, Simulation
+from ..terrain import TerrainOptions
 from ..variation import Task
 from .poles import TASK_OF
 
@@ -41,8 +43,8 @@ WEIGHTS = {
 
 
 @dataclass(frozen=True)
-class VelocityConfig:
-    """What is asked, and how hard the world makes it.
+class VelocityConfig(TerrainOptions):
+    """What is asked, and how hard the world makes it; and what lies under the robots (`terrain.TerrainOptions`).
 
     Attributes:
         vx, vy, yaw: commands are drawn from [-value, value], m/s and rad/s.
@@ -54,7 +56,7 @@ class VelocityConfig:
             generator, Iscen et al., 2018); 0 leaves all of the gait to the controller.
         push_interval, push_speed: mean seconds between pushes (0: none) and their largest horizontal speed, m/s.
         noise: factor on Playground's observation noise (0: none).
-        min_height, min_up: the episode ends when the base is lower (m) or tilted further (z of its up axis).
+        min_height, min_up: the episode ends when the base is lower above the ground (m) or tilted further (z of its up axis).
         leg_order: in which joints are observed and acted on: "model", the robot's own, or "standard", front left, front
             right, rear left, rear right: with it, what has learned on one quadruped fits another.
     """
@@ -99,6 +101,9 @@ class Velocity:
         "_v",
         "_linear",
         "_gravity",
+        "_kind",
+        "_level",
+        "_centre",
     )
 
     def __init__(self, sim: Simulation, rng: np.random.Generator, config: VelocityConfig | None = None):
@@ -155,6 +160,11 @@ class Velocity:
         self._noise = np.zeros(self.observation_size, np.float32)
         levels = (("velocity", 3), ("gyro", 3), ("gravity", 3), ("joint", nu), ("joint_velocity", nu))
         self._noise[: 9 + 2 * nu] = c.noise * np.concatenate([np.full(k, NOISE[name]) for name, k in levels])
+        self.ground = Ground(sim, rng, c) if c.terrain else None
+        ground = self.ground
+        self._kind, self._level = (ground.kind, ground.level) if ground else (np.zeros(n), np.zeros(n))
+        self._centre = ground.centre if ground else np.zeros((n, 2))
+        self._stance = np.array([[[x, y] for x, y, _ in self._legs]])
 
     @staticmethod
     def contact_forces_of(robot: str) -> ContactForces:
@@ -182,6 +192,9 @@ class Velocity:
         qpos[:, 7:] += self.rng.uniform(-0.1, 0.1, (n, nu))
         qvel = np.zeros((n, self.sim.model.nv))
         qvel[:, :6] = self.rng.uniform(-0.3, 0.3, (n, 6))
+        if self.ground is not None:
+            x, y, sine, cosine = *self._stance.transpose(2, 0, 1), np.sin(yaw)[:, None], np.cos(yaw)[:, None]
+            self.ground.place(ids, qpos, np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=2))
         self.sim.reset(ids, qpos, qvel, forward=False)  # what is observed comes from qpos and qvel
         self._action[ids] = self._last_action[ids] = 0.0
         self._phase[ids] = self.rng.uniform(0, 2 * np.pi, n)
@@ -270,6 +283,8 @@ class Velocity:
         """
         c, sim = self.config, self.sim
         everyone = slice(None)
+        if self.ground is not None:
+            self.ground.keep()
         self._read_state(everyone)
         self._phase += np.float32(2 * np.pi * c.gait_frequency) * self.dt
         self._phase -= np.float32(2 * np.pi) * (self._phase >= np.float32(2 * np.pi))
@@ -277,6 +292,11 @@ class Velocity:
         linear, angular, gravity, command = self._linear, self._v[:, 3:6], self._gravity, self._command
         self._feet[:], self._torques[:] = self._sensors, self._torque
         foot_z, foot_velocity = self._feet[:, 2:12:3], (self._feet[:, 12:24:3], self._feet[:, 13:24:3])
+        height = self._q[:, 2]
+        if self.ground is not None:
+            height = height - self.ground.surface(self._q[:, 0], self._q[:, 1])
+            foot_z = foot_z - self.ground.surface(self._feet[:, 0:12:3], self._feet[:, 1:12:3])
+            self.ground.count(linear[:, :2], command, float(self.dt))
         contact = self._feet[:, 24:28] > 0
         moving, speed_squared = self._moving(), np.square(foot_velocity[0]) + np.square(foot_velocity[1])
         error_squared = rewards.squared(linear[:, :2] - command[:, :2])
@@ -301,7 +321,7 @@ class Velocity:
         for i, name in enumerate(self.terms):
             terms[:, i] = raw[name]()
         terms *= self._weights
-        np.logical_or(gravity[:, 2] > -c.min_up, self._q[:, 2] < c.min_height, out=terminated)
+        np.logical_or(gravity[:, 2] > -c.min_up, height < c.min_height, out=terminated)
         reward = np.maximum(rewards.total(terms) * self.dt, 0.0)
         if np.isfinite(c.mean_hold):  # else commands stay, also those of a world copied from where they do not
             self._steps_left -= 1

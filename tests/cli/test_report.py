@@ -16,7 +16,8 @@ from PIL import Image
 from surefoot.api.reporting import Training, _trainings, write_report
 from surefoot.cli.main import run
 from surefoot.controllers.config import TrainConfig
-from surefoot.replay import rendering, video
+from surefoot.envs import opengl
+from surefoot.replay import video
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "<script>alert(1)</script>"
@@ -172,8 +173,8 @@ def test_without_opengl_a_poster_is_refused_in_one_line(
     refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rendering, "_TRIAL", "raise SystemExit(1)")
-    monkeypatch.setattr(video, "pick_backend", rendering.pick_backend.__wrapped__)
+    monkeypatch.setattr(opengl, "_TRIAL", "raise SystemExit(1)")
+    monkeypatch.setattr(video, "pick_backend", opengl.pick_backend.__wrapped__)
     assert "no OpenGL back-end draws pictures here" in refused("replay", "quadruped-velocity", "--poster", "a.png")
     assert not list(tmp_path.iterdir())
 

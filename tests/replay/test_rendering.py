@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from surefoot.envs import opengl
 from surefoot.replay import Pictures, pick_backend, render_frames, rendering, write_poster, write_video
 from surefoot.replay.poster import moments
 from surefoot.replay.stage import CAMERAS, Stage
@@ -173,7 +174,7 @@ def test_captions_name_what_is_changed():
 
 
 def test_without_opengl_the_packages_are_named(monkeypatch):
-    monkeypatch.setattr(rendering, "_TRIAL", "raise SystemExit(1)")
+    monkeypatch.setattr(opengl, "_TRIAL", "raise SystemExit(1)")
     with pytest.raises(SurefootError, match=r"libegl1 and libgl1-mesa-dri .* libosmesa6") as error:
         pick_backend.__wrapped__()
     assert "\n" not in str(error.value)
@@ -181,7 +182,7 @@ def test_without_opengl_the_packages_are_named(monkeypatch):
 
 def test_the_users_back_end_comes_first(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "no-such-thing")
-    assert pick_backend.__wrapped__() in rendering.BACKENDS
+    assert pick_backend.__wrapped__() in opengl.BACKENDS
 
 
 def test_an_encoder_that_stops_leaves_nothing(before, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 Importing this loads no model: a `Robot` is a description, and its model file is read (or downloaded) when it is compiled.
 """
 
+from .arm import ARM
+from .biped import BIPED
 from .errors import unknown
 from .go1 import GO1
 from .gym_robots import (
@@ -17,6 +19,7 @@ from .gym_robots import (
     SWIMMER,
     WALKER2D,
 )
+from .hexapod import HEXAPOD
 from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot
@@ -24,7 +27,7 @@ from .robot import Robot
 ROBOTS: dict[str, Robot] = {
     robot.name: robot
     for robot in (
-        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1),
+        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1, HEXAPOD, BIPED, ARM),
         *(CARTPOLE, PENDULUM, INVERTED_PENDULUM, INVERTED_DOUBLE_PENDULUM, REACHER, PUSHER),
     )
 }

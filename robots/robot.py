@@ -39,6 +39,8 @@ class Robot:
         foot_radius: metres; 0 where tasks do not need it.
         velocity_limit: speed that each actuated joint is built for, rad/s (m/s where it slides); None: not known.
         camera: (distance m, azimuth degrees, elevation degrees) of a pleasant view of the base.
+        fallen_height: of the base, m, below which the robot has fallen; None: not known.
+        tool: name of the site that an arm works with, at its hand; None where the robot has none.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Robot:
     foot_radius: float = 0.0
     velocity_limit: tuple[float, ...] | None = None
     camera: tuple[float, float, float] = (3.0, 120.0, -15.0)
+    fallen_height: float | None = None
+    tool: str | None = None
 
     def compile(self) -> mujoco.MjModel:
         """Compile the model. Raises `SurefootError` when MuJoCo refuses it or nothing can be actuated."""

@@ -11,7 +11,7 @@ from ..robots.parameters import Fields
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import BY_ROBOT, TASKS, Family, VelocityConfig
+from .tasks import CONFIGS, TASKS, Family, kind_of
 from .variation import Task, Variation
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one
@@ -72,8 +72,7 @@ class BatchEnv:
         control steps in an observation.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
-        if task not in TASKS:
-            raise unknown("task", task, TASKS)
+        kind = kind_of(task, robot)
         if variation is not None and tasks is not None:
             raise SurefootError("give either a variation or tasks, not both")
         if history < 1:
@@ -90,9 +89,12 @@ class BatchEnv:
             if variation is not None or tasks is not None:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
             suite.check_for(robot.name, task)
-        kind = BY_ROBOT.get((task, robot.name), TASKS[task])
-        if issubclass(kind, Family):
-            robot = kind.as_published(robot)
+        if config is not None and getattr(kind, "config_type", None) is None:
+            if config != type(config)():
+                raise SurefootError(f"task {task!r} of robot {robot.name!r} has no options")
+            config = None
+        prepare = getattr(kind, "prepare", None)
+        robot = robot if prepare is None else prepare(robot)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
         self._settled = False  # every world keeps its task
@@ -344,21 +346,22 @@ def longest_delay(variation: Variation | None, tasks: Task | list[Task] | None) 
 
 def configured(task: str, **options: Any) -> Any:
     """The task's configuration with some fields changed; unknown names raise `SurefootError` with the nearest."""
-    if task != "velocity":
+    if task not in CONFIGS:
         if options:
             raise SurefootError(f"task {task!r} has no options, so {next(iter(options))!r} cannot be set")
         return None
-    fields = {f.name for f in dataclasses.fields(VelocityConfig)}
+    fields = {f.name for f in dataclasses.fields(CONFIGS[task])}
     for name in options:
         if name not in fields:
-            raise unknown("option of task 'velocity'", name, fields)
-    return VelocityConfig(**options)
+            raise unknown(f"option of task {task!r}", name, fields)
+    return CONFIGS[task](**options)
 
 
 def options_of(env: BatchEnv) -> dict[str, Any]:
     """The options of the task that differ from the defaults: what `configured` made its configuration of."""
-    if not isinstance(env.config, VelocityConfig):
+    kind = CONFIGS.get(env.task_name)
+    if kind is None or not isinstance(env.config, kind):
         return {}
-    plain = VelocityConfig()
+    plain = kind()
     found = {f.name: getattr(env.config, f.name) for f in dataclasses.fields(plain)}
     return {name: value for name, value in found.items() if value != getattr(plain, name)}

@@ -11,7 +11,7 @@ from ..robots.parameters import Fields
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import CONFIGS, TASKS, Family, kind_of
+from .tasks import CONFIGS, Family, kind_of
 from .variation import Task, Variation
 
 AHEAD = 64  # episodes whose parameters are drawn at a time, which costs little more than drawing one

@@ -253,7 +253,12 @@ class Manipulation:
     def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """Observation of worlds `ids`, (n, observation_size) float32; written to `out` where that is given."""
         q = self.sim.qpos[ids][:, self._at_q]
-        parts = [q - self._home[self._at_q], self.sim.qvel[ids][:, self._at_v], self._target[ids] - q, self._action[ids]]
+        parts = [
+            q - self._home[self._at_q],
+            self.sim.qvel[ids][:, self._at_v],
+            self._target[ids] - q,
+            self._action[ids],
+        ]
         parts = [*parts, self._tool[ids], *self._seen(ids)]
         if out is None:
             return np.concatenate(parts, axis=1).astype(np.float32)
@@ -308,7 +313,9 @@ class Reach(Manipulation):
         places = np.array(found)
         above = places[places[:, 2] > 0.05]
         if len(above) < POOL // 8:
-            raise SurefootError(f"task {self.name!r}: the tool of {self.sim.robot.name!r} is hardly ever above the table")
+            raise SurefootError(
+                f"task {self.name!r}: the tool of {self.sim.robot.name!r} is hardly ever above the table"
+            )
         return above
 
     def _draw(self, n: int, qpos: np.ndarray) -> np.ndarray:
@@ -400,7 +407,11 @@ class Push(Manipulation):
         """Put a goal, an object that slides and a ball at the tool into the robot's spec, in place."""
         goal = spec.worldbody.add_body(name="target", mocap=True)
         goal.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=(0.05, 0.001, 0), rgba=(0.2, 0.75, 0.45, 0.7), contype=0, conaffinity=0
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=(0.05, 0.001, 0),
+            rgba=(0.2, 0.75, 0.45, 0.7),
+            contype=0,
+            conaffinity=0,
         )
         thing = spec.worldbody.add_body(name="object", pos=(0, 0, OBJECT_HEIGHT / 2))
         for axis, along in zip("xyz", np.eye(3), strict=True):
@@ -430,7 +441,9 @@ class Push(Manipulation):
         start, turn = data.site_xpos[self._site].copy(), data.site_xmat[self._site].reshape(3, 3).copy()
         middle = np.array([start[0], start[1], OBJECT_HEIGHT / 2])
         goal = middle.copy()
-        goal[:2] *= 1 - (self.config.area + 2 * OBJECT_RADIUS) / np.linalg.norm(goal[:2])  # on the arm's side of the area
+        goal[:2] *= 1 - (self.config.area + 2 * OBJECT_RADIUS) / np.linalg.norm(
+            goal[:2]
+        )  # on the arm's side of the area
         jacobian = np.zeros((6, model.nv))
         for _ in range(200):
             now = data.site_xmat[self._site].reshape(3, 3)

@@ -29,6 +29,4 @@ def usual_task(robot: Robot | str) -> str:
 def does_not_fit(task: str, kind: Any, robot: Robot) -> SurefootError:
     """The error for a robot that `kind`, a task with `fits` and `needs`, cannot be asked of."""
     ours = ", ".join(name for name, other in ROBOTS.items() if kind.fits(other))
-    return SurefootError(
-        f"task {task!r} needs {kind.needs} ({ours}), not {robot.name!r}: try {usual_task(robot)!r}"
-    )
+    return SurefootError(f"task {task!r} needs {kind.needs} ({ours}), not {robot.name!r}: try {usual_task(robot)!r}")

@@ -14,8 +14,8 @@ from ..simulation import quiet
 from .scene import Scene
 from .velocity import WEIGHTS, Legged, VelocityConfig
 
-FALLEN_POSES = 64  # from which `stand-up` starts
-SETTLE = 1.5  # s for which a robot is left to fall and come to rest
+FALLEN_POSES = 32  # from which `stand-up` starts
+SETTLE = 1.0  # s for which a robot is left to fall and come to rest
 
 STAND_WEIGHTS = {
     "height": 2.0,
@@ -78,7 +78,10 @@ class StandUp(Legged):
         model, joints = self.sim.model, self.sim.model.actuator_trnid[:, 0]
         limited = model.jnt_limited[joints].astype(bool)
         low, high = np.where(limited, model.jnt_range[joints].T, ((-np.pi,), (np.pi,)))
-        self._up, self._down = (high - self._home_joints).astype(np.float32), (self._home_joints - low).astype(np.float32)
+        self._up, self._down = (
+            (high - self._home_joints).astype(np.float32),
+            (self._home_joints - low).astype(np.float32),
+        )
         self._fallen = self._fallen_poses()
 
     @classmethod

@@ -280,7 +280,9 @@ class Legged:
         actual = np.stack([self._linear[:, 0], self._linear[:, 1], self._v[:, 5]])
         vx, vy, yaw = actual + np.clip(self._command.T - actual, -LEAD, LEAD)
         if self._quadruped is None:
-            self._step_any_legs(stride, np.maximum(up, down) * np.float32(self.config.swing_height / LIFT), (vx, vy, yaw))
+            self._step_any_legs(
+                stride, np.maximum(up, down) * np.float32(self.config.swing_height / LIFT), (vx, vy, yaw)
+            )
             return
         for leg, (rx, ry, length) in enumerate(self._quadruped):
             first = self._first[leg]
@@ -409,7 +411,13 @@ class Legged:
         if symmetry is None:
             raise SurefootError(f"robot {self.sim.robot.name!r} has no symmetry map")
         nu, joints, flip = self.nu, np.array(symmetry.index), list(symmetry.sign)
-        index = [*range(9), *(9 + joints), *(9 + nu + joints), *(9 + 2 * nu + joints), *range(9 + 3 * nu, self.observation_size)]
+        index = [
+            *range(9),
+            *(9 + joints),
+            *(9 + nu + joints),
+            *(9 + 2 * nu + joints),
+            *range(9 + 3 * nu, self.observation_size),
+        ]
         sign = [1, -1, 1, -1, 1, -1, 1, -1, 1, *flip * 3, *self.told_sign, *self.clock_sign]
         return np.array(index), np.array(sign, dtype=np.float32)
 

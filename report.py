@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import inspect
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
 from .controllers.shipped import card_of, names
 from .controllers.splits import SplitResult
+from .envs import rewards
 from .envs.tasks import TASKS
 from .replay.chunks import ABSENT, RUNNING, TERMINATED, RecordingFile
 from .replay.recording import Recording
@@ -334,7 +337,7 @@ def screening_table(screening: Screening) -> dict[str, Any]:
 
 
 def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
-    """Columns and rows of what there is by name: robots, tasks, algorithms, methods, controllers (that are shipped, with
+    """Columns and rows of what there is by name: robots, tasks, rewards, algorithms, methods, controllers (that are shipped, with
     their cards), parameters (of `robot`), presets."""
     kinds = {
         "robots": _robots,
@@ -343,6 +346,7 @@ def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
             ["algorithm", "settings"],
             [[n, _first_line(a.settings)] for n, a in ALGORITHMS.items()],
         ),
+        "rewards": _rewards,
         "methods": lambda: (["method", "how"], [[name, _first_line(method)] for name, method in METHODS.items()]),
         "controllers": _controllers,
         "parameters": lambda: _parameters(robot),
@@ -351,6 +355,22 @@ def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
     if what not in kinds:
         raise unknown("catalogue", what, kinds)
     return kinds[what]()
+
+
+def _rewards() -> tuple[Columns, Rows]:
+    """The functions of `envs/rewards.py`, and the tasks whose source calls them."""
+    rows = []
+    for name, function in vars(rewards).items():
+        if inspect.isfunction(function):
+            using = [task for task, kind in TASKS.items() if name in _called(kind)]
+            rows.append([name, _first_line(function), ", ".join(using)])
+    return ["reward term", "what it is", "tasks"], rows
+
+
+def _called(kind: type) -> set[str]:
+    """Names of the reward functions that a task calls, itself or by what it inherits."""
+    sources = [inspect.getsource(base) for base in kind.__mro__ if base.__module__ != "builtins"]
+    return {name for source in sources for name in re.findall(r"\brewards\.(\w+)\(", source)}
 
 
 def _first_line(thing: object) -> str:

@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-What = Literal["robots", "tasks", "algorithms", "methods", "controllers", "parameters", "presets", "all"]
+What = Literal["robots", "tasks", "rewards", "algorithms", "methods", "controllers", "parameters", "presets", "all"]
 
 
 @dataclass
 class Arguments:
-    """Print what there is by name: robots, tasks, algorithms, methods, trained controllers, parameters of a robot, presets."""
+    """Print what there is by name: robots, tasks, reward terms, algorithms, methods, trained controllers, parameters of a robot, presets."""
 
     what: Positional[Annotated[What, tyro.conf.arg(metavar="WHAT")]] = "all"
-    """robots, tasks, algorithms, methods, controllers, parameters, presets or all (everything but parameters and presets)."""
+    """robots, tasks, rewards, algorithms, methods, controllers, parameters, presets or all (all but rewards, parameters, presets)."""
     robot: Positional[Annotated[str, tyro.conf.arg(metavar="ROBOT")]] = "quadruped"
     """Robot whose parameters are listed."""
 
@@ -24,7 +24,9 @@ def run(given: Arguments) -> None:
     from .. import api
     from .tables import show
 
-    names = [given.what] if given.what != "all" else ["robots", "tasks", "algorithms", "methods", "controllers"]
+    names = (
+        [given.what] if given.what != "all" else ["robots", "tasks", "rewards", "algorithms", "methods", "controllers"]
+    )
     for name in names:
         columns, rows = api.catalogue(name, given.robot)
         show(columns, rows, title=name if len(names) > 1 else None)

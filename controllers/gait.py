@@ -56,6 +56,8 @@ def measure_gait(
     env = worlds_of(config, worlds, told=controller.told, tasks=task, seed=seed, autoreset=False)
     if not isinstance(env.task, Velocity):
         raise SurefootError(f"a gait is measured on task 'velocity', not on {config.task!r}")
+    if len(env.robot.feet) != 4:
+        raise SurefootError(f"a gait is measured on four feet, and {config.robot!r} has {len(env.robot.feet)}")
     vx, vy, yaw = (float(c) for c in command)
     settle, steps = round(SETTLE / env.robot.control_dt), round(seconds / env.robot.control_dt)
     if steps <= settle:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ..envs.batch_env import BatchEnv
-from ..envs.tasks import VelocityConfig
+from ..envs.tasks import CONFIGS, VelocityConfig
 from ..envs.variation import Task
 from .onnx_controller import OnnxController
 
@@ -91,7 +91,7 @@ class Planner:
             env.task_name,
             self.group * s.samples,
             tasks=None if isinstance(s.model, str) else Task(s.model),
-            config=config if isinstance(config, VelocityConfig) else None,
+            config=config if env.task_name in CONFIGS else None,
             autoreset=False,
             max_delay=env.simulation.max_delay,
             history=env.history,

@@ -71,6 +71,14 @@ _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
 _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
 
+# Hexapod and biped: as the quadruped. Their reference gait walks (hexapod) or steps on the spot (biped) before any training.
+_OTHER_LEGS = ("hexapod", "biped")
+_LEGGED_TASKS = ("velocity", "direction", "goal-velocity", "goal-position", "stand-up", "jump")
+_BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, steps=10_000_000)
+# Getting up and jumping pay late, so they need a longer horizon, and wider actions to find out that they can.
+_POSTURE_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, log_std_init=-0.7, steps=10_000_000)
+_ARM_PPO = PPOSettings(num_envs=256, n_steps=32, batch_size=2048, gamma=0.97, log_std_init=-0.7, steps=10_000_000)
+
 # cartpole and pendulum: tuned by hand; tests/controllers/test_values.py holds them to what they reach.
 _POLE_PPO = PPOSettings(
     num_envs=32,
@@ -167,6 +175,15 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
     ("ant", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=7_000_000),
     ("humanoid", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, linear_decay=False, steps=10_000_000),
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},
+    **{
+        (robot, task, "ppo"): (
+            _POSTURE_PPO if task in ("stand-up", "jump") else _BIPED_PPO if robot == "biped" else _WALK_PPO
+        )
+        for robot in (*_QUADRUPEDS, *_OTHER_LEGS)
+        for task in _LEGGED_TASKS
+        if (robot in _OTHER_LEGS) or task != "velocity"
+    },
+    **{("arm", task, "ppo"): _ARM_PPO for task in ("reach", "track", "push")},
     **{(robot, "run", "a2c"): _RUN_A2C for robot in _RUN_ROBOTS},
     **{(robot, "run", "trpo"): _RUN_TRPO for robot in _RUN_ROBOTS},
     **{(robot, "run", "recurrent_ppo"): _RUN_RECURRENT_PPO for robot in _RUN_ROBOTS},

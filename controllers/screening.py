@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from ..envs.batch_env import BatchEnv, configured
-from ..envs.tasks import VelocityConfig
+from ..envs.tasks import CONFIGS, VelocityConfig
 from ..envs.variation import Task
 from ..robots import SurefootError
 from .config import typed
@@ -153,8 +153,9 @@ def _claimed_world(log: Log) -> BatchEnv | str:
 
 def _worlds(log: Log, num: int) -> BatchEnv:
     options = dict(log.options)
-    if log.task == "velocity":
-        options = typed(f"option of task {log.task!r}", options, VelocityConfig)
+    if log.task in CONFIGS:
+        options = typed(f"option of task {log.task!r}", options, CONFIGS[log.task])
+    if issubclass(CONFIGS.get(log.task, object), VelocityConfig):
         options |= {"push_interval": 0.0, "noise": 0.0}  # pushes are in the log, and nobody looks at the observation
     config = configured(log.task, **options)
     return BatchEnv(log.robot, log.task, num, tasks=Task(log.parameters), seed=0, config=config, autoreset=False)

@@ -22,7 +22,7 @@ from ..envs.inputs import REMEMBERED
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
-from ..envs.tasks import FAMILIES, Velocity, VelocityConfig
+from ..envs.tasks import CONFIGS, FAMILIES, Legged
 from ..envs.variation import Task, Variation
 from ..envs.views import VIEWS
 from ..robots import SurefootError, get_robot
@@ -107,7 +107,7 @@ def mirror_map(env: BatchEnv | VecEnv) -> Mirror:
     if not isinstance(env, BatchEnv):
         raise SurefootError("mirror=True needs a robot with a symmetry map, and environments of Gymnasium have none")
     symmetry = env.robot.symmetry
-    if symmetry is None or not isinstance(env.task, Velocity):
+    if symmetry is None or not isinstance(env.task, Legged):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
     index, sign = env.task.mirror()
     inputs, input_sign = env.inputs.mirror(symmetry)
@@ -190,7 +190,7 @@ def train_config(
     robot = own.name if own else robot
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
     hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
-    options = typed(f"option of task {task!r}", options or {}, VelocityConfig) if task == "velocity" else options
+    options = typed(f"option of task {task!r}", options or {}, CONFIGS[task]) if task in CONFIGS else options
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
     if set(settings.inputs) - {*REMEMBERED, *VIEWS}:

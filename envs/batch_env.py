@@ -13,7 +13,7 @@ from .ground import Ground
 from .inputs import Inputs
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
-from .tasks import BY_ROBOT, TASKS, Family, VelocityConfig
+from .tasks import CONFIGS, Family, kind_of
 from .terrain import TerrainOptions, on_terrain
 from .variation import Task, Variation
 from .views import make_view
@@ -76,8 +76,7 @@ class BatchEnv:
         control steps in an observation.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
-        if task not in TASKS:
-            raise unknown("task", task, TASKS)
+        kind = kind_of(task, robot)
         if variation is not None and tasks is not None:
             raise SurefootError("give either a variation or tasks, not both")
         if history < 1:
@@ -94,9 +93,12 @@ class BatchEnv:
             if variation is not None or tasks is not None:
                 raise SurefootError("give either a suite to train on, a variation or tasks")
             suite.check_for(robot.name, task)
-        kind = BY_ROBOT.get((task, robot.name), TASKS[task])
-        if issubclass(kind, Family):
-            robot = kind.as_published(robot)
+        if config is not None and getattr(kind, "config_type", None) is None:
+            if config != type(config)():
+                raise SurefootError(f"task {task!r} of robot {robot.name!r} has no options")
+            config = None
+        prepare = getattr(kind, "prepare", None)
+        robot = robot if prepare is None else prepare(robot)
         options = config if isinstance(config, TerrainOptions) else TerrainOptions()
         robot = on_terrain(robot, options)
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
@@ -368,21 +370,22 @@ def longest_delay(variation: Variation | None, tasks: Task | list[Task] | None) 
 
 def configured(task: str, **options: Any) -> Any:
     """The task's configuration with some fields changed; unknown names raise `SurefootError` with the nearest."""
-    if task != "velocity":
+    if task not in CONFIGS:
         if options:
             raise SurefootError(f"task {task!r} has no options, so {next(iter(options))!r} cannot be set")
         return None
-    fields = {f.name for f in dataclasses.fields(VelocityConfig)}
+    fields = {f.name for f in dataclasses.fields(CONFIGS[task])}
     for name in options:
         if name not in fields:
-            raise unknown("option of task 'velocity'", name, fields)
-    return VelocityConfig(**options)
+            raise unknown(f"option of task {task!r}", name, fields)
+    return CONFIGS[task](**options)
 
 
 def options_of(env: BatchEnv) -> dict[str, Any]:
     """The options of the task that differ from the defaults: what `configured` made its configuration of."""
-    if not isinstance(env.config, VelocityConfig):
+    kind = CONFIGS.get(env.task_name)
+    if kind is None or not isinstance(env.config, kind):
         return {}
-    plain = VelocityConfig()
+    plain = kind()
     found = {f.name: getattr(env.config, f.name) for f in dataclasses.fields(plain)}
     return {name: value for name, value in found.items() if value != getattr(plain, name)}

@@ -11,15 +11,22 @@ RUN = {
     "Swimmer": "swimmer",
 }
 BALANCE = {"InvertedPendulum": "inverted_pendulum", "InvertedDoublePendulum": "inverted_double_pendulum"}
-VELOCITY = {"Quadruped": "quadruped", "Go1": "go1"}
+LEGGED = {"Quadruped": "quadruped", "Go1": "go1", "Hexapod": "hexapod", "Biped": "biped"}
+ARM = {"Arm": "arm"}
 # Task: its name in an id, its robots, and the steps of an episode (Gymnasium's; `velocity`: 20 s at 50 Hz).
 TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "run": ("Run", RUN, 1000),
-    "velocity": ("Velocity", VELOCITY, 1000),
+    "velocity": ("Velocity", LEGGED, 1000),
+    "direction": ("Direction", LEGGED, 1000),
+    "goal-velocity": ("GoalVelocity", LEGGED, 1000),
+    "goal-position": ("GoalPosition", LEGGED, 1000),
+    "stand-up": ("StandUp", LEGGED, 300),
+    "jump": ("Jump", LEGGED, 500),
     "balance": ("Balance", {"Cartpole": "cartpole", **BALANCE}, 500),
     "swing-up": ("SwingUp", {"Pendulum": "pendulum"}, 200),
-    "reach": ("Reach", {"Reacher": "reacher"}, 50),
-    "push": ("Push", {"Pusher": "pusher"}, 100),
+    "reach": ("Reach", {"Reacher": "reacher", **ARM}, 50),
+    "push": ("Push", {"Pusher": "pusher", **ARM}, 100),
+    "track": ("Track", ARM, 160),
     "cheetah-vel": ("Vel", {"HalfCheetah": "half_cheetah"}, 200),
     "cheetah-dir": ("Dir", {"HalfCheetah": "half_cheetah"}, 200),
     "ant-dir": ("Dir", {"Ant": "ant"}, 200),
@@ -33,10 +40,13 @@ TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "ant-mass": ("Mass", {"Ant": "ant"}, 1000),
     "sunblaze-cheetah": ("Sunblaze", {"HalfCheetah": "half_cheetah"}, 330),
 }
-LONGER = dict.fromkeys(BALANCE, 1000)  # where a robot's episodes differ from those of its task
+# Where a robot's episodes differ from those of its task.
+LONGER = {**{(name, "Balance"): 1000 for name in BALANCE}, ("Arm", "Reach"): 100, ("Arm", "Push"): 160}
 # Id: how many steps an episode has.
 IDS = {
-    f"surefoot/{name}-{title}-v0": LONGER.get(name, steps) for title, robots, steps in TASKS.values() for name in robots
+    f"surefoot/{name}-{title}-v0": LONGER.get((name, title), steps)
+    for title, robots, steps in TASKS.values()
+    for name in robots
 }
 
 

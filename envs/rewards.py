@@ -1,4 +1,4 @@
-"""Reward terms of legged locomotion: small pure functions of arrays with N worlds first.
+"""Reward terms of legged locomotion and of arms: small pure functions of arrays with N worlds first.
 
 Each returns the raw, unweighted term, (N,). Formulas after MuJoCo Playground's Go1 joystick task and mjlab's velocity
 task; where they differ it is said.
@@ -58,12 +58,38 @@ def share(contact: Array) -> Array:
     return total(contact.astype(np.float32)) / contact.shape[1]
 
 
-def trot_clock(contact: Array, sine: Array) -> Array:
-    """Share of the feet in step with a trot: one diagonal pair down while the other is up; (N,) in [0, 1].
+def gait_clock(contact: Array, first: Array, sine: Array) -> Array:
+    """Share of the feet in step with a clock: its first group is down while the others are up, then the others; in [0, 1].
 
-    Feet are in the order front left, front right, rear left, rear right (or each pair swapped); sine (N,) of the clock.
+    contact (N, F); first (F,) bool, which feet are of the first group; sine (N,) of the clock.
     """
-    first = sine >= 0
     down = contact.astype(np.float32)
-    lead = down[:, 0] - down[:, 1] - down[:, 2] + down[:, 3]  # feet of the first pair that are down, less the second's
-    return np.float32(0.5) + np.where(first, lead, -lead) * np.float32(0.25)
+    lead = total(np.where(first, down, -down))  # feet of the first group that are down, less the others'
+    up = np.float32(np.count_nonzero(~first))  # feet in step besides: those of the other group that are up
+    lead_in_step, feet = lead + up, np.float32(len(first))
+    return np.where(sine >= 0, lead_in_step, feet - lead_in_step) * np.float32(1 / feet)
+
+
+def along(velocity: Array, way: Array) -> Array:
+    """Speed in a direction, m/s: velocity (N, 2) along unit vectors (N, 2)."""
+    return total(velocity * way)
+
+
+def upright(up: Array) -> Array:
+    """How upright, in [0, 1]: 1 standing, .5 on the side, 0 on the head; z component of the base's up axis (N,)."""
+    return (up + 1) / 2
+
+
+def rise(height: Array, wanted: Array) -> Array:
+    """Share of a wanted height that is reached, in [0, 1]; both (N,), m."""
+    return np.clip(height / np.maximum(wanted, 1e-3), 0, 1)
+
+
+def distance(a: Array, b: Array) -> Array:
+    """Distance between places (N, k), m."""
+    return np.sqrt(squared(a - b))
+
+
+def closeness(far: Array, scale: float) -> Array:
+    """1 - tanh(distance / scale): 1 at the goal, steep near it and never flat; distance (N,) and scale in m."""
+    return 1 - np.tanh(far / scale)

@@ -3,6 +3,8 @@
 Importing this loads no model: a `Robot` is a description, and its model file is read (or downloaded) when it is compiled.
 """
 
+from .arm import ARM
+from .biped import BIPED
 from .derived import robot_from_file
 from .errors import unknown
 from .go1 import GO1
@@ -19,6 +21,7 @@ from .gym_robots import (
     WALKER2D,
 )
 from .menagerie_robots import PREFIX, menagerie_robot
+from .hexapod import HEXAPOD
 from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot
@@ -27,7 +30,7 @@ from .source import is_file_name
 ROBOTS: dict[str, Robot] = {
     robot.name: robot
     for robot in (
-        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1),
+        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1, HEXAPOD, BIPED, ARM),
         *(CARTPOLE, PENDULUM, INVERTED_PENDULUM, INVERTED_DOUBLE_PENDULUM, REACHER, PUSHER),
     )
 }

@@ -12,16 +12,7 @@ import numpy as np
 from ...robots import SurefootError
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
-
-# Each robot's task.
-TASK_OF = {
-    "cartpole": "balance",
-    "inverted_pendulum": "balance",
-    "inverted_double_pendulum": "balance",
-    "pendulum": "swing-up",
-    "reacher": "reach",
-    "pusher": "push",
-}
+from .fitting import TASK_OF, usual_task
 
 # balance: gymnasium/envs/classic_control/cartpole.py
 TRACK = 2.4  # m, on either side
@@ -59,7 +50,7 @@ class Pole:
         self.sim, self.rng = sim, rng
         if TASK_OF.get(sim.robot.name) != self.name:
             ours = ", ".join(robot for robot, task in TASK_OF.items() if task == self.name)
-            other = TASK_OF.get(sim.robot.name, "velocity" if sim.robot.control == "position" else "run")
+            other = usual_task(sim.robot)
             raise SurefootError(f"task {self.name!r} is defined for {ours}, not for {sim.robot.name!r}: try {other!r}")
         limits = sim.model.actuator_ctrlrange
         self.action_low, self.action_high = limits[:, 0].copy(), limits[:, 1].copy()

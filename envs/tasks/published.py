@@ -19,7 +19,7 @@ from ...robots import Robot, SurefootError, get_robot, unknown
 from ...robots.gym_robots import HOPPER, WALKER2D, spec_from
 from ..simulation import ContactForces, Simulation
 from ..variation import Task, Variation
-from .poles import TASK_OF
+from .fitting import usual_task
 from .run import CONFIGS, Run, RunConfig
 
 FULL_TURN = f"0:{2 * np.pi:.6g}"  # law of a direction, rad from x
@@ -51,7 +51,7 @@ class Family(Run):
     def config_for(cls, robot: str) -> RunConfig:
         """The family's constants. Raises `SurefootError` for another robot."""
         if robot != cls.robot:
-            other = TASK_OF.get(robot, "run" if robot in CONFIGS else "velocity")
+            other = usual_task(robot)
             raise SurefootError(f"task {cls.task!r} is defined for {cls.robot}, not for {robot!r}: try {other!r}")
         return cls.constants
 
@@ -61,7 +61,7 @@ class Family(Run):
         return "exact" if cls.constants.contact else "none"
 
     @classmethod
-    def as_published(cls, robot: Robot) -> Robot:
+    def prepare(cls, robot: Robot) -> Robot:
         """The catalogue's robot with the family's physics; any other robot as it is."""
         return cls.physics if cls.physics is not None and robot is get_robot(cls.robot) else robot
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...robots import SurefootError
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
-from .poles import TASK_OF
+from .fitting import usual_task
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Run:
     def config_for(cls, robot: str) -> RunConfig:
         """The constants of a robot. Raises `SurefootError` for one that the task is not defined for."""
         if robot not in CONFIGS:
-            other = TASK_OF.get(robot, "velocity")
+            other = usual_task(robot)
             raise SurefootError(f"task 'run' is defined for {', '.join(CONFIGS)}, not for {robot!r}: try {other!r}")
         return CONFIGS[robot]
 

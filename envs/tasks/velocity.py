@@ -1,23 +1,25 @@
-"""`velocity`: follow a joystick command (vx, vy, yaw rate) with a quadruped.
+"""`velocity`: follow a joystick command (vx, vy, yaw rate) on legs, and what all legged tasks share.
 
 Numbers are those of MuJoCo Playground's Go1 joystick task unless said otherwise; the trot clock is mjbatch's idea. Every
 reward term is a function of `rewards.py`, weighted and logged by name.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 import mujoco
 import numpy as np
 
-from ...robots import SurefootError, unknown
+from ...robots import Robot, SurefootError, unknown
 from .. import rewards
 from ..ground import Ground
 from ..simulation import ContactForces, Simulation
 from ..terrain import TerrainOptions
 from ..variation import Task
-from .poles import TASK_OF
+from .fitting import does_not_fit
+from .legs import first_group, foot_columns, legs_of
 
 LEAD = 0.75  # m/s and rad/s by which the reference gait strives beyond the speed that the base has
 LIFT = 0.25  # rad, of the reference gait's thighs: raises a foot by about 9 cm
@@ -39,6 +41,12 @@ WEIGHTS = {
     "energy": -0.001,
     "feet_slip": -0.1,
     "feet_clearance": -0.5,
+}
+# What robots with this number of feet have instead of the defaults, which are Go1's. Two legs are long, stride slower and have
+# larger motors; six are short.
+BY_FEET: dict[int, dict[str, Any]] = {
+    2: {"vx": 0.8, "vy": 0.4, "yaw": 0.8, "gait_frequency": 1.25, "weights": {**WEIGHTS, "energy": -1e-4}},
+    6: {"vx": 0.8, "vy": 0.5, "yaw": 1.0},
 }
 
 
@@ -79,20 +87,31 @@ class VelocityConfig(TerrainOptions):
     leg_order: Literal["model", "standard"] = "model"
 
 
-class Velocity:
-    """Command tracking. One instance drives all N worlds of a `Simulation`.
+class Legged:
+    """What the tasks of robots on legs share. One instance drives all N worlds of a `Simulation`.
+
+    Its goal is what a task gives or draws; its command (vx, vy, yaw rate) is what the gait follows at the moment. In
+    `velocity` they are the same.
 
     Observation (float32, `observation_layout`): base linear and angular velocity in the base's frame (m/s, rad/s), projected
     gravity (unit vector), joint positions minus home (rad), joint velocities (rad/s), last action, command (m/s, m/s, rad/s),
     sine and cosine of the trot clock: 50 numbers for 12 joints.
     """
 
+    name: ClassVar[str]
+    config_type: ClassVar[type] = VelocityConfig
+    known_terms: ClassVar[Mapping[str, float]] = WEIGHTS  # and their usual weights
+    told: ClassVar[int] = 3  # how many numbers of an observation tell the goal
+    told_sign: ClassVar[tuple[int, ...]] = (1, -1, -1)  # of each in the mirror
+    clock_sign: ClassVar[tuple[int, int]] = (-1, -1)  # half a period later the other side steps
+    needs: ClassVar[str] = "a position-controlled robot on legs"
     observation_dtype = np.float32
-    command_names = COMMANDS
+    command_names: tuple[str, ...] = COMMANDS
     # Arrays with N rows that, with the simulation's state, decide how a world goes on.
     world_state = (
         "_fixed",
         "_command",
+        "_goal",
         "_steps_left",
         "_phase",
         "_action",
@@ -107,16 +126,13 @@ class Velocity:
     )
 
     def __init__(self, sim: Simulation, rng: np.random.Generator, config: VelocityConfig | None = None):
-        self.sim, self.rng, self.config = sim, rng, config or VelocityConfig()
+        if not self.fits(sim.robot):
+            raise does_not_fit(self.name, type(self), sim.robot)
+        self.sim, self.rng, self.config = sim, rng, for_legs(config or self.config_type(), len(sim.robot.feet))
         robot, model, n, c = sim.robot, sim.model, sim.num_worlds, self.config
-        if robot.control != "position" or len(robot.feet) != 4:
-            other = TASK_OF.get(robot.name, "run")
-            raise SurefootError(
-                f"task 'velocity' needs a position-controlled quadruped, not {robot.name!r}: try {other!r}"
-            )
         for name in c.weights:
-            if name not in WEIGHTS:
-                raise unknown("reward term", name, WEIGHTS)
+            if name not in self.known_terms:
+                raise unknown("reward term", name, self.known_terms)
         self.terms = tuple(c.weights)
         self._weights = np.array([c.weights[t] for t in self.terms], dtype=np.float32)
         self.dt = np.float32(robot.control_dt)
@@ -128,20 +144,28 @@ class Velocity:
         same = bool((self.joint_order == np.arange(nu)).all())
         self._asked: np.ndarray | slice = slice(None) if same else np.argsort(self.joint_order)
         self._seen: np.ndarray | slice = slice(None) if same else self.joint_order
-        # 1 where the first pair of the trot (front left, rear right) is the model's first and last leg; else -1.
-        self._lead = 1.0 if self.joint_order[0] // 3 in (0, 3) else -1.0
+        # Where each motor's joint is in qpos and qvel.
+        joints = model.actuator_trnid[:, 0]
+        self._at_q, self._at_v = as_slice(model.jnt_qposadr[joints]), as_slice(model.jnt_dofadr[joints])
+        self._home_joints = self._home[self._at_q]
+        self._legs = legs_of(robot, model)
+        if len(robot.feet) == 4:
+            # 1 where the first pair of the trot (front left, rear right) is the model's first and last leg; else -1.
+            self._lead = 1.0 if self.joint_order[0] // 3 in (0, 3) else -1.0
+            self._first = (np.arange(4) % 3 == 0) == (self._lead > 0)
+        else:
+            self._first = first_group(self._legs)
         self._scale = np.broadcast_to(np.asarray(robot.action_scale, dtype=np.float32), (nu,))
         self.action_low, self.action_high = np.full(nu, -1.0, np.float32), np.full(nu, 1.0, np.float32)
-        middle, half = model.jnt_range[1:].mean(axis=1), 0.95 * np.ptp(model.jnt_range[1:], axis=1) / 2
+        middle, half = model.jnt_range[joints].mean(axis=1), 0.95 * np.ptp(model.jnt_range[joints], axis=1) / 2
         self._middle, self._soft_half = middle.astype(np.float32), half.astype(np.float32)
-        per_joint = np.ones(nu, np.float32)
-        per_joint[2::3] = 0.1  # the calf may move freely: Playground's 1, 1, .1
-        self._pose_weights = per_joint
-        self._legs = _leg_geometry(sim)
+        self._pose_weights = _pose_weights(sim, [leg.motors for leg in self._legs])
+        self._quadruped = _quadruped_geometry(sim)
         self._limits = np.array([c.vx, c.vy, c.yaw], dtype=np.float32)
-        self._fixed = np.full((n, 3), np.nan, dtype=np.float32)
+        self._fixed = np.full((n, len(self.command_names)), np.nan, dtype=np.float32)
         self._steps_left = np.zeros(n, np.int32)  # until the next command
         self._command = columns(n, 3)
+        self._goal = self._command if self.command_names == COMMANDS else columns(n, len(self.command_names))
         self._phase = np.zeros(n, np.float32)
         self._action, self._last_action, self._target = columns(n, nu), columns(n, nu), columns(n, nu)
         self._push = np.zeros((n, 2))
@@ -149,12 +173,14 @@ class Velocity:
         self._torque = sim.batch.bind("actuator_force")
         self._q, self._v = columns(n, model.nq), columns(n, model.nv)
         self._linear, self._gravity = columns(n, 3), columns(n, 3)
-        # Feet in the order front left, front right, rear left, rear right, or left and right swapped (`_lead` says which pair
-        # of the trot comes first; in a robot's own order it makes no difference, as the clock is symmetric).
+        place, velocity, touch = foot_columns(robot, model)
+        self._at_touch = as_slice(touch)
+        self._at_foot = tuple(as_slice(at) for at in (place[:, 2], velocity[:, 0], velocity[:, 1]))
+        self._at_foot_xy = tuple(as_slice(at) for at in (place[:, 0], place[:, 1]))
         self._feet, self._torques = columns(n, self._sensors.shape[1]), columns(n, nu)
         self.observation_layout = {
             "linear_velocity": 3, "angular_velocity": 3, "gravity": 3, "joint_position": nu, "joint_velocity": nu,
-            "last_action": nu, "command": 3, "gait_clock": 2,
+            "last_action": nu, "command": self.told, "gait_clock": 2,
         }  # fmt: skip
         self.observation_size = sum(self.observation_layout.values())
         self._noise = np.zeros(self.observation_size, np.float32)
@@ -164,7 +190,12 @@ class Velocity:
         ground = self.ground
         self._kind, self._level = (ground.kind, ground.level) if ground else (np.zeros(n), np.zeros(n))
         self._centre = ground.centre if ground else np.zeros((n, 2))
-        self._stance = np.array([[[x, y] for x, y, _ in self._legs]])
+        self._stance = np.array([[leg.foot[:2] for leg in self._legs]])
+
+    @classmethod
+    def fits(cls, robot: Robot) -> bool:
+        """Whether the task can be asked of this robot."""
+        return robot.control == "position" and len(robot.feet) >= 2
 
     @staticmethod
     def contact_forces_of(robot: str) -> ContactForces:
@@ -175,12 +206,14 @@ class Velocity:
         """Hold the command components that `task.goal` names, from now on; the others are drawn as usual."""
         self._fixed[ids] = np.nan
         for key, value in task.goal.items():
-            if key not in COMMANDS:
-                raise unknown("goal of task 'velocity'", key, COMMANDS)
-            self._fixed[ids, COMMANDS.index(key)] = self._command[ids, COMMANDS.index(key)] = value
+            if key not in self.command_names:
+                raise unknown(f"goal of task {self.name!r}", key, self.command_names)
+            at = self.command_names.index(key)
+            self._fixed[ids, at] = self._goal[ids, at] = value
+        self._aim(ids)
 
     def set_goals(self, ids: np.ndarray, goals: np.ndarray) -> None:
-        """From the next reset on, hold the commands `goals` (n, 3) in worlds `ids`; those that are NaN are drawn."""
+        """From the next reset on, hold the goals `goals` (n, G) in worlds `ids`; those that are NaN are drawn."""
         self._fixed[ids] = goals
 
     def reset(self, ids: np.ndarray) -> None:
@@ -189,25 +222,38 @@ class Velocity:
         qpos = np.repeat(self._home[None].astype(float), n, axis=0)
         yaw = self.rng.uniform(-np.pi, np.pi, n)
         qpos[:, 3], qpos[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
-        qpos[:, 7:] += self.rng.uniform(-0.1, 0.1, (n, nu))
+        qpos[:, self._at_q] += self.rng.uniform(-0.1, 0.1, (n, nu))
         qvel = np.zeros((n, self.sim.model.nv))
         qvel[:, :6] = self.rng.uniform(-0.3, 0.3, (n, 6))
         if self.ground is not None:
             x, y, sine, cosine = *self._stance.transpose(2, 0, 1), np.sin(yaw)[:, None], np.cos(yaw)[:, None]
             self.ground.place(ids, qpos, np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=2))
         self.sim.reset(ids, qpos, qvel, forward=False)  # what is observed comes from qpos and qvel
+        self._begin(ids)
+
+    def _begin(self, ids: np.ndarray) -> None:
+        """The rest of a reset, once the state is there."""
         self._action[ids] = self._last_action[ids] = 0.0
-        self._phase[ids] = self.rng.uniform(0, 2 * np.pi, n)
+        self._phase[ids] = self.rng.uniform(0, 2 * np.pi, len(ids))
         self._draw_commands(ids)
         self._read_state(ids)
+        self._aim(ids)
+
+    def _aim(self, ids: np.ndarray | slice) -> None:
+        """Work out the command of worlds `ids` from goal and state, where they are not the same."""
+
+    def _draw(self, n: int) -> np.ndarray:
+        """Goals (n, G)."""
+        drawn = self.rng.uniform(-1, 1, (n, 3)) * self._limits
+        drawn *= self.rng.random((n, 3)) < self.config.active
+        return drawn
 
     def _draw_commands(self, ids: np.ndarray) -> None:
-        drawn = self.rng.uniform(-1, 1, (len(ids), 3)) * self._limits
-        drawn *= self.rng.random((len(ids), 3)) < self.config.active
+        drawn = self._draw(len(ids))
         if np.isfinite(self.config.mean_hold):
             self._steps_left[ids] = self.rng.geometric(self.dt / self.config.mean_hold, len(ids))
         fixed = self._fixed[ids]
-        self._command[ids] = np.where(np.isnan(fixed), drawn, fixed)
+        self._goal[ids] = np.where(np.isnan(fixed), drawn, fixed)
 
     def act(self, actions: np.ndarray) -> None:
         """Turn actions (N, nu) into servo targets; perhaps push."""
@@ -215,7 +261,7 @@ class Velocity:
         self._action[:] = actions
         # Worked out in an array of our own: MuJoCo's rows are far apart, so each pass over them costs.
         np.multiply(self._action[:, self._asked], self._scale, out=self._target)
-        self._target += self._home[7:]
+        self._target += self._home_joints
         if self.config.reference_gait:
             self._add_reference()
         self.sim.ctrl[:] = self._target
@@ -229,7 +275,7 @@ class Velocity:
             self.sim.qvel[hit, :2] += self._push[hit]
 
     def _add_reference(self) -> None:
-        """Trot: swing feet are lifted, stance feet sweep back at the speed that the command asks of their place.
+        """Trot, walk or tripod: swing feet are lifted, stance feet sweep back at the speed that the command asks of their place.
 
         A foot at r moves with -(v + yaw x r) relative to the base, and half a period of it is stance (Raibert, 1986). v and
         yaw are the command's, but no further than `LEAD` from what the base does: feet that sweep at 1.5 m/s against a body
@@ -247,14 +293,31 @@ class Velocity:
         )  # swing of the second, the first pair
         actual = np.stack([self._linear[:, 0], self._linear[:, 1], self._v[:, 5]])
         vx, vy, yaw = actual + np.clip(self._command.T - actual, -LEAD, LEAD)
-        for leg, (rx, ry, length) in enumerate(self._legs):
-            first = (leg in (0, 3)) == (self._lead > 0)
+        if self._quadruped is None:
+            self._step_any_legs(
+                stride, np.maximum(up, down) * np.float32(self.config.swing_height / LIFT), (vx, vy, yaw)
+            )
+            return
+        for leg, (rx, ry, length) in enumerate(self._quadruped):
+            first = self._first[leg]
             swing = down if first else up
             hip, thigh, calf = self._target[:, 3 * leg : 3 * leg + 3].T
             sweep = stride * np.float32((1.0 if first else -1.0) / length)
             hip += sweep * (vy + yaw * np.float32(rx))
             thigh += swing - sweep * (vx - yaw * np.float32(ry))
             calf -= 2 * swing
+
+    def _step_any_legs(self, stride: np.ndarray, lift: np.ndarray, velocity: tuple[np.ndarray, ...]) -> None:
+        """The same of legs of any kind, by their Jacobian in the home pose: feet move by `lift` and along `stride`, m."""
+        vx, vy, yaw = velocity
+        for leg, first in zip(self._legs, self._first, strict=True):
+            rx, ry, _ = leg.foot.astype(np.float32)
+            sign = np.float32(1.0 if first else -1.0)
+            swings = (np.sin(self._phase) < 0) == first
+            move = leg.move.astype(np.float32)
+            x, y, z = sign * stride * (vx - yaw * ry), sign * stride * (vy + yaw * rx), lift * swings
+            for motor, (by_x, by_y, by_z) in zip(leg.motors, move, strict=True):
+                self._target[:, motor] += by_x * x + by_y * y + by_z * z
 
     def _moving(self) -> np.ndarray:
         """Which worlds are asked to move, (N,) bool; the others should stand."""
@@ -281,32 +344,59 @@ class Velocity:
 
         The reward is the terms' sum times dt, clipped at 0 as in Playground.
         """
-        c, sim = self.config, self.sim
+        c = self.config
         everyone = slice(None)
         if self.ground is not None:
             self.ground.keep()
         self._read_state(everyone)
         self._phase += np.float32(2 * np.pi * c.gait_frequency) * self.dt
         self._phase -= np.float32(2 * np.pi) * (self._phase >= np.float32(2 * np.pi))
-        q, joint_velocity = self._q[:, 7:], self._v[:, 6:]
-        linear, angular, gravity, command = self._linear, self._v[:, 3:6], self._gravity, self._command
         self._feet[:], self._torques[:] = self._sensors, self._torque
-        foot_z, foot_velocity = self._feet[:, 2:12:3], (self._feet[:, 12:24:3], self._feet[:, 13:24:3])
-        height = self._q[:, 2]
         if self.ground is not None:
-            height = height - self.ground.surface(self._q[:, 0], self._q[:, 1])
-            foot_z = foot_z - self.ground.surface(self._feet[:, 0:12:3], self._feet[:, 1:12:3])
-            self.ground.count(linear[:, :2], command, float(self.dt))
-        contact = self._feet[:, 24:28] > 0
+            self.ground.count(self._linear[:, :2], self._command, float(self.dt))
+        raw = self._raw()
+        for i, name in enumerate(self.terms):
+            terms[:, i] = raw[name]()
+        terms *= self._weights
+        self._end(terminated)
+        reward = np.maximum(rewards.total(terms) * self.dt, 0.0)
+        if np.isfinite(c.mean_hold):  # else commands stay, also those of a world copied from where they do not
+            self._steps_left -= 1
+            over = np.flatnonzero(self._steps_left == 0)
+            if len(over):
+                self._draw_commands(over)
+        self._aim(everyone)
+        return reward
+
+    def _height(self) -> np.ndarray:
+        """Of the base above the ground beneath it, (N,), m."""
+        height = self._q[:, 2]
+        return height if self.ground is None else height - self.ground.surface(self._q[:, 0], self._q[:, 1])
+
+    def _end(self, terminated: np.ndarray) -> None:
+        """Write which robots have fallen, (N,)."""
+        c = self.config
+        lowest = max(c.min_height, self.sim.robot.fallen_height or 0.0)
+        np.logical_or(self._gravity[:, 2] > -c.min_up, self._height() < lowest, out=terminated)
+
+    def _raw(self) -> dict[str, Callable[[], np.ndarray]]:
+        """What each term is, unweighted, (N,)."""
+        q, joint_velocity = self._q[:, self._at_q], self._v[:, self._at_v]
+        c = self.config
+        linear, angular, gravity, command = self._linear, self._v[:, 3:6], self._gravity, self._command
+        foot_z, *foot_velocity = (self._feet[:, at] for at in self._at_foot)
+        if self.ground is not None:
+            foot_z = foot_z - self.ground.surface(*(self._feet[:, at] for at in self._at_foot_xy))
+        contact = self._feet[:, self._at_touch] > 0
         moving, speed_squared = self._moving(), np.square(foot_velocity[0]) + np.square(foot_velocity[1])
         error_squared = rewards.squared(linear[:, :2] - command[:, :2])
-        clock = self._lead * np.sin(self._phase)
-        raw = {
+        clock = np.sin(self._phase)
+        return {
             "tracking_lin_vel": lambda: rewards.tracking(error_squared),
             "lin_vel_error": lambda: np.sqrt(error_squared),
             "tracking_ang_vel": lambda: rewards.tracking(np.square(angular[:, 2] - command[:, 2])),
-            "gait": lambda: np.where(moving, rewards.trot_clock(contact, clock), rewards.share(contact)),
-            "pose": lambda: rewards.pose(q - self._home[7:], self._pose_weights),
+            "gait": lambda: np.where(moving, rewards.gait_clock(contact, self._first, clock), rewards.share(contact)),
+            "pose": lambda: rewards.pose(q - self._home_joints, self._pose_weights),
             "orientation": lambda: rewards.squared(gravity[:, :2]),
             "lin_vel_z": lambda: np.square(linear[:, 2]),
             "ang_vel_xy": lambda: rewards.squared(angular[:, :2]),
@@ -315,20 +405,9 @@ class Velocity:
             "energy": lambda: rewards.power(self._torques, joint_velocity),
             "feet_slip": lambda: rewards.foot_slip(speed_squared, contact),
             "feet_clearance": lambda: rewards.foot_clearance(
-                foot_z - sim.robot.foot_radius, speed_squared, c.swing_height
+                foot_z - self.sim.robot.foot_radius, speed_squared, c.swing_height
             ),
         }
-        for i, name in enumerate(self.terms):
-            terms[:, i] = raw[name]()
-        terms *= self._weights
-        np.logical_or(gravity[:, 2] > -c.min_up, height < c.min_height, out=terminated)
-        reward = np.maximum(rewards.total(terms) * self.dt, 0.0)
-        if np.isfinite(c.mean_hold):  # else commands stay, also those of a world copied from where they do not
-            self._steps_left -= 1
-            over = np.flatnonzero(self._steps_left == 0)
-            if len(over):
-                self._draw_commands(over)
-        return reward
 
     def observe(self, ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """Observation of worlds `ids`, (n, observation_size) float32; written to `out` where that is given."""
@@ -337,14 +416,19 @@ class Velocity:
         if out is None:
             out = np.empty((len(linear), self.observation_size), np.float32)
         out[:, 0:3], out[:, 3:6], out[:, 6:9] = linear, self._v[ids, 3:6], self._gravity[ids]
-        np.subtract(self._q[ids, 7:][:, self._seen], self._home[7:][self._seen], out=out[:, 9 : 9 + nu])
-        out[:, 9 + nu : 9 + 2 * nu] = self._v[ids, 6:][:, self._seen]
+        joints, speeds = self._q[ids][:, self._at_q], self._v[ids][:, self._at_v]
+        np.subtract(joints[:, self._seen], self._home_joints[self._seen], out=out[:, 9 : 9 + nu])
+        out[:, 9 + nu : 9 + 2 * nu] = speeds[:, self._seen]
         out[:, 9 + 2 * nu : 9 + 3 * nu] = self._action[ids]
-        out[:, 9 + 3 * nu : 12 + 3 * nu] = self._command[ids]
-        out[:, 12 + 3 * nu], out[:, 13 + 3 * nu] = np.sin(self._phase[ids]), np.cos(self._phase[ids])
+        out[:, 9 + 3 * nu : -2] = self._tell(ids)
+        out[:, -2], out[:, -1] = np.sin(self._phase[ids]), np.cos(self._phase[ids])
         if self.config.noise:
             out += (2 * self.rng.random(out.shape, np.float32) - 1) * self._noise
         return out
+
+    def _tell(self, ids: np.ndarray | slice) -> np.ndarray:
+        """What worlds `ids` observe of their goal, (n, told)."""
+        return self._command[ids]
 
     def mirror(self) -> tuple[np.ndarray, np.ndarray]:
         """Left-right mirror image of the observation: mirrored = sign * observation[index]."""
@@ -352,17 +436,19 @@ class Velocity:
         if symmetry is None:
             raise SurefootError(f"robot {self.sim.robot.name!r} has no symmetry map")
         nu, joints, flip = self.nu, np.array(symmetry.index), list(symmetry.sign)
-        index = [*range(9), *(9 + joints), *(9 + nu + joints), *(9 + 2 * nu + joints), *range(9 + 3 * nu, 14 + 3 * nu)]
-        sign = [1, -1, 1, -1, 1, -1, 1, -1, 1, *flip * 3, 1, -1, -1, -1, -1]
+        index = [
+            *range(9),
+            *(9 + joints),
+            *(9 + nu + joints),
+            *(9 + 2 * nu + joints),
+            *range(9 + 3 * nu, self.observation_size),
+        ]
+        sign = [1, -1, 1, -1, 1, -1, 1, -1, 1, *flip * 3, *self.told_sign, *self.clock_sign]
         return np.array(index), np.array(sign, dtype=np.float32)
 
-    def set_command(self, command: tuple[float, ...]) -> None:
-        """Hold this command (vx, vy, yaw) in every world from now on."""
-        self._fixed[:] = self._command[:] = command
-
     def command(self) -> np.ndarray:
-        """The current command, (N, 3)."""
-        return self._command
+        """The current goal, (N, G)."""
+        return self._goal
 
     def actual(self) -> np.ndarray:
         """What the command asks for, as measured: vx, vy in the base's frame and yaw rate, (N, 3)."""
@@ -374,19 +460,60 @@ class Velocity:
         return np.column_stack([(self._phase - turned) % np.float32(2 * np.pi), self._push])
 
     def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
-        """Be where a recorded step began: last action (N, nu), command (N, 3), `hidden` (N, 3) of that step."""
-        self._action[:], self._command[:], self._phase[:] = last_action, command, hidden[:, 0]
+        """Be where a recorded step began: last action (N, nu), goal (N, G), `hidden` (N, 3) of that step."""
+        self._action[:], self._goal[:], self._phase[:] = last_action, command, hidden[:, 0]
         self._read_state(slice(None))
+        self._aim(slice(None))
         self.sim.qvel[:, :2] += hidden[:, 1:]
 
     def contacts(self) -> np.ndarray:
-        """Which feet touch the ground, (N, 4) bool."""
-        return self._sensors[:, 24:28] > 0
+        """Which feet touch the ground, (N, F) bool."""
+        return self._sensors[:, self._at_touch] > 0
+
+
+class Velocity(Legged):
+    """Command tracking: hold the commanded velocity and yaw rate."""
+
+    name = "velocity"
+
+    def set_command(self, command: tuple[float, ...]) -> None:
+        """Hold this command (vx, vy, yaw) in every world from now on."""
+        self._fixed[:] = self._command[:] = command
 
 
 def columns(n: int, k: int) -> np.ndarray:
     """Zeros (n, k), float32, each column in one piece: passes over a component of all worlds are then fastest."""
     return np.zeros((k, n), np.float32).T
+
+
+def for_legs(config: Any, feet: int) -> Any:
+    """The configuration with the values of `BY_FEET` in place of `VelocityConfig`'s defaults."""
+    plain = vars(VelocityConfig())
+    ours = {k: v for k, v in BY_FEET.get(feet, {}).items() if vars(config)[k] == plain[k]}
+    return dataclasses.replace(config, **ours) if ours else config
+
+
+def as_slice(at: np.ndarray) -> np.ndarray | slice:
+    """Indices as a slice where they are evenly spaced, which copies nothing."""
+    step = int(at[1] - at[0]) if len(at) > 1 else 1
+    even = step > 0 and bool((np.diff(at) == step).all())
+    return slice(int(at[0]), int(at[-1]) + 1, step) if even else at
+
+
+def _pose_weights(sim: Simulation, legs: list[np.ndarray]) -> np.ndarray:
+    """How much each joint should stay at home, (nu,): the calf may move freely, Playground's 1, 1, .1.
+
+    On legs of other than three joints, all that turns about the base's y axis may.
+    """
+    model, per_joint = sim.model, np.ones(sim.model.nu, np.float32)
+    data = mujoco.MjData(model)
+    data.qpos[:] = sim.robot.home_qpos(model)
+    mujoco.mj_forward(model, data)
+    sideways = data.xmat[model.body(sim.robot.base).id].reshape(3, 3)[:, 1]
+    for motors in legs:
+        pitch = np.abs(data.xaxis[model.actuator_trnid[motors, 0]] @ sideways) > 0.9
+        per_joint[motors[-1:] if len(motors) == 3 else motors[pitch]] = 0.1
+    return per_joint
 
 
 def _joint_order(sim: Simulation, leg_order: str) -> np.ndarray:
@@ -405,12 +532,19 @@ def _joint_order(sim: Simulation, leg_order: str) -> np.ndarray:
     return np.array([motors.index(name) for name in names])
 
 
-def _leg_geometry(sim: Simulation) -> list[tuple[float, float, float]]:
-    """For each foot in the home pose: its place in the base's frame (x, y) and how far it is below the hip, m."""
-    data = mujoco.MjData(sim.model)
+def _quadruped_geometry(sim: Simulation) -> list[tuple[float, float, float]] | None:
+    """For each foot in the home pose: its place in the base's frame (x, y) and how far it is below the hip, m.
+
+    None for what is no quadruped with a hip that turns about x, and a thigh and a calf that turn about y, in this order.
+    """
+    data, joints = mujoco.MjData(sim.model), sim.model.actuator_trnid[:, 0]
     data.qpos[:] = sim.robot.home_qpos(sim.model)
     mujoco.mj_forward(sim.model, data)
+    if len(sim.robot.feet) != 4 or len(joints) != 12:
+        return None
+    if not np.allclose(data.xaxis[joints], np.tile([[1, 0, 0], [0, 1, 0], [0, 1, 0]], (4, 1)), atol=0.02):
+        return None
     base = data.xpos[sim.model.body(sim.robot.base).id]
     feet = np.array([data.geom(name).xpos for name in sim.robot.feet]) - base
-    hips = data.xanchor[sim.model.actuator_trnid[::3, 0]] - base
+    hips = data.xanchor[joints[::3]] - base
     return [(float(f[0]), float(f[1]), float(h[2] - f[2])) for f, h in zip(feet, hips, strict=True)]

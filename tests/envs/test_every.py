@@ -6,8 +6,6 @@ import pytest
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.registration import TASKS
 from surefoot.envs.variation import Variation
-from surefoot.robots import get_robot
-from surefoot.robots.parameters import ParameterTable
 
 CASES = [
     pytest.param(robot, task, marks=[pytest.mark.menagerie] if robot == "go1" else [])
@@ -20,8 +18,8 @@ LAWS = {  # factors are drawn from .8 to 1.2
 }  # fmt: skip
 
 
-def everything(robot: str) -> Variation:
-    table = ParameterTable(get_robot(robot), get_robot(robot).compile())
+def everything(robot: str, task: str) -> Variation:
+    table = BatchEnv(robot, task, 1).table
     laws = {
         p.name if table.columns(p.name).size == 1 else f"{p.name}.*": LAWS.get(p.name, "0.8:1.2")
         for p in table.parameters
@@ -30,7 +28,7 @@ def everything(robot: str) -> Variation:
 
 
 def walked(robot: str, task: str, worlds: int, steps: int) -> tuple[BatchEnv, np.ndarray]:
-    env = BatchEnv(robot, task, worlds, seed=3, variation=everything(robot), episode_steps=100)
+    env = BatchEnv(robot, task, worlds, seed=3, variation=everything(robot, task), episode_steps=100)
     env.reset()
     rng, seen = np.random.default_rng(0), []
     for _ in range(steps):

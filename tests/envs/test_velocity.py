@@ -37,10 +37,19 @@ def test_reward_terms_on_numbers_done_by_hand() -> None:
     assert rewards.foot_clearance(height, speed, 0.08) == pytest.approx(0.02 * np.sqrt(5) + 0.12 * 1)
     assert rewards.share(down) == pytest.approx(0.5)
     trot = np.array([[True, False, False, True]] * 2)
-    assert rewards.trot_clock(trot, np.sin([1.0, 4.0])) == pytest.approx([1, 0])
-    assert rewards.trot_clock(
-        np.array([[True] * 4, [True, True, False, False]]), np.array([1.0, 1.0])
+    pairs = np.array([True, False, False, True])
+    assert rewards.gait_clock(trot, pairs, np.sin([1.0, 4.0])) == pytest.approx([1, 0])
+    assert rewards.gait_clock(
+        np.array([[True] * 4, [True, True, False, False]]), pairs, np.array([1.0, 1.0])
     ) == pytest.approx(0.5)
+    step = np.array([True, False])  # two legs: the left one is down in the first half
+    assert rewards.gait_clock(np.array([[True, False]] * 2), step, np.array([0.5, -0.5])) == pytest.approx([1, 0])
+    assert rewards.gait_clock(np.ones((1, 6), bool), np.zeros(6, bool), np.array([0.5])) == pytest.approx(0), "a hop"
+    assert rewards.along(np.array([[3.0, 4.0]]), np.array([[0.6, 0.8]])) == pytest.approx(5)
+    assert rewards.upright(np.array([1.0, 0.0, -1.0])) == pytest.approx([1, 0.5, 0])
+    assert rewards.rise(np.array([-0.1, 0.05, 0.3]), np.full(3, 0.1)) == pytest.approx([0, 0.5, 1])
+    assert rewards.distance(np.array([[1.0, 2.0, 2.0]]), np.zeros((1, 3))) == pytest.approx(3)
+    assert rewards.closeness(np.array([0.0, 0.1]), 0.1) == pytest.approx([1, 1 - np.tanh(1)])
 
 
 def test_terms_add_up_to_the_reward() -> None:

@@ -79,7 +79,8 @@ class Shape:
     ):  # type: ignore[no-untyped-def]
         """Give rows of nominal fields their geometry.
 
-        `size` (n, 1) multiplies everything, `length` (n, long bodies) and `girth` (n, bodies with mass) each along and across its axis,
+        `size` (n, 1) multiplies everything, `length` (n, long bodies) and `girth` (n, bodies with mass)
+        each along and across its axis,
         `foot` (n, feet) the radii of feet.
         """
         model, n = self.model, len(size)

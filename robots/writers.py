@@ -9,7 +9,7 @@ from .layout import Layout
 
 Fields = dict[str, np.ndarray]
 AIR_DENSITY = 1.225  # kg/m^3 at sea level and 15 degrees: International Standard Atmosphere (ISO 2533)
-LOCK = 1e4  # N m of dry friction: more than any motor here gives
+LOCK = 1e3  # N m of dry friction: more than any motor here gives
 PAYLOAD_DENSITY = 1000.0  # kg/m^3: the payload is a solid cube of water's density at the base's centre of mass
 
 
@@ -133,8 +133,10 @@ def write_torque_speed(f: Fields, v: np.ndarray, at: Layout) -> None:
 
 def write_locked_joint(f: Fields, v: np.ndarray, at: Layout) -> None:
     f["dof_frictionloss"][:, at.dofs] += LOCK * v
-    hard = f["dof_solimp"][:, at.dofs, :2]
-    f["dof_solimp"][:, at.dofs, :2] = np.where(v[:, :, None] > 0, 0.9999, hard)  # a softer one creeps
+    before = f["dof_solimp"][:, at.dofs, :2]
+    f["dof_solimp"][:, at.dofs, :2] = np.where(
+        v[:, :, None] > 0, 0.99, before
+    )  # softer it creeps, harder the quadruped's solver fails
 
 
 def write_fluid_density(f: Fields, v: np.ndarray, at: Layout) -> None:

@@ -4,6 +4,7 @@ import math
 import os
 
 from ..envs.inputs import REMEMBERED
+from ..envs.samplers import SAMPLERS
 from ..envs.views import VIEWS
 from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
@@ -93,6 +94,8 @@ def _check_network(settings: Settings) -> None:
             raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
     if not 0 <= settings.redraw <= 1:
         raise SurefootError(f"hyperparameter redraw={settings.redraw}: expected a probability per control step, 0 to 1")
+    if settings.sampler not in SAMPLERS:
+        raise unknown("sampler", settings.sampler, SAMPLERS)
     if settings.weight_decay is not None and not settings.weight_decay >= 0:
         raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
     if settings.network in HISTORY_NETWORKS and settings.history == 1:
@@ -184,7 +187,7 @@ def _check_context(settings: ContextSACSettings) -> None:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected a multiple of tasks = {settings.tasks}"
         )
-    expected = {"network": "mlp", "history": 1, "inputs": REMEMBERED, "trial": 1, "redraw": 0.0}
+    expected = {"network": "mlp", "history": 1, "inputs": REMEMBERED, "trial": 1, "redraw": 0.0, "sampler": "uniform"}
     for name, value in expected.items():
         if getattr(settings, name) != value:
             raise SurefootError(f"hyperparameter {name}={getattr(settings, name)!r}: context_sac expects {value!r}")

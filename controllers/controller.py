@@ -17,6 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from ..envs.batch_env import BatchEnv
+from ..envs.samplers import Sampler
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .config import PlannerConfig, TrainConfig, first_problem
@@ -128,6 +129,8 @@ class Controller:
             for key, value in model.return_norm.state_dict().items():
                 controller.training[f"return_norm.{key}"] = value
             controller.learning_rate = getattr(model, "_rate", None)
+        for key, array in (sampler.state() if (sampler := _sampler_of(model)) is not None else {}).items():
+            controller.training[f"sampler.{key}"] = torch.as_tensor(array)
         return controller
 
     def give_to(self, model: Any, *, optimizer: bool = True) -> None:
@@ -137,6 +140,9 @@ class Controller:
         if not optimizer:
             return
         model.num_timesteps = self.timesteps
+        known = {k.removeprefix("sampler."): v.numpy() for k, v in self.training.items() if k.startswith("sampler.")}
+        if known and (sampler := _sampler_of(model)) is not None:
+            sampler.restore(known)
         if self.learning_rate is not None:
             model._rate = self.learning_rate
         if "log_ent_coef" in self.training:
@@ -259,6 +265,11 @@ class Controller:
         twin.learning_rate, twin.plan, twin.told = self.learning_rate, self.plan, dict(self.told)
         twin.identifier = self.identifier  # nothing changes it
         return twin
+
+
+def _sampler_of(model: Any) -> Sampler | None:
+    """What draws the robots that an SB3 algorithm trains on, where that learns."""
+    return getattr(getattr(getattr(model, "env", None), "core", None), "sampler", None)
 
 
 def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:

@@ -21,6 +21,8 @@ class Settings:
             alone, parameters and commands by name; "parameters" stands for those that the training varies, with its goals.
         trial: episodes on the same robot that the learner takes for one.
         redraw: probability per control step that a robot becomes another one in mid-episode.
+        sampler: which robots of the variation are trained on: uniform, grid, plr or adr (`envs.samplers`).
+        adr_low, adr_high: of sampler adr, mean returns of an episode at which it narrows and widens a range.
         encoder_width: channels, hidden state or model dimension of `network`.
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
         clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
@@ -40,6 +42,9 @@ class Settings:
     inputs: tuple[str, ...] = ()
     trial: int = 1
     redraw: float = 0.0
+    sampler: str = "uniform"
+    adr_low: float | None = None
+    adr_high: float | None = None
     encoder_width: int = 64
     optimizer: str = "adam"
     weight_decay: float | None = None
@@ -346,6 +351,7 @@ class SarsaSettings(TabularSettings):
 # Ours rather than arguments of SB3's constructors, which all other fields are.
 OURS = {
     "num_envs", "steps", "learning_rate", "linear_decay", "net", "activation", "log_std_init", "mirror", "cell", "hidden",
-    "layers", "norm_layer", "network", "history", "inputs", "trial", "redraw", "encoder_width", "optimizer", "weight_decay",
+    "layers", "norm_layer", "network", "history", "inputs", "trial", "redraw", "sampler",
+    "adr_low", "adr_high", "encoder_width", "optimizer", "weight_decay",
     "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs", "latent",
 }  # fmt: skip

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
 from ..envs.inputs import REMEMBERED
+from ..envs.samplers import make_sampler
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
@@ -55,7 +56,7 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
             "a suite (--suite) has its own tasks: give no variation (--vary) or parameters (--set) with it"
         )
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
-    return worlds_of(
+    env = worlds_of(
         config,
         num_envs,
         variation=Variation.parse(config.vary) if config.vary else None,
@@ -65,6 +66,9 @@ def make_env(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> 
         trial=settings.trial,
         redraw=settings.redraw if config.vary or config.suite else 0.0,  # fine-tuning has one robot
     )
+    if settings.sampler != "uniform" and env.variation is not None:
+        env.sampler = make_sampler(settings.sampler, env.variation, env.table, settings.adr_low, settings.adr_high)
+    return env
 
 
 def make_worlds(config: TrainConfig, num_envs: int, *, seed: int | None = None) -> BatchEnv | VecEnv:
@@ -159,6 +163,9 @@ class Monitor(BaseCallback):
         return f"{(self.num_timesteps - self._first) / max(elapsed, 1e-9) / 1000:.1f} k steps/s  return {reward}"
 
     def _on_rollout_end(self) -> None:
+        if isinstance(self.model.env, SB3VecEnv) and (sampler := core_of(self.model).sampler) is not None:
+            for name, value in sampler.report().items():
+                self.logger.record(f"sampler/{name}", value)
         if self.out is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self._saved = time.monotonic()
             self.save_checkpoint(self.out)
@@ -217,6 +224,8 @@ def train_config(
         raise SurefootError(
             f"redraw={settings.redraw:g} draws robots in mid-episode: give a variation (--vary) or a suite to draw from"
         )
+    if settings.sampler != "uniform" and not vary:
+        raise SurefootError(f"sampler={settings.sampler} picks robots of a variation: give one (--vary)")
     if gym_ids.is_gym(robot):
         gym_ids.check_config(config)
     return config
@@ -242,7 +251,10 @@ def _varied(table: ParameterTable, task: str, vary: dict[str, str], suite: TaskS
     if suite:
         values = suite.rows("train", table)[0]
     else:
-        values = Variation.parse(vary).sample(np.random.default_rng(0), 64, table)
+        variation = Variation.parse(vary)
+        values = variation.sample(np.random.default_rng(0), 64, table)
+        for later in np.moveaxis(variation.sample_later(np.random.default_rng(0), 64, table)[0].values, 1, 0):
+            values[1::2] = np.where(np.isnan(later), values, later)[1::2]  # before and after the change
     varied = [table.names[k] for k in np.flatnonzero((values != values[0]).any(axis=0))]
     varied += FAMILIES[task].goals if task in FAMILIES else ()
     if not varied:

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots.moments import split_moment
 from ..robots.parameters import Fields
 from .ground import Ground
 from .inputs import Inputs
+from .samplers import Sampler
+from .schedule import Schedule
+from .sensors import Sensors
 from .simulation import ContactForces, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import CONFIGS, Family, kind_of
@@ -65,6 +69,7 @@ class BatchEnv:
         inputs: Sequence[str] = (),
         trial: int = 1,
         redraw: float = 0.0,
+        sampler: Sampler | None = None,
     ):
         """`variation` draws each world's parameters anew at every reset; `tasks` (one for all, or one a world) fixes them.
 
@@ -73,7 +78,7 @@ class BatchEnv:
         `config` is the task's configuration (e.g. `VelocityConfig`). `contact_forces` "fast" trades Gymnasium's exact
         contact forces for speed. With `autoreset` False an ended world stays as it is until `reset`. `max_delay` s of
         actuator delay can be set later, even where neither `variation` nor `tasks` name it now. `history` is the number of
-        control steps in an observation.
+        control steps in an observation. `sampler` draws the robots instead of the variation, and is told their returns.
         """
         robot = get_robot(robot) if isinstance(robot, str) else robot
         kind = kind_of(task, robot)
@@ -116,6 +121,11 @@ class BatchEnv:
         self.table = self.simulation.table
         self.training_tasks = TrainingTasks(suite, self.table) if suite else None
         self.task = kind(self.simulation, self.rng, *(() if config is None else (config,)))
+        self.sensors = Sensors(self.simulation, self.task.observation_layout, getattr(self.task, "joint_order", None))
+        self.schedule = Schedule(num_envs, robot.control_dt)
+        self.sampler, self._origin = sampler, np.full(num_envs, -1, np.int64)
+        if sampler is not None and variation is None:
+            raise SurefootError("a sampler needs a variation to draw from")
         self.config = getattr(self.task, "config", None)
         self.episode_steps = episode_steps or self.task.episode_steps
         self.num_actions = self.simulation.model.nu
@@ -170,6 +180,7 @@ class BatchEnv:
             raise SurefootError(f"{len(rows)} tasks for {self.num_envs} worlds: expected one for all or one for each")
         everyone = np.arange(self.num_envs)
         self.simulation.set_parameters(everyone, np.array([self.table.values(t.parameters) for t in rows]))
+        self.schedule.set(everyone, self.values, [t.parameters for t in rows], self.table)
         for i, task in enumerate(rows):
             self.task.set_goal(everyone[i : i + 1], task)
 
@@ -182,8 +193,7 @@ class BatchEnv:
             return
         everyone = np.arange(self.num_envs)
         if self.training_tasks is not None:
-            values, goals = self.training_tasks.deal(self.rng, self.num_envs)
-            self.simulation.set_parameters(everyone, values)
+            goals = self._take(everyone, self.training_tasks.deal(self.rng, self.num_envs))
             self.task.set_goals(everyone, goals)
             self._settled = True
         self.reset()
@@ -236,14 +246,28 @@ class BatchEnv:
         if self._settled:
             return
         if self.training_tasks is not None:
-            values, goals = self.training_tasks.sample(self.rng, len(ids))
-            self.simulation.set_parameters(ids, values)
-            self.task.set_goals(ids, goals)
+            self.task.set_goals(ids, self._take(ids, self.training_tasks.pick(self.rng, len(ids))))
         elif self.variation is not None:
-            self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
+            if self.sampler is not None:
+                values, self._origin[ids] = self.sampler.draw(self.rng, len(ids))
+                self.simulation.set_parameters(ids, values)
+            else:
+                self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
+            if self.variation.later:
+                self.schedule.take(ids, self.values[ids], *self.variation.sample_later(self.rng, len(ids), self.table))
+
+    def _take(self, ids: np.ndarray, picks: np.ndarray) -> np.ndarray:
+        """Make the robots of training tasks `picks` (n,) of worlds `ids`. Returns those tasks' goals (n, G)."""
+        found = self.training_tasks
+        assert found is not None
+        self.simulation.set_parameters(ids, found.values[picks])
+        self.schedule.take(ids, found.values[picks], found.later, picks)
+        return np.asarray(found.goals[picks])
 
     def _begin_episode(self, ids: np.ndarray, *, again: bool = False) -> None:
         """From a start state; only the newest observation changes. With `again` a goal that is to be found out stays."""
+        self.schedule.begin(ids, self.simulation)
+        self.sensors.begin(ids, self.rng)
         begin = self.task.begin_again if again and isinstance(self.task, Family) else self.task.reset
         begin(ids)
         self.returns[ids] = 0.0
@@ -270,6 +294,7 @@ class BatchEnv:
             self.task.observe(ids, own)
         else:
             own[ids] = self.task.observe(ids)
+        self.sensors.measure(ids, own, self.rng)
         if self.inputs.size:
             self.inputs.tell(self.values, self.task.command())
             first = self.task.observation_size
@@ -316,6 +341,8 @@ class BatchEnv:
                 self._become(changed)
                 if isinstance(task, Family):
                     task.draw_goals(changed)
+        if self.schedule.active:
+            self.schedule.advance(self.lengths, self.simulation, self.rng)
         if self.history > 1:
             self._shift()
         self.observe()
@@ -327,6 +354,8 @@ class BatchEnv:
             self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]
             if self.ground is not None:
                 self.ground.promote(self.ended)
+            if self.sampler is not None:
+                self.sampler.feedback(self._origin[self.ended], self.ended_return)
             if self.autoreset:
                 self._restart(self.ended)
         return self.observation, self.reward, self.terminated, self.truncated
@@ -361,11 +390,15 @@ def longest_delay(variation: Variation | None, tasks: Task | list[Task] | None) 
     found: list[Any] = [0.0]
     if variation is not None:
         for term in variation.terms:
-            if term.key.split(".")[0] == "delay":
+            if _parameter(term.key) == "delay":
                 found += [*term.options, term.high]
     for task in [tasks] if isinstance(tasks, Task) else tasks or []:
-        found += [v for k, v in task.parameters.items() if k.split(".")[0] == "delay"]
+        found += [v for k, v in task.parameters.items() if _parameter(k) == "delay"]
     return max(v for v in found if isinstance(v, int | float))
+
+
+def _parameter(key: str) -> str:
+    return split_moment(key)[0].split(".")[0]
 
 
 def configured(task: str, **options: Any) -> Any:

@@ -20,6 +20,9 @@ DEFAULT_THREADS = 0  # of MuJoCo's pool where nobody says; 0: one for each CPU
 # Worlds x physics steps x degrees of freedom of a control step below which one thread is at least as fast as two: waking
 # the second one costs as much as it would do (cartpole, 2 steps x 2 degrees of freedom: up to about 32 worlds).
 SMALL = 128
+# A DC motor's torque falls linearly from stall to its no-load speed; electronics cap it. At 2, as in Isaac Lab's DCMotor with
+# a saturation of twice the effort limit, the cap ends at half the no-load speed.
+SATURATION = 2.0
 
 
 def _load_libmujoco() -> tuple[Any, Any]:
@@ -58,6 +61,8 @@ class Simulation:
         model: the compiled nominal model.
         table: the robot's parameters.
         values: (N, K) parameter values of each world (read it; write through `set_parameters`).
+        lift: (N,) m by which each world's home pose is higher than the nominal one: longer legs stand higher.
+        written: how often parameters were set.
         qpos, qvel, ctrl: live arrays (N, nq), (N, nv), (N, nu).
         diverged: (N,) bool, worlds that blew up in the last step; MuJoCo has put them back to their default pose.
     """
@@ -103,6 +108,8 @@ class Simulation:
             self.cfrc_ext = self.batch.bind("cfrc_ext")
         self.diverged = np.zeros(num_worlds, dtype=bool)
         self.divergences = 0
+        self.lift, self.written = np.zeros(num_worlds), 0
+        self._outside = Outside(self)
         self._expanded: dict[str, np.ndarray] = {}
         self._constants = False  # whether MuJoCo derives constants from a field that differs between worlds
         self._default_state = self.batch.state[0].copy()  # all that MuJoCo integrates, warm start and delays included
@@ -123,8 +130,20 @@ class Simulation:
         for name, array in self._expanded.items():
             array[ids] = fields[name] if name in fields else self.table.nominal_field(name)
         self.values[ids] = values
+        self.written += 1
         if self._constants:
             self.batch.set_const(ids)
+        if "body_pos" in self._expanded:
+            self._rise(ids, fields if "body_pos" in fields else None)
+        self._outside.set(ids, self._expanded.get("actuator_forcerange"))
+
+    def _rise(self, ids: np.ndarray, fields: Fields | None) -> None:
+        """Put the bases of worlds `ids`, whose geometry has changed, as far above the ground as they were."""
+        shape = self.table.shape
+        lift = shape.lift(fields) if fields is not None else np.zeros(len(ids))
+        if shape.height is not None:
+            self.qpos[ids, shape.height] += lift - self.lift[ids]
+        self.lift[ids] = lift
 
     def _check_delay(self, values: np.ndarray) -> None:
         longest = values[:, self._delays].max(initial=0.0)
@@ -137,10 +156,14 @@ class Simulation:
     def reset(self, ids: np.ndarray, qpos: np.ndarray, qvel: np.ndarray, *, forward: bool = True) -> None:
         """Put worlds `ids` into the given states, (n, nq) and (n, nv), everything else at its default.
 
-        Without `forward`, forces, positions of bodies and sensors follow only with the next step, which is cheaper.
+        Positions are those of the nominal robot: one with longer legs stands higher by its `lift`. Without `forward`,
+        forces, positions of bodies and sensors follow only with the next step, which is cheaper.
         """
         self.batch.state[ids] = self._default_state  # a tenth of the time that Batch.reset takes for a few worlds
         self.qpos[ids], self.qvel[ids] = qpos, qvel
+        if "body_pos" in self._expanded and self.table.shape.height is not None:
+            self.qpos[ids, self.table.shape.height] += self.lift[ids]
+        self._outside.begin(ids)
         if forward:
             with quiet():
                 self.batch.forward(ids)
@@ -159,6 +182,7 @@ class Simulation:
                 f"{self.robot.name!r} with delays up to {self.max_delay:g} s"
             )
         self.batch.state[:] = other.batch.state[index]
+        self._outside.pending[:] = other._outside.pending[index]
         self.diverged[:] = other.diverged[index]
         if self._exact_forces:
             self.cfrc_ext[:] = other.cfrc_ext[index]
@@ -166,6 +190,7 @@ class Simulation:
     def step(self) -> None:
         """One control step with the controls in `ctrl`. Sets `diverged`; never raises for a world that blew up."""
         failed = None
+        self._outside.apply()
         with quiet():
             try:
                 self.batch.step(nstep=self.substeps)
@@ -188,6 +213,60 @@ class Simulation:
             self.batch.get_data(i, self._data)
             mujoco.mj_rnePostConstraint(self.model, self._data)
             self.cfrc_ext[i] = self._data.cfrc_ext
+
+
+class Outside:
+    """What acts on the worlds from outside of their models, control step by control step: pushes, and motors' speed limits."""
+
+    def __init__(self, sim: Simulation):
+        self.sim = sim
+        at = sim.table.layout
+        self._force, self._impulse, self._fade = (
+            sim.table.columns(name) if name not in sim.table.absent else np.zeros(0, np.int64)
+            for name in ("force", "impulse", "torque_speed")
+        )
+        self._axes = np.array(["xyz".index(axis) for axis in at.axes], np.int64)
+        self._push = sim.batch.bind("xfrc_applied")[:, at.base]  # (N, 6), a view
+        self.pending = np.zeros((sim.num_worlds, len(self._axes)))  # N s, to be given in the next control step
+        self._pushing = False
+        self._range: np.ndarray | None = None
+        self._limits = np.zeros((sim.num_worlds, sim.model.nu, 2))
+        self._fading = np.zeros(0, np.int64)  # worlds whose motors weaken with speed
+        outputs = sim.model.actuator_gear[:, 0]
+        self._direction = np.where(outputs < 0, -1.0, 1.0)
+
+    def set(self, ids: np.ndarray, ranges: np.ndarray | None) -> None:
+        """Worlds `ids` have new parameters; `ranges` (N, nu, 2): the motors' force limits, where they differ."""
+        values = self.sim.values
+        self.pending[ids] = values[ids][:, self._impulse]
+        pushing = bool(values[:, self._force].any() or values[:, self._impulse].any())
+        if self._pushing and not pushing:
+            self._push[:] = 0.0
+        self._pushing = pushing
+        self._fading = np.flatnonzero(values[:, self._fade].any(axis=1))
+        if ranges is not None:
+            self._range = ranges
+            self._limits[ids] = ranges[ids]
+
+    def begin(self, ids: np.ndarray) -> None:
+        """Worlds `ids` begin an episode, perhaps with a blow."""
+        if self._pushing:
+            self.pending[ids] = self.sim.values[ids][:, self._impulse]
+
+    def apply(self) -> None:
+        """Write forces and limits of the control step that follows."""
+        if self._pushing:
+            force = self.sim.values[:, self._force] + self.pending / self.sim.robot.control_dt
+            self._push[:, self._axes] = force
+            self.pending[:] = 0.0
+        if len(self._fading) and self._range is not None:
+            some = self._fading
+            speed = self.sim.qvel[some][:, self.sim.table.layout.dofs] * self._direction
+            # Speed of the step's beginning; only in the direction in which the motor drives: it brakes with all it has.
+            share = SATURATION * self.sim.values[some][:, self._fade] * speed
+            limits = self._limits[some]
+            self._range[some, :, 0] = limits[:, :, 0] * np.clip(SATURATION + share, 0.0, 1.0)
+            self._range[some, :, 1] = limits[:, :, 1] * np.clip(SATURATION - share, 0.0, 1.0)
 
 
 def _edited(robot: Robot, nominal: mujoco.MjModel, max_delay: float, accelerometer: bool) -> mujoco.MjModel:

@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..robots import SurefootError, get_robot, unknown
 from ..robots.files import replacing
+from ..robots.moments import split_moment
 from ..robots.parameters import ParameterTable
+from .schedule import later_of
 from .tasks import TASKS
 from .terrain import TerrainOptions, on_terrain
 from .variation import Task, Term, Variation
@@ -113,8 +115,9 @@ class TaskSuite(_Frozen):
         """
         seen: dict[bytes, str] = {}
         for split in (s for s in self.splits if self.robot_of(s) == table.robot.name):
-            for i, (values, goal) in enumerate(zip(*self.rows(split, table), strict=True)):
-                here, key = f"{split} task {i}", _identity(values, goal)
+            rows = zip(self.tasks(split), *self.rows(split, table), strict=True)
+            for i, (task, values, goal) in enumerate(rows):
+                here, key = f"{split} task {i}", _identity(values, goal, task.parameters)
                 if key in seen:
                     raise SurefootError(f"suite {self.family!r}: {here} is {seen[key]} again: splits may share no task")
                 seen[key] = here
@@ -238,20 +241,25 @@ class TrainingTasks:
 
     Attributes:
         values: (tasks, K) parameter values. goals: (tasks, G), NaN where a task leaves a goal open.
+        later: what the tasks change in mid-episode.
     """
 
     def __init__(self, suite: TaskSuite, table: ParameterTable):
         suite.check(table)
         self.values, self.goals = suite.rows("train", table)
+        self.later = later_of([task.parameters for task in suite.tasks("train")], table)
+
+    def pick(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Indices (n,) of tasks, each as likely as any other."""
+        return rng.integers(len(self.values), size=n)
+
+    def deal(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Indices (n,) of tasks, each as often as any other, or once more."""
+        return np.resize(rng.permutation(len(self.values)), n)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Values (n, K) and goals (n, G) of `n` tasks, each as likely as any other."""
-        picks = rng.integers(len(self.values), size=n)
-        return self.values[picks], self.goals[picks]
-
-    def deal(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values (n, K) and goals (n, G) of `n` tasks, each as often as any other, or once more."""
-        picks = np.resize(rng.permutation(len(self.values)), n)
+        picks = self.pick(rng, n)
         return self.values[picks], self.goals[picks]
 
 
@@ -291,7 +299,7 @@ def _draw(
         if found == number or misses > ATTEMPTS * (number + 1):
             break
         parameters, goal = _settings(terms, f"{address}/{attempt}", TASKS[task].command_names, table)
-        identity = _identity(table.values(parameters), _goal_row(task, goal))
+        identity = _identity(table.values(parameters), _goal_row(task, goal), parameters)
         misses += 1
         if identity not in seen:
             seen.add(identity)
@@ -324,10 +332,12 @@ def _unit(address: str) -> float:
 
 def _keys(term: Term, table: ParameterTable) -> list[str]:
     """The settings that one draw of `term` writes: its key, or each element by itself."""
-    key = term.key.removesuffix(".*")
+    key, moment = split_moment(term.key)
+    key = key.removesuffix(".*")
     columns = table.columns(key)  # and the check that it exists
     named = any(isinstance(option, str) for option in term.options)
-    return [table.names[k] for k in columns] if term.each and not named else [key]
+    keys = [table.names[k] for k in columns] if term.each and not named else [key]
+    return keys if moment is None else [f"{key}@{moment}" for key in keys]
 
 
 def _value(term: Term, unit: float) -> float | str:
@@ -364,8 +374,9 @@ def _goal_row(task: str, goal: Mapping[str, float]) -> np.ndarray:
     return np.array([goal.get(name, np.nan) for name in names])
 
 
-def _identity(values: np.ndarray, goal: np.ndarray) -> bytes:
-    return (values + 0.0).tobytes() + (goal + 0.0).tobytes()  # -0 becomes 0
+def _identity(values: np.ndarray, goal: np.ndarray, settings: Mapping[str, float | str]) -> bytes:
+    later = repr(sorted((k, str(v)) for k, v in settings.items() if "@" in k)).encode()
+    return (values + 0.0).tobytes() + (goal + 0.0).tobytes() + later  # -0 becomes 0
 
 
 def _pretty(value: Any, depth: int = 0) -> str:

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 
 from ..robots import SurefootError
+from ..robots.moments import split_moment
 from ..robots.parameters import ParameterTable
+from .schedule import Later
 
 LAWS = ("uniform", "loguniform", "area", "choice")
 
@@ -17,7 +19,8 @@ class Task:
     """One draw: a goal plus the parameter values that differ from nominal.
 
     Attributes:
-        parameters: e.g. {"payload": 6.0, "motor_strength.front_left": 0.4, "dead_actuator": "rear_left_calf"}.
+        parameters: e.g. {"payload": 6.0, "motor_strength.front_left": 0.4, "dead_actuator": "rear_left_calf"}; with a
+            moment, what changes in mid-episode: {"dead_actuator@5": "rear_left_calf"} after 5 s (`robots.moments`).
         goal: what is asked, by name, as the task's `command_names` say; `velocity` reads vx, vy (m/s) and yaw (rad/s).
     """
 
@@ -70,7 +73,8 @@ class Variation:
 
         `low:high` is uniform, `log:low:high` log-uniform, `area:low:high` a radius whose points are uniform over the ring,
         `a|b|c` a choice (numbers, or names for a flag; `none` is nominal), a single number fixes the value. A key that ends
-        with `.*` draws each element by itself.
+        with `.*` draws each element by itself. `payload@5` is drawn with the rest and acts from 5 s on, `payload@p0.01` from a
+        control step that comes with that probability.
         """
         return cls(tuple(_parse_term(key, text) for key, text in settings.items()))
 
@@ -78,33 +82,50 @@ class Variation:
         """Values (n, K) of `n` tasks; columns without a term are nominal."""
         values = np.repeat(table.nominal[None], n, axis=0)
         for term in self.terms:
-            self._draw(term, rng, values, table)
+            if "@" not in term.key:
+                self._draw(term, rng, values, table)
         return values
+
+    @property
+    def later(self) -> bool:
+        """Whether anything changes in mid-episode."""
+        return any("@" in term.key for term in self.terms)
+
+    def sample_later(self, rng: np.random.Generator, n: int, table: ParameterTable) -> tuple[Later, np.ndarray]:
+        """What `n` tasks change in mid-episode, and 0 to n - 1, which are which."""
+        when = [(term, split_moment(term.key)[1]) for term in self.terms if "@" in term.key]
+        moments = tuple(sorted({moment for _, moment in when if moment is not None}))
+        values = np.full((n, len(moments), len(table.names)), np.nan)
+        for term, moment in when:
+            if moment is not None:
+                self._draw(term, rng, values[:, moments.index(moment)], table)
+        return Later(moments, values), np.arange(n)
 
     def check(self, table: ParameterTable) -> None:
         """Raise `SurefootError` for a key or a range that `table` does not allow."""
         for term in self.terms:
             bounds: tuple[float | str, ...] = term.options or (term.low, term.high)
             for bound in bounds:
-                table.values({_without_star(term.key): bound})
+                table.values({without_star(term.key): bound})
 
     @staticmethod
     def _draw(term: Term, rng: np.random.Generator, values: np.ndarray, table: ParameterTable) -> None:
-        columns = table.columns(_without_star(term.key))
+        columns = table.columns(without_star(term.key))
         shape = (len(values), len(columns) if term.each else 1)
         if any(isinstance(o, str) for o in term.options):
             picks = rng.integers(len(term.options), size=shape)
             rows = np.repeat(table.nominal[None], len(term.options), axis=0)
             for row, option in zip(rows, term.options, strict=True):
-                table.assign(row, _without_star(term.key), option)
-            every = table.columns(term.key.split(".")[0])
+                table.assign(row, without_star(term.key), option)
+            every = table.columns(without_star(term.key).split(".")[0])
             values[:, every] = rows[picks[:, 0]][:, every]
         else:
             values[:, columns] = term.sample(rng, shape)
 
 
-def _without_star(key: str) -> str:
-    return key.removesuffix(".*")
+def without_star(key: str) -> str:
+    """The parameter's key, without what says that each element is drawn by itself, and without its moment."""
+    return split_moment(key)[0].removesuffix(".*")
 
 
 def _parse_term(key: str, text: str) -> Term:

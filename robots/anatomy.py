@@ -23,7 +23,9 @@ STEP = 0.005  # s, the longest physics step, as of quadruped.xml
 SECONDS = 1 / 40  # kd / kp where the model has torque motors: 5/200 of Unitree's H1, .5/35 of the Go1
 GEOM, BODY, JOINT = mujoco.mjtObj.mjOBJ_GEOM, mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_JOINT
 # As plain numbers: one of MuJoCo's enumerations is not `in` a tuple of them once it comes out of an array.
-HINGE, SLIDE, FREE = (int(k) for k in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_FREE))
+HINGE, SLIDE, FREE = (
+    int(k) for k in (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE, mujoco.mjtJoint.mjJNT_FREE)
+)
 ON_JOINTS = (int(mujoco.mjtTrn.mjTRN_JOINT), int(mujoco.mjtTrn.mjTRN_JOINTINPARENT))
 ON_TENDON, MUSCLE = int(mujoco.mjtTrn.mjTRN_TENDON), int(mujoco.mjtDyn.mjDYN_MUSCLE)
 
@@ -146,7 +148,9 @@ def _base(name: str, model: mujoco.MjModel, hints: Hints) -> tuple[int, bool]:
     if hints.base is not None:
         base = mujoco.mj_name2id(model, BODY, hints.base)
         if base < 0:
-            raise unknown(f"base body of robot {name!r}", hints.base, [model.body(i).name for i in range(1, model.nbody)])
+            raise unknown(
+                f"base body of robot {name!r}", hints.base, [model.body(i).name for i in range(1, model.nbody)]
+            )
         return base, bool(roots)
     if roots:
         if model.body_mass[roots[0]] > 0:
@@ -282,9 +286,7 @@ def chain(model: mujoco.MjModel, base: int, body: int) -> list[int]:
     return found
 
 
-def _feet(
-    model: mujoco.MjModel, base: int, home: np.ndarray, found: list[tuple[list[int], int]]
-) -> tuple[Foot, ...]:
+def _feet(model: mujoco.MjModel, base: int, home: np.ndarray, found: list[tuple[list[int], int]]) -> tuple[Foot, ...]:
     data, feet = at(model, home), []
     for geoms, weld in found:
         body = int(model.geom_bodyid[geoms[0]])
@@ -392,7 +394,11 @@ def _servos(
     names: dict[int, str] = {}
     for i in range(model.nu):
         joint, gear = _driven(name, model, i), abs(float(model.actuator_gear[i, 0]))
-        bias = model.actuator_biasprm[i] if int(model.actuator_biastype[i]) == int(mujoco.mjtBias.mjBIAS_AFFINE) else np.zeros(3)
+        bias = (
+            model.actuator_biasprm[i]
+            if int(model.actuator_biastype[i]) == int(mujoco.mjtBias.mjBIAS_AFFINE)
+            else np.zeros(3)
+        )
         kp, kd, effort = found.setdefault(joint, [0.0, 0.0, 0.0])
         found[joint] = [kp - bias[1] * gear**2, kd - bias[2] * gear**2, max(effort, _effort(model, i, joint, gear))]
         names.setdefault(joint, model.actuator(i).name or model.joint(joint).name)

@@ -20,8 +20,8 @@ from .gym_robots import (
     SWIMMER,
     WALKER2D,
 )
-from .menagerie_robots import PREFIX, menagerie_robot
 from .hexapod import HEXAPOD
+from .menagerie_robots import PREFIX, menagerie_robot
 from .poles import CARTPOLE, PENDULUM
 from .quadruped import QUADRUPED
 from .robot import Robot

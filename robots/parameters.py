@@ -1,204 +1,53 @@
-"""The physical quantities in which robots can differ, and how each one is written into model fields.
+"""The physical quantities in which robots can differ.
 
 Every value is relative to the compiled nominal model, so nothing compounds and writing the nominal restores the model
 exactly. A table has K columns: one for each element (motor, body, geom, axis) of each parameter that the robot has.
+`writers` and `shape` turn values into model fields.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Literal
 
 import mujoco
 import numpy as np
 
+from . import shape
 from .errors import SurefootError, unknown
+from .layout import Layout, layout_of
+from .moments import split_moment
 from .robot import Robot
+from .writers import (
+    Fields,
+    write_armature,
+    write_com,
+    write_contact_damping,
+    write_contact_softness,
+    write_contact_stiffness,
+    write_damping,
+    write_dead_actuator,
+    write_delay,
+    write_encoder_offset,
+    write_fluid_density,
+    write_friction,
+    write_frictionloss,
+    write_gravity,
+    write_inertia,
+    write_kd,
+    write_kp,
+    write_locked_joint,
+    write_mass,
+    write_motor_strength,
+    write_nothing,
+    write_payload,
+    write_torque_speed,
+    write_viscosity,
+    write_wind,
+)
 
-Fields = dict[str, np.ndarray]
-PAYLOAD_DENSITY = 1000.0  # kg/m^3: the payload is a solid cube of water's density at the base's centre of mass
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Indices of a compiled model that the writers below need."""
-
-    motors: tuple[str, ...]  # actuator names, or the joint's where the actuator has none
-    dofs: np.ndarray  # (nu,) degree of freedom that each motor drives
-    bodies: np.ndarray  # ids of the bodies with mass
-    body_names: tuple[str, ...]
-    turning: np.ndarray  # positions in `bodies` of those that can turn: a cart on rails cannot
-    geoms: np.ndarray  # ids of the robot's geoms whose friction decides that of a contact
-    geom_names: tuple[str, ...]
-    ground: np.ndarray  # ids of the world's geoms that have a say in it
-    contact_friction: np.ndarray  # (geoms, 3) nominal friction of each geom's contacts with the ground
-    feet: np.ndarray  # positions in `geoms` of the robot's feet, where it names them
-    axes: tuple[str, ...]  # of the base, along which its centre of mass matters (a planar robot's y does not)
-    base: int
-    terrain: tuple[str, ...] = ()  # kinds of ground that the model has patches of (`envs.terrain`)
-
-
-def layout_of(model: mujoco.MjModel, robot: Robot) -> Layout:
-    """Collect names and indices. Raises `SurefootError` for a base body or a motor that cannot be resolved."""
-    base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, robot.base)
-    if base < 0:
-        raise unknown(
-            f"base body of robot {robot.name!r}", robot.base, [model.body(i).name for i in range(model.nbody)]
-        )
-    if not np.isin(model.actuator_trntype, (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)).all():
-        raise SurefootError(f"robot {robot.name!r}: every actuator must drive a joint")
-    joints = model.actuator_trnid[:, 0]
-    motors = tuple(model.actuator(i).name or model.joint(j).name for i, j in enumerate(joints))
-    bodies = np.flatnonzero(model.body_mass > 0)
-    geoms, ground, contact_friction = _frictions(model)
-    return Layout(
-        motors=motors,
-        dofs=model.jnt_dofadr[joints],
-        bodies=bodies,
-        body_names=tuple(model.body(i).name or f"body{i}" for i in bodies),
-        turning=np.flatnonzero(_can_turn(model)[bodies]),
-        geoms=geoms,
-        geom_names=tuple(model.geom(i).name or f"geom{i}" for i in geoms),
-        ground=ground,
-        contact_friction=contact_friction,
-        feet=np.flatnonzero([model.geom(i).name in robot.feet for i in geoms]),
-        axes=_axes_of_motion(model),
-        base=base,
-        terrain=_terrain(model),
-    )
-
-
-def _terrain(model: mujoco.MjModel) -> tuple[str, ...]:
-    """The kinds that the custom text "terrain" lists, which stands beside the height field of that name."""
-    text = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_TEXT, "terrain")
-    if text < 0:
-        return ()
-    start = model.text_adr[text]
-    return tuple(bytes(model.text_data[start : start + model.text_size[text]]).rstrip(b"\0").decode().split())
-
-
-def _can_turn(model: mujoco.MjModel) -> np.ndarray:
-    """Which bodies have a joint between themselves and the world that turns them, (nbody,) bool."""
-    turns = np.zeros(model.nbody, bool)
-    turns[model.jnt_bodyid[model.jnt_type != mujoco.mjtJoint.mjJNT_SLIDE]] = True
-    for body in range(1, model.nbody):  # parents come first
-        turns[body] |= turns[model.body_parentid[body]]
-    return turns
-
-
-def _frictions(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The robot's geoms that decide a friction, the world's that have a say, and the friction of their contacts."""
-    fixed = model.body_weldid[model.geom_bodyid] == 0
-    world, robot = np.flatnonzero(fixed), np.flatnonzero(~fixed)
-    first = model.geom_contype[robot][:, None] & model.geom_conaffinity[world]
-    second = model.geom_conaffinity[robot][:, None] & model.geom_contype[world]
-    touch = (first | second) > 0
-    difference = model.geom_priority[robot][:, None] - model.geom_priority[world]
-    can_collide = (model.geom_contype[robot] | model.geom_conaffinity[robot]) > 0
-    # MuJoCo takes the friction of the geom of higher priority, and of equals the larger one.
-    decides = can_collide & ~(touch & (difference < 0)).any(axis=1)
-    shared = touch & (difference == 0)
-    theirs = np.where(shared[:, :, None], model.geom_friction[world], 0.0).max(axis=1, initial=0.0)
-    contact = np.maximum(model.geom_friction[robot], theirs)
-    return robot[decides], world[shared[decides].any(axis=0)], contact[decides]
-
-
-def _axes_of_motion(model: mujoco.MjModel) -> tuple[str, ...]:
-    """x, y and z, without the normal of the plane in which a planar robot moves."""
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
-    hinge, slide = model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE, model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE
-    along = np.abs(data.xaxis)
-    in_plane = np.where(hinge[:, None], along > 1 - 1e-9, along < 1e-9) & (hinge | slide)[:, None]
-    return tuple(axis for axis, planar in zip("xyz", in_plane.all(axis=0), strict=True) if not planar)
-
-
-# --- Writers: fields hold the nominal rows (n, ...) of the worlds being written; values are (n, elements). -------------
-
-
-def write_mass(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["body_mass"][:, at.bodies] *= v
-    f["body_inertia"][:, at.bodies] *= v[:, :, None]
-
-
-def write_inertia(f: Fields, v: np.ndarray, at: Layout) -> None:
-    # One factor for all three axes keeps the triangle inequality of the principal moments.
-    f["body_inertia"][:, at.bodies[at.turning]] *= v[:, :, None]
-
-
-def write_payload(f: Fields, v: np.ndarray, at: Layout) -> None:
-    side_squared = (v / PAYLOAD_DENSITY) ** (2 / 3)
-    f["body_mass"][:, at.base] += v[:, 0]
-    f["body_inertia"][:, at.base] += v * side_squared / 6  # solid cube about its centre: m s^2 / 6
-
-
-def write_com(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["body_ipos"][:, at.base, ["xyz".index(axis) for axis in at.axes]] += v
-
-
-def write_friction(f: Fields, v: np.ndarray, at: Layout) -> None:
-    # A contact takes the larger of two equals' frictions: were the ground's left as it is, a slippery foot would grip.
-    rows = np.flatnonzero((v != 1).any(axis=1))
-    f["geom_friction"][rows[:, None], at.geoms] = at.contact_friction * v[rows][:, :, None]
-    f["geom_friction"][rows[:, None], at.ground] = 0.0
-    _stiffen(f["geom_solimp"], np.maximum(v[:, at.feet], 1.0), at)
-
-
-def _stiffen(solimp: np.ndarray, v: np.ndarray, at: Layout) -> None:
-    """Let feet with frictions (n, feet) times the nominal one press into the ground no deeper than with the nominal one.
-
-    MuJoCo's engine softens the contact of a pyramidal cone with friction m by m^2 (1 + m^2), which multiplies its
-    regularisation (1 - d) / d: at 4 times its friction the quadruped sank through the floor. The impedance d takes it back.
-    """
-    nominal = at.contact_friction[at.feet, 0]
-    m = v * nominal
-    softer = (m**2 * (1 + m**2) / (nominal**2 * (1 + nominal**2)))[:, :, None]
-    d = solimp[:, at.geoms[at.feet], :2]
-    solimp[:, at.geoms[at.feet], :2] = softer * d / (softer * d + 1 - d)
-
-
-def write_damping(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["dof_damping"][:, at.dofs] *= v
-
-
-def write_armature(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["dof_armature"][:, at.dofs] *= v
-
-
-def write_frictionloss(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["dof_frictionloss"][:, at.dofs] += v
-
-
-def write_kp(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["actuator_gainprm"][:, :, 0] *= v
-    f["actuator_biasprm"][:, :, 1] *= v
-
-
-def write_kd(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["actuator_biasprm"][:, :, 2] *= v
-
-
-def write_motor_strength(f: Fields, v: np.ndarray, at: Layout) -> None:
-    # The whole torque is scaled, PD servos included, and with it what the motor can deliver at most.
-    f["actuator_gainprm"] *= v[:, :, None]
-    f["actuator_biasprm"] *= v[:, :, None]
-    f["actuator_forcerange"] *= v[:, :, None]
-
-
-def write_dead_actuator(f: Fields, v: np.ndarray, at: Layout) -> None:
-    write_motor_strength(f, 1.0 - v, at)
-
-
-def write_delay(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["actuator_delay"][:] = v
-
-
-def write_gravity(f: Fields, v: np.ndarray, at: Layout) -> None:
-    f["opt.gravity"][:, 2] = -v[:, 0]
-
-
-def write_nothing(f: Fields, v: np.ndarray, at: Layout) -> None:
-    """A place is no field of the model: the worlds read it where an episode begins."""
+__all__ = ["PARAMETERS", "Fields", "Layout", "Parameter", "ParameterTable", "layout_of"]
 
 
 @dataclass(frozen=True)
@@ -215,6 +64,8 @@ class Parameter:
         write: pure function (fields, values (n, elements), layout).
         elements: names of its elements on a robot; () for a single value.
         doc: one line.
+        source: where the law comes from, where it is not plain mechanics.
+        position_only: it needs position servos.
     """
 
     name: str
@@ -228,6 +79,7 @@ class Parameter:
     elements: Callable[[Layout], tuple[str, ...]]
     doc: str
     position_only: bool = False
+    source: str = ""
 
 
 def _motors(at: Layout) -> tuple[str, ...]:
@@ -258,10 +110,41 @@ def _kinds_of_ground(at: Layout) -> tuple[str, ...]:
     return at.terrain
 
 
+def _shaped(at: Layout) -> tuple[str, ...]:
+    return at.shaped_names
+
+
+def _long(at: Layout) -> tuple[str, ...]:
+    return tuple(at.shaped_names[i] for i in at.long)
+
+
+def _feet(at: Layout) -> tuple[str, ...]:
+    return at.feet_names
+
+
+def _space(at: Layout) -> tuple[str, ...]:
+    return ("x", "y", "z")
+
+
+def _sensors(at: Layout) -> tuple[str, ...]:
+    """What is measured: positions (rad, m), velocities (rad/s, m/s), and of a free base of servos what an IMU gives."""
+    return ("position", "velocity", *(("speed", "gyro", "gravity") if at.free and at.position_control else ()))
+
+
 _SERVO = ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
 
-# In the order in which they are applied: payload comes after mass, so that a payload weighs what it says.
+_LIMITS = ("actuator_forcelimited", "actuator_forcerange", "actuator_gainprm")
+
+# In the order in which they are applied: mass comes after geometry, payload after mass, so that it weighs what it says.
 PARAMETERS: tuple[Parameter, ...] = (
+    Parameter("size", "1", "scale", 1, 0.3, 3, shape.FIELDS, write_nothing, _single,
+              "factor on every length of the robot; masses grow with its cube"),
+    Parameter("length", "1", "scale", 1, 0.3, 3, shape.FIELDS, write_nothing, _long,
+              "factor on a body along its long axis: a link's length"),
+    Parameter("girth", "1", "scale", 1, 0.3, 3, shape.FIELDS, write_nothing, _shaped,
+              "factor on a body across its long axis: a link's thickness, a trunk's width and height"),
+    Parameter("foot_size", "1", "scale", 1, 0.3, 3, shape.FIELDS, write_nothing, _feet,
+              "factor on a foot's radius"),
     Parameter("mass", "1", "scale", 1, 0.05, 20, ("body_mass", "body_inertia"), write_mass, _bodies,
               "factor on a body's mass and, with it, its inertia"),
     Parameter("inertia", "1", "scale", 1, 0.1, 10, ("body_inertia",), write_inertia, _turning_bodies,
@@ -272,6 +155,13 @@ PARAMETERS: tuple[Parameter, ...] = (
               "shift of the base's centre of mass"),
     Parameter("friction", "1", "scale", 1, 0.001, 10, ("geom_friction", "geom_solimp"), write_friction, _geoms,
               "factor on the friction (sliding, spinning, rolling) of a geom's contacts"),
+    Parameter("contact_stiffness", "1", "scale", 1, 0.1, 10, ("geom_solref",), write_contact_stiffness, _single,
+              "factor on the stiffness of contacts", source="MuJoCo, Modeling: solver parameters, solref"),
+    Parameter("contact_damping", "1", "scale", 1, 0.1, 10, ("geom_solref",), write_contact_damping, _single,
+              "factor on the damping of contacts", source="MuJoCo, Modeling: solver parameters, solref"),
+    Parameter("contact_softness", "1", "scale", 1, 0.1, 10, ("geom_solimp",), write_contact_softness, _single,
+              "factor on the regularisation (1 - d) / d of contacts: how far they give way",
+              source="MuJoCo, Modeling: solver parameters, solimp"),
     Parameter("damping", "1", "scale", 1, 0, 100, ("dof_damping",), write_damping, _motors,
               "factor on a joint's viscous damping"),
     Parameter("armature", "1", "scale", 1, 0.01, 100, ("dof_armature",), write_armature, _motors,
@@ -282,14 +172,40 @@ PARAMETERS: tuple[Parameter, ...] = (
               "factor on a servo's position gain", position_only=True),
     Parameter("kd", "1", "scale", 1, 0, 100, ("actuator_biasprm",), write_kd, _motors,
               "factor on a servo's velocity gain", position_only=True),
+    Parameter("encoder_offset", "rad", "offset", 0, -0.5, 0.5, ("actuator_biasprm",), write_encoder_offset, _motors,
+              "what a joint's encoder reads too much, for its servo and in observations", position_only=True),
     Parameter("motor_strength", "1", "scale", 1, 0, 5, _SERVO, write_motor_strength, _motors,
               "factor on a motor's torque and torque limit"),
     Parameter("dead_actuator", "0/1", "flag", 0, 0, 1, _SERVO, write_dead_actuator, _motors,
               "1: the motor gives no torque at all"),
+    Parameter("torque_speed", "s/rad", "absolute", 0, 0, 10, _LIMITS, write_torque_speed, _motors,
+              "1 / no-load speed: from half of it on, a motor's largest torque falls linearly to 0",
+              source="DC motor as in Isaac Lab's DCMotor: clip(saturation (1 - v / v0), 0, 1), saturation 2"),
+    Parameter("locked_joint", "0/1", "flag", 0, 0, 1, ("dof_frictionloss", "dof_solimp"), write_locked_joint, _motors,
+              "1: the motor's joint is stuck where it is"),
     Parameter("delay", "s", "absolute", 0, 0, 0.1, ("actuator_delay",), write_delay, _motors,
               "time between a command and its torque"),
     Parameter("gravity", "m/s^2", "absolute", np.nan, 0, 50, ("opt.gravity",), write_gravity, _single,
               "gravity, downwards"),
+    Parameter("fluid_density", "kg/m^3", "absolute", np.nan, 0, 5000, ("opt.density",), write_fluid_density, _single,
+              "density of the fluid around the robot: drag and lift of each body's inertia box",
+              source="MuJoCo, Computation: passive forces, inertia-based fluid model"),
+    Parameter("viscosity", "Pa s", "absolute", np.nan, 0, 100, ("opt.viscosity",), write_viscosity, _single,
+              "viscosity of the fluid around the robot", source="MuJoCo, Computation: passive forces"),
+    Parameter("wind", "m/s", "offset", 0, -50, 50, ("opt.wind", "opt.density"), write_wind, _axes,
+              "velocity of the fluid; where the robot has none, of air of 1.225 kg/m^3", source="ISO 2533"),
+    Parameter("force", "N", "offset", 0, -2000, 2000, (), write_nothing, _axes,
+              "a steady force on the base, in the world's axes: a sustained push"),
+    Parameter("impulse", "N s", "offset", 0, -500, 500, (), write_nothing, _axes,
+              "a blow to the base within one control step, when an episode begins or a change in it says so"),
+    Parameter("sensor_noise", "unit of the sensor", "absolute", 0, 0, 20, (), write_nothing, _sensors,
+              "standard deviation of normal noise, drawn anew at every observation"),
+    Parameter("sensor_bias", "unit of the sensor", "absolute", 0, 0, 20, (), write_nothing, _sensors,
+              "standard deviation of a constant error of each number, drawn anew for every episode"),
+    Parameter("imu_rotation", "rad", "offset", 0, -0.5, 0.5, (), write_nothing, _space,
+              "by how much the IMU is turned on the base: a rotation vector", position_only=True),
+    Parameter("imu_position", "m", "offset", 0, -1, 1, (), write_nothing, _space,
+              "where on the base the IMU is, whose velocity is measured", position_only=True),
 )  # fmt: skip
 
 # Of worlds whose ground has patches; they act where the next episode begins.
@@ -327,8 +243,16 @@ class ParameterTable:
         self.nominal, self.low, self.high = (np.empty(len(names)) for _ in range(3))
         for p in self.parameters:
             at = self._slices[p.name]
-            self.nominal[at] = -model.opt.gravity[2] if p.name == "gravity" else p.nominal
+            of_model = {
+                "gravity": -model.opt.gravity[2],
+                "fluid_density": model.opt.density,
+                "viscosity": model.opt.viscosity,
+            }
+            self.nominal[at] = of_model.get(p.name, p.nominal)
             self.low[at], self.high[at] = p.low, p.high
+            if p.name == "contact_damping":
+                self.high[at] = max(1.0, min(p.high, self.layout.damping_limit))
+        self._model = model
         fields = {f for p in self.parameters for f in p.fields}
         self._nominal_fields = {f: _model_field(model, f).copy() for f in sorted(fields)}
 
@@ -338,10 +262,19 @@ class ParameterTable:
         if not self.layout.terrain:
             why |= {p.name: "needs patches of ground: set the task's option terrain=mixed, or a kind" for p in PLACES}
         if not self.layout.geom_names:
-            why["friction"] = f"needs contacts; {name} touches nothing"
+            contacts = ("friction", "contact_stiffness", "contact_damping", "contact_softness")
+            why |= dict.fromkeys(contacts, f"needs contacts; {name} touches nothing")
+        if not self.layout.feet_names:
+            why["foot_size"] = f"needs feet; {name} names none"
+        if not np.isfinite(self.layout.torque_limit).all():
+            why["torque_speed"] = f"needs motors with a largest torque; {name} has one without"
         if self.robot.control != "position":
             reason = f"needs position-controlled motors; {name} has torque motors"
             why |= {p.name: reason for p in PARAMETERS if p.position_only}
+        elif not self.layout.free:
+            why |= dict.fromkeys(
+                ("imu_rotation", "imu_position"), f"needs a base that moves freely; that of {name} is held"
+            )
         for key, values in (("damping", model.dof_damping), ("armature", model.dof_armature)):
             if not values[dofs].any():
                 why[key] = f"is a factor; the motors' joints of {name} have none"
@@ -372,9 +305,11 @@ class ParameterTable:
         wanted: Iterable[str] = (element,)
         if p.elements is _motors and element in self.robot.groups:
             wanted = self.robot.groups[element]
-        elif p.elements in (_bodies, _turning_bodies) and element in ("torso", "base"):
+        elif p.elements in (_bodies, _turning_bodies, _shaped, _long) and element in ("torso", "base"):
             wanted = (self.robot.base,)
         picked = [i for i, e in enumerate(elements) if any(fnmatchcase(e, w) for w in wanted)]
+        if not picked and p.elements in (_shaped, _long):  # a part of the name: all thighs
+            picked = [i for i, e in enumerate(elements) if element in e.split("_")]
         if not picked:
             groups = tuple(self.robot.groups) if p.elements is _motors else ()
             raise unknown(f"element of {p.name!r} on {self.robot.name}", element, groups + elements)
@@ -394,12 +329,16 @@ class ParameterTable:
     def values(self, settings: Mapping[str, float | str]) -> np.ndarray:
         """One row (K,) from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, the rest nominal.
 
-        A flag takes names instead of a number: {"dead_actuator": "front_left"}; "none" is nominal.
+        A flag takes names instead of a number: {"dead_actuator": "front_left"}; "none" is nominal. Settings for later,
+        such as "payload@5", are checked and left out (`moments`).
         """
         row = self.nominal.copy()
+        later = row.copy()
         for key, value in settings.items():
-            self.assign(row, key, value)
+            name, moment = split_moment(key)
+            self.assign(row if moment is None else later, name, value)
         self.check(row)
+        self.check(later)
         return row
 
     def assign(self, row: np.ndarray, key: str, value: float | str) -> None:
@@ -429,9 +368,25 @@ class ParameterTable:
         used = [p for p in self.parameters if differs[self._slices[p.name]].any()]
         names = {f for p in used for f in p.fields}
         out = {f: np.repeat(self._nominal_fields[f][None], len(values), axis=0) for f in names}
+        if any(p.fields is shape.FIELDS for p in used):
+            self.shape.write(out, *self._sizes(values))
         for p in used:
             p.write(out, values[:, self._slices[p.name]], self.layout)
         return out
+
+    @cached_property
+    def shape(self) -> shape.Shape:
+        """The robot's geometry."""
+        return shape.Shape(self.robot, self._model, self.layout)
+
+    def _sizes(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        nothing = np.ones((len(values), 0))
+        names = ("size", "length", "girth", "foot_size")
+        return tuple(values[:, self._slices[n]] if n in self._slices else nothing for n in names)
+
+    def reshapes(self, values: np.ndarray) -> bool:
+        """Whether any of `values` (n, K) changes the geometry."""
+        return any((sizes != 1).any() for sizes in self._sizes(values))
 
     def nominal_field(self, field: str) -> np.ndarray:
         """The compiled value of a model field."""

@@ -197,7 +197,9 @@ def test_the_same_seed_gives_the_same_walk_whatever_the_threads() -> None:
 
 def test_a_robot_that_leaves_its_patch_goes_on_at_the_opposite_edge_and_feels_nothing() -> None:
     for kind in ("rough", "stairs-up", "stepping-stones"):
-        env, other = (worlds(1, tasks=Task({"terrain": kind, "terrain_level": 0.5}), inputs=("height-scan",)) for _ in "ab")
+        env, other = (
+            worlds(1, tasks=Task({"terrain": kind, "terrain_level": 0.5}), inputs=("height-scan",)) for _ in "ab"
+        )
         for e in (env, other):
             e.reset()
         assert env.ground is not None

@@ -337,8 +337,8 @@ def screening_table(screening: Screening) -> dict[str, Any]:
 
 
 def catalogue(what: str, robot: str = "quadruped") -> tuple[Columns, Rows]:
-    """Columns and rows of what there is by name: robots, tasks, rewards, algorithms, methods, controllers (that are shipped, with
-    their cards), parameters (of `robot`), presets."""
+    """Columns and rows of what there is by name: robots, tasks, rewards, algorithms, methods, controllers (that are
+    shipped, with their cards), parameters (of `robot`), presets."""
     kinds = {
         "robots": _robots,
         "tasks": lambda: (["task", "what is asked"], [[name, _first_line(kind)] for name, kind in TASKS.items()]),

@@ -11,10 +11,10 @@ What = Literal["robots", "tasks", "rewards", "algorithms", "methods", "controlle
 
 @dataclass
 class Arguments:
-    """Print what there is by name: robots, tasks, reward terms, algorithms, methods, trained controllers, parameters of a robot, presets."""
+    """Print what there is by name: robots, tasks, rewards, algorithms, methods, controllers, parameters of a robot, presets."""
 
     what: Positional[Annotated[What, tyro.conf.arg(metavar="WHAT")]] = "all"
-    """robots, tasks, rewards, algorithms, methods, controllers, parameters, presets or all (all but rewards, parameters, presets)."""
+    """What to list; all leaves out rewards, parameters and presets."""
     robot: Positional[Annotated[str, tyro.conf.arg(metavar="ROBOT")]] = "quadruped"
     """Robot whose parameters are listed."""
 

@@ -31,7 +31,7 @@ BY_ROBOT: dict[tuple[str, str], type[Pole]] = {
 }
 # Of each task with options, the data class that holds them.
 CONFIGS: dict[str, Any] = {
-    name: kind.config_type for name, kind in TASKS.items() if getattr(kind, "config_type", None) is not None
+    name: kind.config_type for name, kind in TASKS.items() if issubclass(kind, Legged | Manipulation)
 }
 
 

@@ -6,7 +6,6 @@ meta-learning is measured on (Finn et al., 2017).
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -29,14 +28,14 @@ class DirectionConfig(VelocityConfig):
 
     mean_hold: float = np.inf
     hidden: bool = False
-    weights: dict[str, float] = field(default_factory=lambda: dict(PROGRESS))  # type: ignore[assignment]
+    weights: dict[str, float] = field(default_factory=lambda: dict(PROGRESS))
 
 
 @dataclass(frozen=True)
 class GoalVelocityConfig(DirectionConfig):
     """As `DirectionConfig`."""
 
-    weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))  # type: ignore[assignment]
+    weights: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class GoalPositionConfig(DirectionConfig):
     distance: float = 3.0
     radius: float = 0.25
     stay: float = 0.5
-    weights: dict[str, float] = field(default_factory=lambda: dict(ARRIVAL))  # type: ignore[assignment]
+    weights: dict[str, float] = field(default_factory=lambda: dict(ARRIVAL))
 
 
 class GoalDirected(Legged):
@@ -143,7 +142,7 @@ class GoalPosition(GoalDirected):
     command_names = ("x", "y")
     config_type = GoalPositionConfig
     told, told_sign = 2, (1, -1)
-    world_state: ClassVar[tuple[str, ...]] = (*Legged.world_state, "_origin", "_there", "succeeded")
+    world_state: tuple[str, ...] = (*Legged.world_state, "_origin", "_there", "succeeded")
 
     def __init__(self, *args) -> None:  # type: ignore[no-untyped-def]
         n = args[0].num_worlds

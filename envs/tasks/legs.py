@@ -1,4 +1,4 @@
-"""What legged tasks read off any robot's model: its legs, their sensors, which of them step together, and how a foot is moved."""
+"""What legged tasks read off a robot's model: legs, their sensors, which of them step together, how a foot is moved."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,8 @@ def legs_of(robot: Robot, model: mujoco.MjModel) -> list[Leg]:
     found = []
     for name in robot.feet:
         geom = model.geom(name)
-        body, motors = int(geom.bodyid[0]), []
+        body = int(geom.bodyid[0])
+        motors: list[int] = []
         while body not in (base, 0):
             joints = range(model.body_jntadr[body], model.body_jntadr[body] + model.body_jntnum[body])
             motors = [motor_of[j] for j in joints if j in motor_of] + motors

@@ -51,14 +51,14 @@ class StandUpConfig(VelocityConfig):
     reference_gait: float = 0.0
     episode_seconds: float = 6.0
     stay: float = 1.0
-    weights: dict[str, float] = field(default_factory=lambda: dict(STAND_WEIGHTS))  # type: ignore[assignment]
+    weights: dict[str, float] = field(default_factory=lambda: dict(STAND_WEIGHTS))
 
 
 class StandUp(Legged):
     """Get up, from wherever a fall has left the robot, and stand.
 
-    Starts from one of `FALLEN_POSES` poses in which a robot came to rest that was dropped at random. Every body of the robot can
-    touch the ground here, by the largest of its shapes. An action of 1 or -1 is a joint's limit, 0 its home.
+    Starts from one of `FALLEN_POSES` poses in which a robot came to rest that was dropped at random. Every body can touch the
+    ground here, by the largest of its shapes. An action of 1 or -1 is a joint's limit, 0 its home.
 
     Attributes:
         succeeded: (N,) bool, the robot has stood for so long: four fifths of its home height, upright.
@@ -69,7 +69,7 @@ class StandUp(Legged):
     config_type = StandUpConfig
     known_terms: ClassVar = {**WEIGHTS, **STAND_WEIGHTS}
     told, told_sign, clock_sign = 0, (), (1, 1)
-    world_state: ClassVar[tuple[str, ...]] = (*Legged.world_state, "_stood", "succeeded")
+    world_state: tuple[str, ...] = (*Legged.world_state, "_stood", "succeeded")
 
     def __init__(self, *args: Any) -> None:
         n = args[0].num_worlds
@@ -163,7 +163,7 @@ class JumpConfig(VelocityConfig):
     gait_frequency: float = 1.0
     episode_seconds: float = 10.0
     heights: tuple[float, float] = (0.05, 0.2)
-    weights: dict[str, float] = field(default_factory=lambda: dict(JUMP_WEIGHTS))  # type: ignore[assignment]
+    weights: dict[str, float] = field(default_factory=lambda: dict(JUMP_WEIGHTS))
 
 
 class Jump(Legged):
@@ -180,7 +180,7 @@ class Jump(Legged):
     config_type = JumpConfig
     known_terms: ClassVar = {**WEIGHTS, **JUMP_WEIGHTS}
     told, told_sign, clock_sign = 1, (1,), (1, 1)
-    world_state: ClassVar[tuple[str, ...]] = (*Legged.world_state, "_peak", "succeeded")
+    world_state: tuple[str, ...] = (*Legged.world_state, "_peak", "succeeded")
 
     def __init__(self, *args: Any) -> None:
         n = args[0].num_worlds
@@ -193,7 +193,7 @@ class Jump(Legged):
         super()._begin(ids)
 
     def _draw(self, n: int) -> np.ndarray:
-        return self.rng.uniform(*self.config.heights, (n, 1))
+        return self.rng.uniform(self.config.heights[0], self.config.heights[1], (n, 1))
 
     def _moving(self) -> np.ndarray:
         return np.ones(self.sim.num_worlds, bool)

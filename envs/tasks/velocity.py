@@ -108,7 +108,7 @@ class Legged:
     observation_dtype = np.float32
     command_names: tuple[str, ...] = COMMANDS
     # Arrays with N rows that, with the simulation's state, decide how a world goes on.
-    world_state = (
+    world_state: tuple[str, ...] = (
         "_fixed",
         "_command",
         "_goal",
@@ -275,7 +275,7 @@ class Legged:
             self.sim.qvel[hit, :2] += self._push[hit]
 
     def _add_reference(self) -> None:
-        """Trot, walk or tripod: swing feet are lifted, stance feet sweep back at the speed that the command asks of their place.
+        """Trot, walk or tripod: swing feet are lifted, stance feet sweep back at the speed that the command asks of them.
 
         A foot at r moves with -(v + yaw x r) relative to the base, and half a period of it is stance (Raibert, 1986). v and
         yaw are the command's, but no further than `LEAD` from what the base does: feet that sweep at 1.5 m/s against a body

@@ -49,7 +49,7 @@ from surefoot.robots import Robot, SurefootError
         ("train hopper run --option vx=1", "no options"),
         (
             "train hopper velocity",
-            "needs a position-controlled robot on legs (quadruped, go1, hexapod, biped), not 'hopper': try 'run'",
+            "robot on legs (quadruped, go1, hexapod, biped), not 'hopper': try 'run'",
         ),
         ("train quadruped reach", "needs a position-controlled arm with a tool (arm), not 'quadruped': try 'velocity'"),
         ("train arm jump", "not 'arm': try 'reach'"),

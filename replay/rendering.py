@@ -14,7 +14,6 @@ from .recording import TERMINATED, Recording
 from .stage import Stage, View, check_camera, check_quality, check_size
 
 
-
 def render_frames(
     recordings: Sequence[Recording],
     size: tuple[int, int] = (640, 480),

@@ -25,7 +25,9 @@ def worlds(n: int = 7, inputs: tuple[str, ...] = ("height-scan",), **given: Any)
 
 def ray_down(model: mujoco.MjModel, data: mujoco.MjData, x: float, y: float) -> float:
     """Height of the ground at a place, m, as MuJoCo's rays find it."""
-    return 50.0 - mujoco.mj_rayHfield(model, data, model.geom("floor").id, np.array([x, y, 50.0]), np.array([0, 0, -1.0]))
+    return 50.0 - mujoco.mj_rayHfield(
+        model, data, model.geom("floor").id, np.array([x, y, 50.0]), np.array([0, 0, -1.0])
+    )
 
 
 def test_the_scan_is_what_rays_find() -> None:
@@ -63,7 +65,9 @@ def test_on_level_ground_the_scan_is_the_height_of_the_base(terrain: str) -> Non
     env.reset()
     for _ in range(10):
         env.step(np.full((5, 12), 0.2))
-        assert np.array_equal(env.observation[:, -SCAN:], np.repeat(env.simulation.qpos[:, 2:3].astype(np.float32), SCAN, 1))
+        assert np.array_equal(
+            env.observation[:, -SCAN:], np.repeat(env.simulation.qpos[:, 2:3].astype(np.float32), SCAN, 1)
+        )
 
 
 def test_its_size_and_spacing_can_be_chosen() -> None:

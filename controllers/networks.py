@@ -1,8 +1,9 @@
 """Networks by name: encoders of images and of the last observations, activations, normalisation layers.
 
 An encoder reads normalised features, (n, H*O) of the last H observations, oldest first, or (n, C*h*w) of an image, or (n, O)
-whose last numbers are pictures, and gives the features (n, features_dim) of the hidden layers of actor and critic. What it makes of a history stands beside the
-newest observation, so that it has to learn only what that one does not show. No encoder looks at other rows of the batch.
+whose last numbers are pictures, and gives the features (n, features_dim) of the hidden layers of actor and critic. What it
+makes of a history or of pictures stands beside the newest observation, or the rest of it, so that it has to learn only what
+that one does not show. No encoder looks at other rows of the batch.
 """
 
 import math
@@ -228,7 +229,7 @@ def make_encoder(
     known: int = 0,
     pictures: Sequence[tuple[int, int, int]] = (),
 ) -> Encoder:
-    """The encoder `network` of observations in `space`, whose last `known` numbers are privileged, or `pictures` of these shapes.
+    """The encoder `network` of observations in `space`, whose last numbers are `known` privileged ones, or `pictures`.
 
     Raises `SurefootError` where they are not what it reads.
     """

@@ -105,9 +105,7 @@ def _scene_of(sim: Simulation, ground: Ground | None, width: int, height: int) -
     spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
     spec.visual.quality.offsamples = spec.visual.quality.shadowsize = 0
     model = spec.compile()
-    model.geom_sameframe[:] = (
-        mujoco.mjtSameFrame.mjSAMEFRAME_NONE
-    )  # or a ground compiled at the origin would stay there
+    model.geom_sameframe[:] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE  # or a ground from the origin would stay there
     return model
 
 

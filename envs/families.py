@@ -117,8 +117,8 @@ TERRAIN: dict[str, Any] = {
     "robot": "quadruped",
     "task": "velocity",
     "options": {"terrain": "mixed", "terrain_levels": 11},
-    "about": "Rough ground, slopes, stairs up and down (legged_gym's, Rudin et al., 2022) up to difficulty .3 of 1: risers up to "
-    ".1 m, slopes up to .12. moderate: .3 to .6; extreme: .6 to 1, risers up to .23 m; structural: stones and gaps.",
+    "about": "Rough ground, slopes, stairs up and down (legged_gym's, Rudin et al., 2022) up to difficulty .3 of 1: risers up "
+    "to .1 m, slopes up to .12. moderate: .3 to .6; extreme: .6 to 1, risers up to .23 m; structural: stones and gaps.",
     "splits": {
         "train": [({"terrain": "flat", "friction": "0.7:1.1"}, 16), *_ground(_ON_FOOT, "0:0.3", 28)],
         "validation": _ground(_ON_FOOT, "0:0.3", 8),

@@ -22,8 +22,8 @@ STILL = {"camera_size": (24, 16), "vx": 0.0, "vy": 0.0, "yaw": 0.0, "reference_g
 class Brace(Velocity):
     """Before stairs, which go up as often as down: raise the nose for those that go up, lower it for those that go down.
 
-    The reward of a step is 1 with the base at the right pitch and falls off as exp(-e^2): without looking, the best is to choose
-    one side, which earns half.
+    A second with the base at the right pitch earns 1, which falls off as exp(-e^2): without looking, the best is to choose one
+    side, which earns half.
     """
 
     def reset(self, ids: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """Terrain: heights by kind and difficulty, the same everywhere; worlds on their patches, rewards relative to the ground."""
 
 import hashlib
+import itertools
 from typing import Any
 
 import mujoco
@@ -72,7 +73,7 @@ def trouble(kind: str, difficulty: float) -> float:
 @pytest.mark.parametrize("kind", set(KINDS) - {"flat"})
 def test_every_level_is_harder_than_the_one_before(kind: str) -> None:
     found = [trouble(kind, difficulty_of(level, 6)) for level in range(6)]
-    assert all(a < b for a, b in zip(found, found[1:], strict=False)), found
+    assert all(a < b for a, b in itertools.pairwise(found)), found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,14 +140,13 @@ def ray(model: mujoco.MjModel, data: mujoco.MjData, x: float, y: float, z: float
 # --- worlds ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_robot_stands_on_every_kind_at_level_0(kind: str) -> None:
-    env = worlds(8, tasks=Task({"terrain": kind, "terrain_level": 0.0}))
+def test_a_robot_stands_on_every_kind_at_level_0() -> None:
+    env = worlds(28, tasks=[Task({"terrain": kind, "terrain_level": 0.0}) for kind in KINDS for _ in range(4)])
     env.task.set_command((0.0, 0.0, 0.0))
     env.reset()
     assert env.ground is not None
-    for _ in range(100):
-        env.step(np.zeros((8, 12)))
+    for _ in range(75):
+        env.step(np.zeros((28, 12)))
         assert not env.fell.any()
     height = env.simulation.qpos[:, 2] - env.ground.surface(*env.simulation.qpos[:, :2].T)
     assert (np.abs(height - 0.25) < 0.05).all()

@@ -18,6 +18,7 @@ MENAGERIE = {
     "unitree_go1": 4, "boston_dynamics_spot": 4, "google_barkour_vb": 4, "unitree_g1": 2, "unitree_h1": 2, "booster_t1": 2,
     "robotis_op3": 2, "berkeley_humanoid": 2, "apptronik_apollo": 2, "franka_emika_panda": 0,
 }  # fmt: skip
+HEAVY = ("apptronik_apollo", "robotis_op3", "berkeley_humanoid")  # large meshes: seconds to compile
 MASS = {  # kg; makers' data sheets or the files' READMEs, to 10 %
     "unitree_go1": 12.7, "boston_dynamics_spot": 50, "unitree_g1": 33.3, "unitree_h1": 51, "booster_t1": 31.6,
 }  # fmt: skip
@@ -240,7 +241,9 @@ def test_stiff_servos_have_a_shorter_step(own_robots: ModuleType, tmp_path: Path
 
 
 @pytest.mark.menagerie
-@pytest.mark.parametrize("name", MENAGERIE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in MENAGERIE]
+)
 def test_menagerie(name: str) -> None:
     found = check_robot(f"menagerie:{name}")
     robot = found.robot

@@ -3,12 +3,13 @@
 from typing import Any
 
 from ...robots import Robot, unknown
-from .arm import Manipulation, Push, Reach, Track
+from .arm import Manipulation, Reach, Track
 from .goals import Direction, GoalPosition, GoalVelocity
 from .gym_v5 import InvertedDoublePendulum, InvertedPendulum, Pusher, Reacher
 from .poles import Balance, Pole, SwingUp
 from .postures import Jump, StandUp
 from .published import FAMILIES, Family
+from .push import Push
 from .run import Run
 from .velocity import Legged, Velocity, VelocityConfig
 

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from ...robots import Robot, SurefootError
+from ..simulation import Simulation
 
 LEVEL = 0.3  # m/rad: a foot that leg joints can keep level (five joints or more) should not turn as it is moved
 DAMPING = 0.05  # m, of the damped least squares, so that a stretched leg is not asked for the impossible
@@ -80,3 +81,44 @@ def foot_columns(robot: Robot, model: mujoco.MjModel) -> tuple[np.ndarray, ...]:
     at = [[int(model.sensor(f"{foot}_{suffix}").adr[0]) for foot in robot.feet] for suffix in ("pos", "vel", "touch")]
     xyz = np.arange(3)
     return np.array(at[0])[:, None] + xyz, np.array(at[1])[:, None] + xyz, np.array(at[2])
+
+
+def as_slice(at: np.ndarray) -> np.ndarray | slice:
+    """Indices as a slice where they are evenly spaced, which copies nothing."""
+    step = int(at[1] - at[0]) if len(at) > 1 else 1
+    even = step > 0 and bool((np.diff(at) == step).all())
+    return slice(int(at[0]), int(at[-1]) + 1, step) if even else at
+
+
+def pose_weights(sim: Simulation, legs: list[np.ndarray]) -> np.ndarray:
+    """How much each joint should stay at home, (nu,): the calf may move freely, Playground's 1, 1, .1.
+
+    On legs of other than three joints, all that turns about the base's y axis may.
+    """
+    model, per_joint = sim.model, np.ones(sim.model.nu, np.float32)
+    data = mujoco.MjData(model)
+    data.qpos[:] = sim.robot.home_qpos(model)
+    mujoco.mj_forward(model, data)
+    sideways = data.xmat[model.body(sim.robot.base).id].reshape(3, 3)[:, 1]
+    for motors in legs:
+        pitch = np.abs(data.xaxis[model.actuator_trnid[motors, 0]] @ sideways) > 0.9
+        per_joint[motors[-1:] if len(motors) == 3 else motors[pitch]] = 0.1
+    return per_joint
+
+
+def quadruped_geometry(sim: Simulation) -> list[tuple[float, float, float]] | None:
+    """For each foot in the home pose: its place in the base's frame (x, y) and how far it is below the hip, m.
+
+    None for what is no quadruped with a hip that turns about x, and a thigh and a calf that turn about y, in this order.
+    """
+    data, joints = mujoco.MjData(sim.model), sim.model.actuator_trnid[:, 0]
+    data.qpos[:] = sim.robot.home_qpos(sim.model)
+    mujoco.mj_forward(sim.model, data)
+    if len(sim.robot.feet) != 4 or len(joints) != 12:
+        return None
+    if not np.allclose(data.xaxis[joints], np.tile([[1, 0, 0], [0, 1, 0], [0, 1, 0]], (4, 1)), atol=0.02):
+        return None
+    base = data.xpos[sim.model.body(sim.robot.base).id]
+    feet = np.array([data.geom(name).xpos for name in sim.robot.feet]) - base
+    hips = data.xanchor[joints[::3]] - base
+    return [(float(f[0]), float(f[1]), float(h[2] - f[2])) for f, h in zip(feet, hips, strict=True)]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
-import mujoco
 import numpy as np
 
 from ...robots import Robot, SurefootError, unknown
@@ -19,7 +18,7 @@ from ..simulation import ContactForces, Simulation
 from ..terrain import TerrainOptions
 from ..variation import Task
 from .fitting import does_not_fit
-from .legs import first_group, foot_columns, legs_of
+from .legs import as_slice, first_group, foot_columns, legs_of, pose_weights, quadruped_geometry
 
 LEAD = 0.75  # m/s and rad/s by which the reference gait strives beyond the speed that the base has
 LIFT = 0.25  # rad, of the reference gait's thighs: raises a foot by about 9 cm
@@ -159,8 +158,8 @@ class Legged:
         self.action_low, self.action_high = np.full(nu, -1.0, np.float32), np.full(nu, 1.0, np.float32)
         middle, half = model.jnt_range[joints].mean(axis=1), 0.95 * np.ptp(model.jnt_range[joints], axis=1) / 2
         self._middle, self._soft_half = middle.astype(np.float32), half.astype(np.float32)
-        self._pose_weights = _pose_weights(sim, [leg.motors for leg in self._legs])
-        self._quadruped = _quadruped_geometry(sim)
+        self._pose_weights = pose_weights(sim, [leg.motors for leg in self._legs])
+        self._quadruped = quadruped_geometry(sim)
         self._limits = np.array([c.vx, c.vy, c.yaw], dtype=np.float32)
         self._fixed = np.full((n, len(self.command_names)), np.nan, dtype=np.float32)
         self._steps_left = np.zeros(n, np.int32)  # until the next command
@@ -493,29 +492,6 @@ def for_legs(config: Any, feet: int) -> Any:
     return dataclasses.replace(config, **ours) if ours else config
 
 
-def as_slice(at: np.ndarray) -> np.ndarray | slice:
-    """Indices as a slice where they are evenly spaced, which copies nothing."""
-    step = int(at[1] - at[0]) if len(at) > 1 else 1
-    even = step > 0 and bool((np.diff(at) == step).all())
-    return slice(int(at[0]), int(at[-1]) + 1, step) if even else at
-
-
-def _pose_weights(sim: Simulation, legs: list[np.ndarray]) -> np.ndarray:
-    """How much each joint should stay at home, (nu,): the calf may move freely, Playground's 1, 1, .1.
-
-    On legs of other than three joints, all that turns about the base's y axis may.
-    """
-    model, per_joint = sim.model, np.ones(sim.model.nu, np.float32)
-    data = mujoco.MjData(model)
-    data.qpos[:] = sim.robot.home_qpos(model)
-    mujoco.mj_forward(model, data)
-    sideways = data.xmat[model.body(sim.robot.base).id].reshape(3, 3)[:, 1]
-    for motors in legs:
-        pitch = np.abs(data.xaxis[model.actuator_trnid[motors, 0]] @ sideways) > 0.9
-        per_joint[motors[-1:] if len(motors) == 3 else motors[pitch]] = 0.1
-    return per_joint
-
-
 def _joint_order(sim: Simulation, leg_order: str) -> np.ndarray:
     """The robot's motor, (nu,), that each number of an action is for. Raises `SurefootError` for an unknown order."""
     orders = get_args(get_type_hints(VelocityConfig)["leg_order"])
@@ -530,21 +506,3 @@ def _joint_order(sim: Simulation, leg_order: str) -> np.ndarray:
             f"leg_order='standard' needs a robot with motor groups {', '.join(LEGS)}: {sim.robot.name!r}"
         )
     return np.array([motors.index(name) for name in names])
-
-
-def _quadruped_geometry(sim: Simulation) -> list[tuple[float, float, float]] | None:
-    """For each foot in the home pose: its place in the base's frame (x, y) and how far it is below the hip, m.
-
-    None for what is no quadruped with a hip that turns about x, and a thigh and a calf that turn about y, in this order.
-    """
-    data, joints = mujoco.MjData(sim.model), sim.model.actuator_trnid[:, 0]
-    data.qpos[:] = sim.robot.home_qpos(sim.model)
-    mujoco.mj_forward(sim.model, data)
-    if len(sim.robot.feet) != 4 or len(joints) != 12:
-        return None
-    if not np.allclose(data.xaxis[joints], np.tile([[1, 0, 0], [0, 1, 0], [0, 1, 0]], (4, 1)), atol=0.02):
-        return None
-    base = data.xpos[sim.model.body(sim.robot.base).id]
-    feet = np.array([data.geom(name).xpos for name in sim.robot.feet]) - base
-    hips = data.xanchor[joints[::3]] - base
-    return [(float(f[0]), float(f[1]), float(h[2] - f[2])) for f, h in zip(feet, hips, strict=True)]

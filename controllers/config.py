@@ -119,8 +119,9 @@ def typed(kind: str, settings: dict[str, Any], model: type) -> dict[str, Any]:
     types = get_type_hints(model)
     out = dict(settings)
     for name in settings.keys() & types.keys():
+        alone = types[name] == tuple[str, ...] and isinstance(settings[name], str)  # a list of one on the command line
         try:
-            out[name] = TypeAdapter(types[name]).validate_python(settings[name])
+            out[name] = TypeAdapter(types[name]).validate_python([settings[name]] if alone else settings[name])
         except ValidationError as error:
             problem = error.errors()[0]["msg"].lower()
             raise SurefootError(f"{kind} {name}={settings[name]!r}: {problem}") from error

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 from PIL import ImageColor
 
+from ..envs.terrain import LENGTH, unwrapped
 from ..robots.errors import SurefootError, unknown
 from .geometry import COLLISION_GROUP, body_poses, geom_colour, moving_bodies, simplify_meshes
 from .recording import RUNNING, Recording
@@ -82,7 +83,11 @@ class Stage:
         self.base = model.body(recording.base).id
         positions, quaternions = body_poses(model, recording.qpos)
         self.track = positions[:, self.base]  # (T, 3) m, of the base
-        self.path = _over_a_second(recording, self.track)
+        way = self.track.copy()
+        if recording.options.get("terrain"):  # a robot that was put back by a patch's length did not fly there
+            way[:, :2] = unwrapped(way[:, :2])
+        self._back = np.abs(np.diff(self.track - way, axis=0)).max(axis=1) > LENGTH / 2  # (T - 1,)
+        self.path = _over_a_second(recording, way) + self.track - way
         w, x, y, z = quaternions[:, self.base].T
         ahead = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z)], axis=1)  # of the base's x axis, over ground
         if not self._free():
@@ -123,7 +128,8 @@ class Stage:
         """Put the robot where it was at `t` s; returns the rows before and after, and the share of the way between them."""
         recording = self.recording
         row = min(int(t / recording.dt + 1e-6), len(recording) - 1)
-        after = row + 1 if row + 1 < len(recording) and recording.done[row] == RUNNING else row
+        goes_on = row + 1 < len(recording) and recording.done[row] == RUNNING and not self._back[row]
+        after = row + 1 if goes_on else row
         share = min(1.0, t / recording.dt - row) if after > row else 0.0
         self.data.qpos[:] = _between(self.model, recording.qpos[row], recording.qpos[after], share)
         mujoco.mj_forward(self.model, self.data)  # lights follow the base's centre of mass

@@ -258,7 +258,8 @@ class ParameterTable:
 
     def _absent(self, model: mujoco.MjModel) -> dict[str, str]:
         """Parameters that would do nothing on this robot, with the reason."""
-        name, dofs, why = self.robot.name, self.layout.dofs, {}
+        name, dofs = self.robot.name, self.layout.dofs
+        why: dict[str, str] = {}
         if not self.layout.terrain:
             why |= {p.name: "needs patches of ground: set the task's option terrain=mixed, or a kind" for p in PLACES}
         if not self.layout.geom_names:

@@ -313,3 +313,32 @@ def test_our_policy_learns_in_sb3s_own_loops(name: str) -> None:
 def test_a_history_that_does_not_fit() -> None:
     with pytest.raises(SurefootError, match="history=4 does not fit observations of 10 numbers"):
         make_encoder(Box(-1, 1, (10,)), "gru", 4, 8, "elu", "none")
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_height_scan_is_read_beside_the_other_numbers(mirror: bool, tmp_path: Path) -> None:
+    hyperparameters = {
+        "inputs": ("height-scan",), "network": "cnn", "num_envs": 16, "n_steps": 4, "batch_size": 32, "net": (16,),
+        "encoder_width": 8, "mirror": mirror,
+    }  # fmt: skip
+    options = {"terrain": "rough+stairs-up", "terrain_levels": 2, "scan_spacing": 0.2}
+    config = TrainConfig(
+        robot="quadruped", task="velocity", steps=128, options=options, hyperparameters=hyperparameters
+    )
+    model = make_algorithm(config, make_env(config, 16))
+    model.learn(128)
+    controller = Controller.from_algorithm(config, model)
+    controller.save(tmp_path / "c.safetensors")
+    again = Controller.load(tmp_path / "c.safetensors")
+    env = make_env(config, 16)
+    seen = env.reset()
+    assert seen.shape[1] == 50 + 9 * 6
+    acted = again.act(seen)
+    assert np.array_equal(acted, controller.act(seen))
+    blind = seen.copy()
+    blind[:, 50:] = 0.0
+    assert np.abs(again.act(blind) - acted).max() > 1e-3
+    if mirror:
+        index, sign, action, flip = mirror_map(env)
+        image = again.act(seen[:, index] * sign.astype(np.float32))
+        assert image == pytest.approx(acted[:, action] * flip, abs=1e-5)

@@ -52,7 +52,7 @@ def learnt(monkeypatch: pytest.MonkeyPatch, view: str, worlds: int, steps: int) 
         robot="quadruped", task="velocity", steps=steps, options={**STAIRS, **STILL}, hyperparameters=hyper
     )
     model = make_algorithm(config, make_env(config, worlds))
-    judged = worlds_of(config, 32, seed=1000, autoreset=False)
+    judged = worlds_of(config, min(worlds, 32), seed=1000, autoreset=False)
     first = judged.step_size - int(np.prod(judged.views[0].shape))
     returns = [run_episodes(judged, Controller.from_algorithm(config, model)).mean]
     model.learn(steps)
@@ -81,7 +81,7 @@ def test_a_cnn_learns_from_the_height_scan(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.render
 def test_a_cnn_learns_from_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, after, misled = learnt(monkeypatch, "camera", 32, 30_000)
+    before, after, misled = learnt(monkeypatch, "camera", 16, 20_000)
     print(before, after, misled)
     assert before < 0.4
     assert after > 0.6

@@ -29,7 +29,8 @@ TASKS = {"half_cheetah": "run", "ant": "run", "humanoid": "run", "quadruped": "v
 SHAPES = {"size": "0.9:1.1", "length.*": "0.8:1.2", "girth.*": "0.8:1.2", "foot_size": "0.8:1.2"}
 FULL = {
     **SHAPES, "mass.*": "0.8:1.2", "payload": "0:1", "com.*": "-0.02:0.02", "friction": "0.5:1.5",
-    "contact_stiffness": "0.7:1.4", "contact_softness": "0.7:1.4", "damping.*": "0.7:1.3", "armature.*": "0.8:1.2", "kp.*": "0.9:1.1", "kd.*": "0.9:1.1",
+    "contact_stiffness": "0.7:1.4", "contact_softness": "0.7:1.4", "damping.*": "0.7:1.3",
+    "armature.*": "0.8:1.2", "kp.*": "0.9:1.1", "kd.*": "0.9:1.1",
     "encoder_offset.*": "-0.02:0.02", "motor_strength.*": "0.8:1.2", "torque_speed": "0.01:0.03", "gravity": "9:10.5",
     "force.x": "-5:5", "sensor_noise.position": "0:0.02", "sensor_noise.velocity": "0:0.5", "sensor_bias.position": "0:0.02",
 }  # fmt: skip

@@ -246,7 +246,8 @@ class ParameterTable:
 
     def _absent(self, model: mujoco.MjModel) -> dict[str, str]:
         """Parameters that would do nothing on this robot, with the reason."""
-        name, dofs, why = self.robot.name, self.layout.dofs, {}
+        name, dofs = self.robot.name, self.layout.dofs
+        why: dict[str, str] = {}
         if not self.layout.geom_names:
             contacts = ("friction", "contact_stiffness", "contact_damping", "contact_softness")
             why |= dict.fromkeys(contacts, f"needs contacts; {name} touches nothing")

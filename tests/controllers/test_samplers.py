@@ -7,6 +7,7 @@ import pytest
 
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import resume, train, train_config
+from surefoot.envs.samplers import AutomaticRandomisation
 from surefoot.robots import SurefootError
 
 SMALL = {"num_envs": 8, "n_steps": 32, "batch_size": 64, "n_epochs": 1, "net": (16,)}
@@ -34,7 +35,8 @@ def test_replay_is_logged_and_goes_on(tmp_path: Path) -> None:
     assert ends[0]["sampler.counts"][0] > kept["sampler.counts"][0]
 
 
-def test_adr_widens_in_a_training(tmp_path: Path) -> None:
+def test_adr_widens_in_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AutomaticRandomisation, "BUFFER", 8)
     found = trained(tmp_path / "a", 8192, sampler="adr", adr_low=1.0, adr_high=5.0)
     assert found.training["sampler.widths"].max() > 0
 

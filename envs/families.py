@@ -65,6 +65,45 @@ DAMAGE: dict[str, Any] = {
     },
 }
 
+# --- quadruped: bodies of other sizes ---------------------------------------------------------------------------------
+
+_LINKS = ("length.thigh", "length.calf")
+
+
+def _bodies(links: str, trunk: str, size: str, feet: str) -> dict[str, str]:
+    """Thighs and calves by factors of their own, the four legs alike; the trunk; everything; the feet."""
+    return {
+        **_EVERYDAY, "size": size, **dict.fromkeys(_LINKS, links), "length.trunk": trunk, "girth.trunk": trunk,
+        "foot_size": feet,
+    }  # fmt: skip
+
+
+_USUAL = _bodies(links="0.9:1.1", trunk="0.9:1.1", size="0.95:1.05", feet="0.9:1.1")
+
+MORPHOLOGY: dict[str, Any] = {
+    "robot": "quadruped",
+    "task": "velocity",
+    "about": "Bodies of other lengths and sizes at one density; motors stay. moderate: links .75 to .9 or 1.1 to 1.3 of their "
+    "length, all else wider too; extreme: legs .6 to .75 or 1.3 to 1.5, size down to .8 or up to 1.25; structural: one leg "
+    "is shorter than the others, which training never shows.",
+    "splits": {
+        "train": [(_USUAL, 256)],
+        "validation": [(_USUAL, 32)],
+        "test": [(_USUAL, 32)],
+        "moderate": [
+            (_bodies(links="0.75:0.9", trunk="0.8:1.2", size="0.9:1.1", feet="0.8:1.2"), 16),
+            (_bodies(links="1.1:1.3", trunk="0.8:1.2", size="0.9:1.1", feet="0.8:1.2"), 16),
+        ],
+        "extreme": [
+            (_bodies(links="0.6:0.75", trunk="0.7:1.3", size="0.8:0.9", feet="0.7:1.3"), 16),
+            (_bodies(links="1.3:1.5", trunk="0.7:1.3", size="1.1:1.25", feet="0.7:1.3"), 16),
+        ],
+        "structural": [
+            ({**_USUAL, f"length.{leg}_thigh": "0.7:0.85", f"length.{leg}_calf": "0.7:0.85"}, 8) for leg in LEGS
+        ],
+    },
+}
+
 # --- quadruped: RMA's ranges, and a robot that was never trained on ---------------------------------------------------
 
 # Kumar et al. (2021) on the A1, whose 12 kg ours exceeds by 1.06: payloads are multiplied by that. Friction is the
@@ -325,6 +364,7 @@ SUNBLAZE_CHEETAH: dict[str, Any] = {
 FAMILIES: dict[str, dict[str, Any]] = {
     "quadruped-payload": PAYLOAD,
     "quadruped-damage": DAMAGE,
+    "quadruped-morphology": MORPHOLOGY,
     "quadruped-rma": RMA,
     "quadruped-terrain": TERRAIN,
     "go1-transfer": GO1,

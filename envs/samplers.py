@@ -289,7 +289,7 @@ class AutomaticRandomisation(Uniform):
         values = np.repeat(self.table.nominal[None], n, axis=0)
         edges = np.where(rng.random(n) < self.EDGE, rng.integers(2 * len(self.terms), size=n), -1)
         for t, (term, columns) in enumerate(zip(self.terms, self._columns, strict=True)):
-            inside = Term(term.key, term.law, *ranges[t], each=term.each)
+            inside = Term(term.key, term.law, float(ranges[t, 0]), float(ranges[t, 1]), each=term.each)
             values[:, columns] = inside.sample(rng, (n, len(columns) if term.each else 1))
             for side in (0, 1):
                 values[np.ix_(edges == 2 * t + side, columns)] = ranges[t, side]

@@ -76,7 +76,7 @@ class Shape:
 
     def write(
         self, f: dict[str, np.ndarray], size: np.ndarray, length: np.ndarray, girth: np.ndarray, foot: np.ndarray
-    ):  # type: ignore[no-untyped-def]
+    ) -> None:
         """Give rows of nominal fields their geometry.
 
         `size` (n, 1) multiplies everything, `length` (n, long bodies) and `girth` (n, bodies with mass)

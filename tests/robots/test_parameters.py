@@ -48,7 +48,8 @@ CASES = [
     if ROBOTS[robot].control == "position" or not parameter.position_only
     if (robot, parameter.name) not in UNFELT | ABSENT and parameter.name not in SEEN
 ]
-STEPS = dict.fromkeys(CONTACTS, 40)  # contacts show once the robot has come down
+# Contacts show once the robot has come down, a limit on speed once a motor drives the way that it turns.
+STEPS = dict.fromkeys((*CONTACTS, "torque_speed"), 40)
 
 
 def set_all(sim: Simulation, row: np.ndarray) -> None:
@@ -77,6 +78,7 @@ def elsewhere(table: ParameterTable, k: int) -> float:
     far = {
         "delay": DELAY, "gravity": 4.0, "com": 0.05, "frictionloss": 1.0, "payload": 3.0, "dead_actuator": 1.0, "wind": 20.0,
         "force": 30.0, "impulse": 3.0, "encoder_offset": 0.2, "torque_speed": 10.0,
+        "imu_rotation": 0.2, "imu_position": 0.2,
     }  # fmt: skip
     return far.get(name, 0.5 if table.nominal[k] == 1 else 1.0)
 
@@ -91,7 +93,7 @@ def test_moves_a_trajectory_and_goes_back_exactly(robot: str, parameter: str) ->
     set_all(sim, sim.table.nominal)
     steps = STEPS.get(parameter, 6)
     # Only motors that give what they can feel what limits them.
-    drive = sim.model.actuator_ctrlrange[:, 1] if parameter == "torque_speed" else 0.4
+    drive = np.ptp(sim.model.actuator_ctrlrange, axis=1) / 2 if parameter == "torque_speed" else 0.4
     nominal = trajectory(sim, steps, drive)
     for columns in [sides(robot, parameter), *([k] for k in sides(robot, parameter)[[0, -1]])]:
         if parameter == "friction" and len(np.atleast_1d(columns)) == 1 and ROBOTS[robot].control == "torque":

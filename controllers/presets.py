@@ -71,7 +71,7 @@ _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
 _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
 
-# Hexapod and biped: as the quadruped. Their reference gait walks (hexapod) or steps on the spot (biped) before any training.
+# Hexapod and biped: as the quadruped, the biped with a longer horizon and no reference gait. Tried for minutes (docs/tasks.md).
 _OTHER_LEGS = ("hexapod", "biped")
 _LEGGED_TASKS = ("velocity", "direction", "goal-velocity", "goal-position", "stand-up", "jump")
 _BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, steps=10_000_000)

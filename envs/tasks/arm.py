@@ -1,4 +1,4 @@
-"""`reach` and `track`, and what all tasks of arms share: what an arm does with its tool, on any position-controlled robot that names one.
+"""`reach` and `track`, and what all tasks of arms share: any position-controlled robot that names a tool can be asked.
 
 An action moves the joints' targets by up to `Robot.action_scale` rad a control step. Targets stay where they are put, so that a
 load that makes the servos sag can be made up for, and how much they sag is observed. The floor is the table.

@@ -24,7 +24,7 @@ from surefoot.robots import Robot, SurefootError
     ("line", "said"),
     [
         ("train quadroped velocity", "unknown robot 'quadroped': did you mean quadruped?"),
-        ("train quadruped velocty", "unknown task 'velocty': did you mean velocity?"),
+        ("train quadruped velocty", "unknown task 'velocty': did you mean velocity"),
         ("train quadruped velocity --algo pop", "unknown algorithm 'pop': did you mean ppo"),
         ("train quadruped velocity --vary payloat=0:3", "unknown parameter 'payloat': did you mean payload?"),
         ("train quadruped velocity --vary motor_strength.frontleft=0:1", "front_left"),

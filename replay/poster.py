@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..envs.opengl import pick_backend
 from ..robots.errors import SurefootError
 from ..robots.files import check_name, replacing
 from .palette import colours
 from .recording import Recording
-from .rendering import caption, font, has_twin, pick_backend
+from .rendering import caption, font, has_twin
 from .stage import CAMERAS, Stage, check_camera, check_size
 
 ROW = (1200, 400)  # pixels of one recording's strip

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..envs.opengl import pick_backend
 from ..robots.errors import SurefootError
 from ..robots.files import check_name, replacing
 from .recording import Recording
-from .rendering import pick_backend, render_frames
+from .rendering import render_frames
 from .stage import View, check_camera, check_quality, check_size
 
 FPS = 25

@@ -195,7 +195,8 @@ class Legged:
         self._noise[: 9 + 2 * nu] = c.noise * np.concatenate([np.full(k, NOISE[name]) for name, k in levels])
         self.ground = Ground(sim, rng, c) if c.terrain else None
         ground = self.ground
-        self._kind, self._level = (ground.kind, ground.level) if ground else (np.zeros(n), np.zeros(n))
+        self._kind: np.ndarray = ground.kind if ground else np.zeros(n)
+        self._level: np.ndarray = ground.level if ground else np.zeros(n)
         self._centre = ground.centre if ground else np.zeros((n, 2))
         self._stance = np.array([[leg.foot[:2] for leg in self._legs]])
 

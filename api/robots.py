@@ -59,5 +59,7 @@ def robots_table() -> dict[str, Any]:
         [PREFIX + name, "here" if name in on_this_machine else "downloaded on first use", "yes" * (name in tuned)]
         for name in names()
     ]
-    note = "and the catalogue's (surefoot list robots), and any MJCF or URDF file; legs and arms can be used, hands cannot"
+    note = (
+        "and the catalogue's (surefoot list robots), and any MJCF or URDF file; legs and arms can be used, hands cannot"
+    )
     return {"columns": ["robot", "model", "tuned by hand"], "rows": rows, "note": note}

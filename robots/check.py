@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from .anatomy import Anatomy, at
+from .anatomy import Anatomy
 from .catalogue import get_robot
 from .derived import described, examine, hints_of, labels, loader
 from .menagerie_robots import PREFIX, by_hand, menagerie_hints, menagerie_loader
 from .robot import Robot
+from .servos import at
 from .source import is_file_name, read_source
 
 DEEP = 0.003  # m: two bodies that are further into each other at home than contacts are soft
@@ -87,7 +88,10 @@ def _rows(robot: Robot, model: mujoco.MjModel, found: Anatomy | None, held: str)
         rows.append(("control", "torque motors"))
     stance = f", from {found.stance}" if found is not None else ""
     rows += [
-        ("control period", f"{robot.control_dt:g} s, {robot.substeps(model)} physics steps of {model.opt.timestep:.4g} s"),
+        (
+            "control period",
+            f"{robot.control_dt:g} s, {robot.substeps(model)} physics steps of {model.opt.timestep:.4g} s",
+        ),
         ("home pose", f"base at {data.body(robot.base).xpos[2]:.3f} m{stance}"),
         ("held for 1 s", held),
         ("mass", f"{model.body_subtreemass[0]:.2f} kg in {int((model.body_mass > 0).sum())} bodies"),
@@ -126,11 +130,15 @@ def _of_masses(robot: Robot, model: mujoco.MjModel) -> list[str]:
 def _of_anatomy(found: Anatomy) -> list[str]:
     warnings = []
     if found.floats and not found.feet:
-        warnings.append("no feet found: nothing that ends a chain of joints is near the ground at home (feet: in the YAML)")
+        warnings.append(
+            "no feet found: nothing that ends a chain of joints is near the ground at home (feet: in the YAML)"
+        )
     elif found.floats and len(found.feet) == 1:
         warnings.append(f"only one foot found: {found.feet[0].name}")
     if found.guessed:
-        warnings.append(f"gains are guesses from weight, height and inertia (kp and kd: in the YAML): {_some(found.guessed)}")
+        warnings.append(
+            f"gains are guesses from weight, height and inertia (kp and kd: in the YAML): {_some(found.guessed)}"
+        )
     unlimited = [servo.joint for servo in found.servos if not servo.effort]
     if unlimited:
         warnings.append(f"no torque limit: {_some(unlimited)}")
@@ -146,7 +154,9 @@ def _of_limits(model: mujoco.MjModel, found: Anatomy) -> list[str]:
     for j in np.flatnonzero(model.jnt_limited):
         value, (low, high) = found.home[model.jnt_qposadr[j]], model.jnt_range[j]
         if not low - 1e-4 <= value <= high + 1e-4:
-            warnings.append(f"at home, joint {model.joint(j).name!r} is at {value:.3g}: outside {low:.3g} to {high:.3g}")
+            warnings.append(
+                f"at home, joint {model.joint(j).name!r} is at {value:.3g}: outside {low:.3g} to {high:.3g}"
+            )
     return warnings
 
 
@@ -200,4 +210,3 @@ def hold(robot: Robot, model: mujoco.MjModel) -> tuple[list[str], str]:
     elif off.max() > SAGGED:
         warnings.append(f"weak: joint {model.joint(joints[off.argmax()]).name!r} is {off.max():.2f} rad off when held")
     return warnings, said
-

@@ -17,13 +17,14 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from .anatomy import Anatomy, Foot, Servo, anatomy_of
+from .anatomy import Anatomy, Foot, anatomy_of
 from .errors import SurefootError
 from .go1 import add_ground, copy_fields
 from .hints import Hints, by_joint, read_hints
 from .quadruped import leg_groups
 from .quadruped import make_spec as make_quadruped_spec
 from .robot import Robot, compile_quietly
+from .servos import Servo
 from .source import Source, absolute, read_source
 from .urdf import limits, motors, urdf_spec
 
@@ -109,9 +110,7 @@ def derive(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, digest: s
     return described(name, load, hints, found, digest)
 
 
-def described(
-    name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, found: Anatomy, digest: str = ""
-) -> Robot:
+def described(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints, found: Anatomy, digest: str = "") -> Robot:
     """The robot of the models that `load` makes, in which `found` was found. Raises `SurefootError` for unknown joints."""
     joints = [servo.joint for servo in found.servos]
     ranges = np.array([min(servo.high - servo.low, 2 * np.pi) for servo in found.servos])
@@ -250,7 +249,9 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
     """`spec` with the changes listed above."""
     like = make_quadruped_spec()
     copy_fields(
-        spec.option, like.option, ("integrator", "cone", "solver", "iterations", "ls_iterations", "impratio", "disableflags")
+        spec.option,
+        like.option,
+        ("integrator", "cone", "solver", "iterations", "ls_iterations", "impratio", "disableflags"),
     )
     spec.option.timestep = found.timestep
     for things in (spec.sensors, spec.keys, spec.actuators):
@@ -273,7 +274,11 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
         site = spec.body(found.base).add_site(name=TOOL, pos=found.tool, size=[0.01, 0, 0], group=5, rgba=[0, 0, 0, 0])
         site.type = mujoco.mjtGeom.mjGEOM_SPHERE
     kinds = mujoco.mjtSensor
-    for suffix, kind in (("pos", kinds.mjSENS_FRAMEPOS), ("vel", kinds.mjSENS_FRAMELINVEL), ("touch", kinds.mjSENS_TOUCH)):
+    for suffix, kind in (
+        ("pos", kinds.mjSENS_FRAMEPOS),
+        ("vel", kinds.mjSENS_FRAMELINVEL),
+        ("touch", kinds.mjSENS_TOUCH),
+    ):
         for foot in found.feet:
             name = f"{foot.name}_{suffix}"
             spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=foot.name)

@@ -26,7 +26,12 @@ def test_check_with_a_picture(own_robots: ModuleType, tmp_path: Path, capsys: py
     file = own_robots.urdf_dog(tmp_path)
     assert run(["robot", "check", str(file), "--picture", str(tmp_path / "dog.png")]) == 0
     out = capsys.readouterr().out
-    for said in ("front_left_foot, front_right_foot", "12 motors mirrored", "looks wrong: gains are guesses", "usable, 1 to look at"):
+    for said in (
+        "front_left_foot, front_right_foot",
+        "12 motors mirrored",
+        "looks wrong: gains are guesses",
+        "usable, 1 to look at",
+    ):
         assert said in out
     assert np.asarray(Image.open(tmp_path / "dog.png")).std() > 10
 
@@ -92,12 +97,22 @@ def test_parameters_and_groups_of_a_file(
     assert run(["list", "parameters", str(file)]) == 0
     assert "front_left" in capsys.readouterr().out
     out = tmp_path / "run"
-    line = [*small(file, out), "--vary", "payload=0:2", "--vary", "motor_strength.rear=0.8:1", "--vary", "friction.*=0.5:1"]
+    line = [
+        *small(file, out),
+        "--vary",
+        "payload=0:2",
+        "--vary",
+        "motor_strength.rear=0.8:1",
+        "--vary",
+        "friction.*=0.5:1",
+    ]
     assert run(line) == 0
     assert "did you mean" in refused(*small(file, tmp_path / "other"), "--vary", "motor_strength.frontleft=0:1")
 
 
-def test_the_worked_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_worked_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """docs/robots.md: fewer than 40 lines of robot, and its commands run (with fewer steps)."""
     text = (ROOT / "docs" / "robots.md").read_text()
     monkeypatch.chdir(tmp_path)

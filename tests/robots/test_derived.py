@@ -43,7 +43,9 @@ def check_whole(robot: Robot, model: mujoco.MjModel) -> None:
     assert robot.home_qpos(model).shape == (model.nq,)
     assert robot.substeps(model) * model.opt.timestep == pytest.approx(robot.control_dt)
     assert (np.diff(model.actuator_trnid[:, 0]) > 0).all(), "motors in the order of the joints"
-    np.testing.assert_allclose(model.key("home").ctrl, robot.home_qpos(model)[model.jnt_qposadr[model.actuator_trnid[:, 0]]])
+    np.testing.assert_allclose(
+        model.key("home").ctrl, robot.home_qpos(model)[model.jnt_qposadr[model.actuator_trnid[:, 0]]]
+    )
     n = len(robot.feet)
     assert [model.sensor(i).name for i in range(model.nsensor)] == [
         f"{foot}_{kind}" for kind in ("pos", "vel", "touch") for foot in robot.feet
@@ -140,7 +142,9 @@ def test_an_arm(own_robots: ModuleType, tmp_path: Path) -> None:
           <origin xyz="0 0 0.2"/><axis xyz="{"0 0 1" if i % 2 == 0 else "0 1 0"}"/>
           <limit lower="-2" upper="2" effort="60" velocity="3"/></joint>"""
     file = tmp_path / "arm.urdf"
-    file.write_text(f'<robot name="arm"><link name="l0"><inertial><mass value="1"/>{box}</inertial></link>{links}</robot>')
+    file.write_text(
+        f'<robot name="arm"><link name="l0"><inertial><mass value="1"/>{box}</inertial></link>{links}</robot>'
+    )
     robot = get_robot(str(file))
     model = robot.compile()
     assert (robot.feet, model.nq, model.nu, robot.fallen_height) == ((), 4, 4, None)
@@ -192,7 +196,9 @@ def test_odd_names_and_defaults(own_robots: ModuleType, tmp_path: Path) -> None:
         '<site type="box" size="1 1 1"/><general dynprm="7" gear="3" ctrlrange="0 1"/>',
     )
     text = text.replace("<worldbody>", '<asset><material name="floor" rgba="0 1 0 1"/></asset><worldbody>', 1)
-    text = text.replace('type="box" size="0.08 0.12 0.15"', 'name="floor" material="floor" type="box" size="0.08 0.12 0.15"')
+    text = text.replace(
+        'type="box" size="0.08 0.12 0.15"', 'name="floor" material="floor" type="box" size="0.08 0.12 0.15"'
+    )
     text = text.replace('name="ground" type="plane"', 'name="ground" type="plane" contype="1"')
     file.write_text(text)
     robot = get_robot(str(file))

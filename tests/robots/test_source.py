@@ -102,7 +102,10 @@ def test_a_missing_file_names_its_neighbours(own_robots: ModuleType, tmp_path: P
     [
         ('<inertial pos="0 0 0" mass="1" diaginertia="1 0.1 0.1"/>', "body 'b' has the principal inertia 1, 0.1, 0.1"),
         ('<inertial pos="0 0 0" mass="1" fullinertia="1 0.1 0.1 0 0 0"/>', "which no solid has"),
-        ('<inertial pos="0 0 0" mass="-2" diaginertia="1 1 1"/>', "body 'b' has mass -2 kg: expected numbers of 0 or more"),
+        (
+            '<inertial pos="0 0 0" mass="-2" diaginertia="1 1 1"/>',
+            "body 'b' has mass -2 kg: expected numbers of 0 or more",
+        ),
         ('<inertial pos="0 0 0" mass="1" diaginertia="1 -1 1"/>', "principal inertia 1, -1, 1"),
         ('<geom name="h" size="0.1" mass="-1"/>', "negative"),
         ('<geom name="h" size="0"/>', "size 0 must be positive in geom"),
@@ -119,7 +122,9 @@ def test_impossible_bodies(inside: str, expected: str, tmp_path: Path) -> None:
 def test_a_model_without_actuators(tmp_path: Path) -> None:
     text = f"<mujoco><worldbody>{BODY.format(LEG)}</worldbody></mujoco>"
     assert "the model has no actuators" in said(write(tmp_path / "robot.xml", text))
-    text = text.replace("</worldbody>", '</worldbody><actuator><muscle name="m" joint="j" lengthrange="0 1"/></actuator>')
+    text = text.replace(
+        "</worldbody>", '</worldbody><actuator><muscle name="m" joint="j" lengthrange="0 1"/></actuator>'
+    )
     assert "actuator 'm' is neither a motor nor a servo" in said(write(tmp_path / "muscle.xml", text))
 
 

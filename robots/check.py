@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from .anatomy import Anatomy, at
+from .anatomy import Anatomy
 from .catalogue import get_robot
 from .derived import described, examine, hints_of, labels, loader
 from .menagerie_robots import PREFIX, by_hand, menagerie_hints, menagerie_loader
 from .robot import Robot
+from .servos import at
 from .source import is_file_name, read_source
 
 DEEP = 0.003  # m: two bodies that are further into each other at home than contacts are soft

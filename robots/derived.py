@@ -17,13 +17,14 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from .anatomy import Anatomy, Foot, Servo, anatomy_of
+from .anatomy import Anatomy, Foot, anatomy_of
 from .errors import SurefootError
 from .go1 import add_ground, copy_fields
 from .hints import Hints, by_joint, read_hints
 from .quadruped import leg_groups
 from .quadruped import make_spec as make_quadruped_spec
 from .robot import Robot, compile_quietly
+from .servos import Servo
 from .source import Source, absolute, read_source
 from .urdf import limits, motors, urdf_spec
 

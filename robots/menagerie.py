@@ -61,10 +61,9 @@ def wheel_trees() -> list[Path]:
     found = []
     for wheel in WHEELS:
         spec = importlib.util.find_spec(wheel)
-        for place in (spec.submodule_search_locations or []) if spec else []:
-            if (Path(place) / WHEEL_TREE).is_dir():
-                found.append(Path(place) / WHEEL_TREE)
-    return found
+        places = (spec.submodule_search_locations or []) if spec else []
+        found += [Path(place) / WHEEL_TREE for place in places]
+    return [tree for tree in found if tree.is_dir()]
 
 
 def here() -> list[str]:

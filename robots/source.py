@@ -190,9 +190,7 @@ def _urdf_files(path: Path, root: ElementTree.Element) -> list[Path]:
     found = []
     for element in root.iter():
         if element.tag in ("mesh", "texture"):
-            for said in _file_names(element):
-                if not is_left_out(said):
-                    found.append(urdf_file(path, said))
+            found += [urdf_file(path, said) for said in _file_names(element) if not is_left_out(said)]
         elif element.tag == "include" or element.tag.endswith("}include"):
             raise SurefootError(f"{str(path)!r} is a xacro file: expand it first, `xacro robot.xacro > robot.urdf`")
     return found

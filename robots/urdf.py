@@ -88,10 +88,10 @@ def is_arm(root: ElementTree.Element) -> bool:
     inner = {child for found in children.values() for child, _ in found}
     rigid, branches = [link for link in children if link not in inner], 0
     while rigid:
-        for child, moves in children.get(rigid.pop(), []):
+        for name, moves in children.get(rigid.pop(), []):
             branches += moves
             if not moves:
-                rigid.append(child)
+                rigid.append(name)
     return branches <= 1
 
 

@@ -45,6 +45,8 @@ class BatchEnv:
         terms: (N, T) reward terms by name, `task.terms`.
         final_observation: (N, observation_size), valid for the worlds in `ended`.
         ended: ids of the worlds that ended in the last step, with `ended_return`, `ended_length` (a trial's last episode's).
+        succeeded: (N,) bool, after a step: what the task calls success came about, also where a new episode has begun;
+            None where the task does not say.
         values: (N, K) parameter values (`table.names`).
         diverged: number of worlds that blew up since the start.
     """
@@ -150,6 +152,8 @@ class BatchEnv:
         self.fell, self.episode = np.zeros(num_envs, bool), np.zeros(num_envs, np.int64)
         self.returns, self.lengths = np.zeros(num_envs), np.zeros(num_envs, np.int64)
         self.ended, self.ended_return, self.ended_length = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
+        goal = getattr(self.task, "succeeded", None)
+        self.succeeded: np.ndarray | None = None if goal is None else goal.copy()
         if variation is not None:
             variation.check(self.table)
         if tasks is not None:
@@ -349,6 +353,8 @@ class BatchEnv:
         if self.trial > 1 and len(over):
             over = self._go_on(over)
         self.ended = over
+        if self.succeeded is not None:
+            self.succeeded[:] = self.task.succeeded
         if len(self.ended):
             self.final_observation[self.ended] = self.observation[self.ended]
             self.ended_return, self.ended_length = self.returns[self.ended], self.lengths[self.ended]

@@ -71,6 +71,8 @@ class BatchVectorEnv(gymnasium.vector.VectorEnv):
         infos: dict[str, Any] = {}
         for i, name in enumerate(core.task.terms):
             infos[f"reward_{name}"], infos[f"_reward_{name}"] = core.terms[:, i].copy(), self._everywhere
+        if core.succeeded is not None:
+            infos["is_success"], infos["_is_success"] = core.succeeded.copy(), self._everywhere
         if len(core.ended):
             infos |= self._final(core.ended)
         if self.copy:

@@ -41,7 +41,7 @@ WEIGHTS = {
     "feet_slip": -0.1,
     "feet_clearance": -0.5,
 }
-# What robots with this number of feet have instead of the defaults, which are Go1's. Two legs are long, stride slower, have larger
+# What robots with this number of feet have instead of the defaults, which are Go1's. Two legs are long, stride slower, have big
 # motors, and fall over a gait that does not balance: after 200 s of training on a busy machine half of the bipeds without a
 # reference gait kept standing, of those with it none. Six are short.
 BY_FEET: dict[int, dict[str, Any]] = {

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.gym import make_vec
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot
 
@@ -48,6 +49,18 @@ def test_success_must_be_held() -> None:
     assert core.task.succeeded.all()
     core.reset()
     assert not core.task.succeeded.any()
+
+
+def test_success_is_in_the_infos_of_the_step_that_ends_the_episode() -> None:
+    envs = make_vec("arm", "reach", num_envs=2, seed=0, episode_steps=6)
+    envs.reset()
+    task = envs.core.task
+    for _ in range(6):
+        task._goal[0] = task._tool[0]
+        _, _, _, truncated, infos = envs.step(np.zeros((2, 6), np.float32))
+    assert truncated.all()
+    assert infos["is_success"].tolist() == [True, False]
+    assert not task.succeeded.any(), "the next episode has begun"
 
 
 def test_the_target_is_shown_where_it_is() -> None:

@@ -181,7 +181,7 @@ def sound(name: str, spec: mujoco.MjSpec) -> None:
             )
 
 
-def _list(numbers: Sequence[float]) -> str:
+def _list(numbers: np.ndarray) -> str:
     return ", ".join(f"{x:.3g}" for x in numbers)
 
 
@@ -232,7 +232,7 @@ def labels(feet: Sequence[Foot]) -> list[str]:
     for i, foot in enumerate(feet):
         ranks["left" if foot.place[1] > 0 else "right"].append(i)
     rows = {1: ("",), 2: ("front_", "rear_"), 3: ("front_", "middle_", "rear_")}
-    found = {}
+    found: dict[int, str] = {}
     for side, members in ranks.items():
         if len(members) not in rows or len(members) * 2 != len(feet):
             return [f"leg_{i + 1}" for i in range(len(feet))]

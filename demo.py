@@ -14,7 +14,7 @@ from . import api
 from .controllers.adaptation import Adaptation
 from .controllers.controller import Controller
 from .controllers.rollouts import core_of
-from .envs.tasks.velocity import WEIGHTS
+from .envs.tasks.velocity_config import WEIGHTS
 from .robots.files import replacing
 
 ROBOT, TASK = "quadruped", "velocity"

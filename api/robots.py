@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from ..replay.rendering import pick_backend
+from ..envs.opengl import pick_backend
 from ..robots.check import RobotCheck
 from ..robots.check import check_robot as examine
 from ..robots.files import check_name, replacing

@@ -11,7 +11,8 @@ from .postures import Jump, StandUp
 from .published import FAMILIES, Family
 from .push import Push
 from .run import Run
-from .velocity import Legged, Velocity, VelocityConfig
+from .velocity import Legged, Velocity
+from .velocity_config import VelocityConfig
 
 Kind = type[Run] | type[Legged] | type[Pole] | type[Manipulation]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import rewards
-from .velocity import WEIGHTS, Legged, VelocityConfig, columns
+from .velocity import Legged, columns
+from .velocity_config import WEIGHTS, VelocityConfig
 
 TURN = 1.5  # 1/s, yaw rate commanded per rad of heading error
 APPROACH = 1.5  # 1/s, speed commanded per metre from the goal

@@ -12,7 +12,8 @@ from ...robots import Robot
 from .. import rewards
 from ..simulation import quiet
 from .scene import Scene
-from .velocity import WEIGHTS, Legged, VelocityConfig
+from .velocity import Legged
+from .velocity_config import WEIGHTS, VelocityConfig
 
 FALLEN_POSES = 32  # from which `stand-up` starts
 SETTLE = 1.0  # s for which a robot is left to fall and come to rest

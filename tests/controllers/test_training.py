@@ -144,7 +144,7 @@ def logged(folder: Path) -> tuple[set[str], set[str]]:
 
 
 def test_every_reward_term_is_logged(run_folder: Path) -> None:
-    from surefoot.envs.tasks.velocity import WEIGHTS
+    from surefoot.envs.tasks.velocity_config import WEIGHTS
 
     board, table = logged(run_folder / "log_0")
     wanted = {f"reward/{name}" for name in WEIGHTS} | {"train/approx_kl", "train/value_loss", "rollout/diverged"}

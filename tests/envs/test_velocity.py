@@ -7,7 +7,8 @@ import pytest
 from surefoot.envs import rewards
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.tasks import VelocityConfig
-from surefoot.envs.tasks.velocity import COMMANDS, WEIGHTS
+from surefoot.envs.tasks.velocity import COMMANDS
+from surefoot.envs.tasks.velocity_config import WEIGHTS
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 

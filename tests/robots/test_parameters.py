@@ -36,10 +36,10 @@ UNFELT = {  # what a robot has, and what nonetheless does not show in its motion
 SEEN = {"sensor_noise", "sensor_bias", "imu_rotation", "imu_position"}  # by observers alone: tests/envs/test_sensors.py
 OUTSIDE = {p.name for p in PARAMETERS if not p.fields} | {"torque_speed"}  # of the model, mostly
 ABSENT = {  # beside what needs position-controlled motors
-    *((robot, name) for robot in ("cartpole", "pendulum", "swimmer") for name in CONTACTS),
-    *((robot, "foot_size") for robot in ROBOTS if robot not in ("quadruped", "go1")),
+    *((robot, name) for robot in ("cartpole", "pendulum", "swimmer", "arm") for name in CONTACTS),
+    *((robot, "foot_size") for robot, it in ROBOTS.items() if not it.feet),
     *((robot, "armature") for robot in ("inverted_pendulum", "inverted_double_pendulum")),
-    ("swimmer", "damping"),
+    *((robot, "damping") for robot in ("swimmer", "arm")),
 }
 CASES = [
     pytest.param(robot, parameter.name, marks=[pytest.mark.menagerie] if robot == "go1" else [])
@@ -62,7 +62,7 @@ def trajectory(sim: Simulation, steps: int = 6, drive: float | np.ndarray = 0.4)
     rng = np.random.default_rng(0)
     qpos = np.repeat(robot.home_qpos(model)[None], sim.num_worlds, axis=0)
     sim.reset(np.arange(sim.num_worlds), qpos, 0.3 * rng.standard_normal((1, model.nv)).repeat(sim.num_worlds, axis=0))
-    middle = qpos[:, 7:] if robot.control == "position" else 0.0
+    middle = qpos[:, model.jnt_qposadr[model.actuator_trnid[:, 0]]] if robot.control == "position" else 0.0
     states = []
     for _ in range(steps):
         sim.ctrl[:] = middle + rng.uniform(-drive, drive, model.nu)

@@ -49,6 +49,10 @@ class TrainConfig(BaseModel):
     suite_sha256: str | None = None
     robot_sha256: str | None = None
 
+    def asked(self) -> dict[str, Any]:
+        """As `train` takes it: without the hashes of files, which it computes itself."""
+        return self.model_dump(exclude={"suite_sha256", "robot_sha256"})
+
     @classmethod
     def parse(cls, text: str, where: str) -> "TrainConfig":
         """From JSON; `where` names the file in the one-line error."""

@@ -148,7 +148,7 @@ def _trained(config: TrainConfig, folder: Path, progress: bool) -> Controller:
         file = controller_file(folder)
     except SurefootError:  # nothing that had learnt anything: begin again
         (folder / "config.json").unlink(missing_ok=True)
-        return train(**config.model_dump(exclude={"suite_sha256"}), out=folder, progress=progress)
+        return train(**config.asked(), out=folder, progress=progress)
     controller = Controller.load(file)
     if file == final:
         return controller

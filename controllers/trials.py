@@ -69,14 +69,15 @@ def _value_of(trial: Trial, study: Study, laws: list[Law], kind: type[Settings])
     c = study.config
     drawn = {law.name: law.value(_draw(trial, law), kind) for law in laws}
     study.note(trial, hyperparameters=drawn)
-    asked = c.model_dump(exclude={"suite_sha256", "seconds", "seed", "seeds", "episodes", "hyperparameters", "search"})
+    own = {"seconds", "seed", "seeds", "episodes", "hyperparameters", "search"}
+    asked = {name: value for name, value in c.asked().items() if name not in own}
     worth: list[float] = []
     spent, steps = 0.0, 0
     for k in range(c.seeds):
         config = train_config(**asked, hyperparameters={**c.hyperparameters, **drawn}, seed=c.seed + k)
         curve = Curve(trial, study, config, worth)
         try:
-            controller = train(**config.model_dump(exclude={"suite_sha256"}), progress=False, callback=curve)
+            controller = train(**config.asked(), progress=False, callback=curve)
             curve.stop_clock()
             worth.append(curve.measure(POINTS, controller))
         finally:  # also when it was cut off

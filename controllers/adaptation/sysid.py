@@ -38,7 +38,10 @@ USUAL = ("payload", "friction", "motor_strength")  # what is fitted where nobody
 RANGES = {  # where to look for a parameter where nobody says
     "mass": "log:0.3:3", "inertia": "log:0.3:3", "com": "-0.1:0.1", "friction": "log:0.1:3", "damping": "log:0.1:10",
     "armature": "log:0.1:10", "frictionloss": "0:5", "kp": "log:0.3:3", "kd": "log:0.1:10", "motor_strength": "0.2:2",
-    "delay": "0:0.04", "gravity": "1:20",
+    "delay": "0:0.04", "gravity": "1:20", "size": "log:0.5:2", "length": "log:0.5:2", "girth": "log:0.5:2",
+    "foot_size": "log:0.5:2", "contact_stiffness": "log:0.1:10", "contact_damping": "log:0.1:2",
+    "contact_softness": "log:0.1:10", "encoder_offset": "-0.2:0.2", "torque_speed": "0:0.2", "fluid_density": "0:1500",
+    "viscosity": "0:1", "wind": "-20:20",
 }  # fmt: skip
 SOLVERS = ("surefoot", "mujoco")
 
@@ -55,6 +58,8 @@ def unknowns(fit: Mapping[str, str], table: ParameterTable, mass: float) -> list
         columns, parameter = table.columns(bare), table.parameter(bare)
         if parameter.law == "flag":
             raise SurefootError(f"cannot fit {key!r}, which is on or off: fit 'motor_strength.*' instead")
+        if not parameter.fields:
+            raise SurefootError(f"cannot fit {key!r}, which is no part of the robot's model")
         usual = {**RANGES, "payload": f"0:{mass:g}"}[parameter.name]
         term = Variation.parse({key: text or usual}).terms[0]
         if term.law not in ("uniform", "loguniform") or not term.low < term.high:

@@ -54,7 +54,7 @@ from surefoot.robots import Robot, SurefootError
         ("train quadruped velocity --terrain rough --option terrain=flat", "--option already says terrain=flat"),
         ("train quadruped velocity --terrain mixed --set terrain_level=1.2", "illegal value 1.2 for parameter"),
         ("train quadruped velocity --set terrain=rough", "'terrain' needs patches of ground"),
-        ("train quadruped velocity --hyper inputs=height-scam", "did you mean height-scan?"),
+        ("train quadruped velocity --hyper inputs=height-scam", "did you mean height-scan or"),
         ("train quadruped velocity --hyper inputs=camera", "'camera' with 512 worlds: expected at most 32"),
         ("train hopper run --terrain rough", "no options, so 'terrain' cannot be set"),
         ("train hopper run --option vx=1", "no options"),

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from surefoot.cli.main import run
+from surefoot.envs.suites import table_of
 from surefoot.replay import RecordingFile
 
 client = pytest.importorskip("websockets.sync.client", reason="the live page needs `pip install surefoot[view]`")
@@ -182,9 +183,8 @@ def test_the_page_in_a_browser(play: Play, browser_path: str, artifacts: Path) -
         before = page("surefoot.frames")
         tab.keyboard.press(" ")  # pushes
         tab.locator("#motors button").first.click()
-        assert heard(
-            watcher, "state", lambda state: sum(state["values"][-25:-13]) == 1
-        )  # 12 motors, 12 delays, gravity
+        dead = table_of("quadruped").columns("dead_actuator")
+        assert heard(watcher, "state", lambda state: sum(state["values"][k] for k in dead) == 1)
         wait("document.querySelector('#motors button').getAttribute('aria-pressed') === 'true'")
         payload = tab.locator("#robot .setting").filter(has_text="payload")
         payload.locator("input[type=number]").fill("5")

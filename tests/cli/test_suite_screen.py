@@ -96,7 +96,7 @@ def test_making_a_suite_that_comes_along_gives_its_file(tmp_path: Path) -> None:
         ("train quadruped velocity --hyper clip_obs=0.5", "clip_obs=0.5: expected 3 or more"),
         ("train quadruped velocity --hyper clip_reward=0", "clip_reward=0.0: expected more than 0"),
         ("evaluate RUN --split test", "--split and --checkpoints belong to a suite"),
-        ("evaluate RUN --suite quadruped-payload --set payload=3", "give no --vary or --set"),
+        ("evaluate RUN --suite quadruped-payload --set payload=3", "give no --vary, --set or --terrain"),
         ("evaluate RUN --suite quadruped-payload --checkpoints --split test", "never on 'test'"),
         ("screen", "screen needs recordings"),
         ("screen nowhere", "nothing at 'nowhere'"),

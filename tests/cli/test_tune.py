@@ -52,7 +52,7 @@ def test_tune_with_two_jobs(surefoot, tmp_path: Path) -> None:
     ("line", "said"),
     [
         ("tune hoper run", "unknown robot 'hoper': did you mean hopper"),
-        ("tune hopper rum", "unknown task 'rum': did you mean run?"),
+        ("tune hopper rum", "unknown task 'rum': did you mean run"),
         ("tune hopper run --algo pop", "unknown algorithm 'pop'"),
         (
             "tune hopper run --search learning_rat=0:1",

@@ -348,7 +348,7 @@ class Hidden:
     """
 
     LENGTH = 10
-    num_actions, observation_size, diverged = 1, 4, 0
+    num_actions, observation_size, diverged, ground = 1, 4, 0, None
 
     def __init__(self, num_envs: int):
         one = np.ones(1)

@@ -218,7 +218,7 @@ class Recall:
     """
 
     LENGTH = 5
-    num_actions, observation_size, diverged = 1, 2, 0
+    num_actions, observation_size, diverged, ground = 1, 2, 0, None
 
     def __init__(self, num_envs: int):
         one = np.ones(1)

@@ -221,7 +221,7 @@ def test_parameters_are_sought_where_robots_are() -> None:
     robot = get_robot("quadruped")
     model = robot.compile()
     table = ParameterTable(robot, model)
-    names = [p.name for p in table.parameters if p.law != "flag"]
+    names = [p.name for p in table.parameters if p.law != "flag" and p.fields]
     found = unknowns(dict.fromkeys(names, ""), table, float(model.body_mass.sum()))
     assert {one.name.split(".")[0] for one in found} == set(names)
     assert [one.name for one in found if one.name.startswith("com")] == [n for n in table.names if n.startswith("com.")]
@@ -236,6 +236,7 @@ def test_parameters_are_sought_where_robots_are() -> None:
     [
         ("identify quadroped log.csv", "unknown robot 'quadroped': did you mean quadruped?"),
         ("identify quadruped none.csv", "no log at 'none.csv'"),
+        ("identify quadruped {log} --fit impulse", "cannot fit 'impulse', which is no part of the robot's model"),
         ("identify quadruped none.csv --fit payload=", "--fit payload=: expected KEY or KEY=RANGE"),
         ("identify quadruped none.csv --fit kp --fit kp=1:2", "--fit kp=1:2: 'kp' was already given"),
         ("identify quadruped none.csv --json fit.txt", "cannot write 'fit.txt': expected a name that ends in .json"),

@@ -220,7 +220,7 @@ def test_a_killed_process_loses_its_trial_and_nothing_else(tmp_path: Path) -> No
     study = tmp_path / "study.journal"
     budget = {**SAME, "steps": None, "seconds": 2.0}
     killed = started(f"{LINE} --seconds 2 --trials 2", tmp_path)
-    wait_for(study, lambda found: bool(found.trials[0].hyperparameters), killed)
+    wait_for(study, lambda found: bool(found.trials and found.trials[0].hyperparameters), killed)
     killed.kill()
     killed.communicate()
     assert read_study(study).trials[0].state == "running"

@@ -22,7 +22,8 @@ from ..controllers.worlds import worlds_of
 from ..envs.batch_env import BatchEnv
 from ..envs.variation import Task, Variation
 from ..replay.chunks import SUFFIX, RecordingFile
-from ..replay.page import make_page, write_page
+from ..replay.notebook import Recordings
+from ..replay.page import make_page, title_of, write_page
 from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
@@ -49,12 +50,13 @@ def record(
 ) -> Recording:
     """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task.
 
-    `inferred` is what its adaptation made out of the robot, to be kept with it.
+    `inferred` is what its adaptation made out of the robot, to be kept with it; an adapted controller knows it itself.
     """
     controller = load_any(source, plan)
     task = task_of(parameters, commands_of(controller))
     env, act, kept = _rolled(controller, 1, seed, tasks=task)
-    believed = {name: (estimate.mean, estimate.std) for name, estimate in (inferred or {}).items()}
+    believed = {name: (controller.told[name], std) for name, std in controller.told_std.items()}
+    believed |= {name: (estimate.mean, estimate.std) for name, estimate in (inferred or {}).items()}
     return _record(
         act,
         env,
@@ -185,10 +187,10 @@ def replay(
     seed: int = 0,
     save: str | Path | None = None,
     plan: Plan = None,
-) -> list[Recording]:
+) -> Recordings:
     """Show what happened: open recordings, or roll controllers out, and write a page, videos, a poster.
 
-    `view` opens a viewer.
+    `view` opens a viewer; a notebook shows the page of what is returned.
 
     `source` is a controller, a run folder, a recording, the path of any of them, or the name of a shipped controller; or
     several, which are shown together, in step by time. With `adapted`, a second controller does the same on the same robot, as
@@ -204,7 +206,7 @@ def replay(
     sources: Sequence[Shown] = [source] if one else source  # type: ignore[list-item, assignment]
     if not sources:
         raise SurefootError("nothing to replay: expected a run, a controller or a recording")
-    recordings = _recordings(sources, parameters, adapted, start, seconds, seed, plan)
+    recordings = Recordings(_recordings(sources, parameters, adapted, start, seconds, seed, plan))
     if save is not None:
         for i, recording in enumerate(recordings):
             name = re.sub(r"[^\w-]+", "_", recording.label) or "recording"  # a label may come from a file
@@ -224,11 +226,6 @@ def view(recordings: Sequence[Recording], *, host: str = "127.0.0.1", port: int 
     from ..replay.server import serve_page
 
     serve_page(make_page(recordings, title=title_of(recordings)), host=host, port=port, browser=browser)
-
-
-def title_of(recordings: Sequence[Recording]) -> str:
-    """Robots and tasks, each once."""
-    return ", ".join(dict.fromkeys(f"{recording.robot} {recording.task}" for recording in recordings))
 
 
 def _recordings(

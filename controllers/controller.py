@@ -47,6 +47,9 @@ class Controller:
         self.plan: PlannerConfig | None = None
         # Parameters among its inputs that it is told wherever it acts, by name; in simulation the others are the true ones.
         self.told: dict[str, float] = {}
+        self.told_std: dict[
+            str, float
+        ] = {}  # how uncertain what it is told is: standard deviations, where they are known
         self.identifier: Identifier | None = None  # which infers them from its motion
 
     @property
@@ -186,6 +189,7 @@ class Controller:
             learning_rate=self.learning_rate,
             plan=self.plan,
             told=self.told,
+            told_std=self.told_std,
             identifies=self.identifier.names if self.identifier else (),
         )
 
@@ -238,7 +242,8 @@ class Controller:
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
         controller = cls(header.config, empty_policy(header), header.timesteps)
-        controller.learning_rate, controller.plan, controller.told = header.learning_rate, header.plan, header.told
+        controller.learning_rate, controller.plan = header.learning_rate, header.plan
+        controller.told, controller.told_std = header.told, header.told_std
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         controller.card = header.card
         try:
@@ -262,7 +267,8 @@ class Controller:
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
-        twin.learning_rate, twin.plan, twin.told = self.learning_rate, self.plan, dict(self.told)
+        twin.learning_rate, twin.plan = self.learning_rate, self.plan
+        twin.told, twin.told_std = dict(self.told), dict(self.told_std)
         twin.identifier = self.identifier  # nothing changes it
         return twin
 

@@ -22,6 +22,7 @@ class OnnxController:
         self.session, self.metadata, self.where = session, metadata, where
         self.size = sum(metadata.observation_sizes) * metadata.observation_history
         self.told: dict[str, float] = {}  # parameters that it is told instead of the true ones
+        self.told_std: dict[str, float] = {}
         self.memory: np.ndarray | None = None  # (rows, N, width) of a recurrent network, since the last `reset`
 
     @classmethod

@@ -62,6 +62,7 @@ class Header(BaseModel):
     learning_rate: float | None = None
     plan: PlannerConfig | None = None
     told: dict[str, float] = {}
+    told_std: dict[str, float] = {}
     identifies: tuple[str, ...] = ()
     card: Card | None = None
 

@@ -80,6 +80,11 @@ def write_page(path: str | Path, recordings: Sequence[Recording], **given: Any) 
         temporary.write_bytes(page)
 
 
+def title_of(recordings: Sequence[Recording]) -> str:
+    """Robots and tasks, each once."""
+    return ", ".join(dict.fromkeys(f"{recording.robot} {recording.task}" for recording in recordings))
+
+
 def make_page(
     recordings: Sequence[Recording],
     *,

@@ -1,4 +1,4 @@
-"""The tour in docs/: its cells run in order, and what is kept of their output is small."""
+"""The tour in docs/: its cells run in order, and what is kept of their output, pages included, is no giant."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
-def test_the_tour_as_committed_is_small_and_was_run_in_order() -> None:
+def test_the_tour_as_committed_is_no_giant_and_was_run_in_order() -> None:
     file = DOCS / "tour.ipynb"
-    assert file.stat().st_size < 150_000
+    assert file.stat().st_size < 2_000_000
     cells = [cell for cell in json.loads(file.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     assert not [out for cell in cells for out in cell["outputs"] if out["output_type"] == "error"]

@@ -128,7 +128,7 @@ def finetune(
         curve.measure(model.num_timesteps)
     merge()
     adapted = Controller.from_algorithm(adapted_config, model)
-    adapted.told = dict(controller.told)
+    adapted.told, adapted.told_std = dict(controller.told), dict(controller.told_std)
     adapted.policy.set_training_mode(False)
     return Adaptation("finetune", task, adapted, tuple(curve.points))
 

@@ -87,6 +87,7 @@ def identify(
     controller.told = dict(zip(found.names, found.mean[0].tolist(), strict=True))
     rows = zip(found.names, found.mean[0], found.std[0], found.true[0], strict=True)
     inferred = {name: Estimate(*(float(value) for value in values)) for name, *values in rows}
+    controller.told_std = {name: estimate.std for name, estimate in inferred.items()}
     return Adaptation("identify", task, controller, found.curve, inferred)
 
 

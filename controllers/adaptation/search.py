@@ -79,6 +79,7 @@ def search(
         name: Estimate(controller.told[name], float(s), float(t))
         for name, s, t in zip(names, spread, true, strict=True)
     }
+    controller.told_std = {name: estimate.std for name, estimate in inferred.items()}
     return Adaptation("search", task, controller, tuple(curve), inferred)
 
 

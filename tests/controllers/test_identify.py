@@ -62,7 +62,7 @@ def test_held_out_robots(told: Controller) -> None:
     assert (std.mean(axis=0) < 0.8 * spread).all()  # and not for being unsure of everything
 
 
-def test_identify_tells_the_policy(told: Controller) -> None:
+def test_identify_tells_the_policy(told: Controller, tmp_path: Path) -> None:
     before = dict(told.told)
     runs = [METHODS["identify"](told, LIGHT, Budget(None, None, 20.0), episodes=4) for _ in range(2)]
     found = runs[0]
@@ -72,7 +72,12 @@ def test_identify_tells_the_policy(told: Controller) -> None:
     assert estimate.true == 5.0
     assert abs(estimate.mean - 5.0) < 2.0
     assert found.controller.told == {name: e.mean for name, e in found.inferred.items()}
+    assert found.controller.told_std == {name: e.std for name, e in found.inferred.items()}
     assert runs[1].inferred == found.inferred
+    found.controller.save(tmp_path / "adapted.safetensors")
+    kept = api.record(tmp_path / "adapted.safetensors", parameters=LIGHT, seconds=0.5)
+    assert kept.inferred_names == NAMES
+    np.testing.assert_allclose(kept.inferred_std[-1], [found.inferred[name].std for name in NAMES], rtol=1e-6)
     with pytest.raises(SurefootError, match=r"looks at 10 s of motion: the budget ends after 5 s"):
         METHODS["identify"](told, LIGHT, Budget(None, None, 5.0), episodes=2)
 

@@ -24,6 +24,7 @@ from .controllers.seeds import SeedSummary
 from .controllers.shipped import card_of, names
 from .controllers.splits import SplitResult
 from .envs import rewards
+from .envs.registration import TASKS as BY_TASK
 from .envs.tasks import TASKS
 from .replay.chunks import ABSENT, RUNNING, TERMINATED, RecordingFile
 from .replay.recording import Recording
@@ -380,7 +381,7 @@ def _first_line(thing: object) -> str:
 def _robots() -> tuple[Columns, Rows]:
     rows = []
     for name, robot in ROBOTS.items():
-        tasks = [task for r, task, algo in PRESETS if r == name and algo == "ppo"]
+        tasks = [task for task, (_, robots, _) in BY_TASK.items() if name in robots.values()]
         rows.append([name, robot.control, f"{1 / robot.control_dt:.0f} Hz", ", ".join(tasks)])
     return ["robot", "actions", "control rate", "tasks"], rows
 

@@ -2,10 +2,10 @@
 
     python benchmarks/dynamics.py [--quick] [--seed 0] [--robots quadruped ant ...]
 
-Every world has another body (size, lengths, girths, feet) and other dynamics. `environment/batch` is the whole environment
-against `Batch.step` with the same per-world fields and controls, `environment/nominal` against `Batch.step` on the compiled
-model, block by block in turn. Draws and resets are in units of that environment's own control step. Asked: ratio .85 or more,
-a draw for 1,024 worlds 5 steps or less, a reset of 1 % of the worlds a tenth of a step or less.
+Every world has another body (size, lengths, girths, feet) and other dynamics, and the robots do what their shipped controller
+does, or move at random. `surefoot/physics` is the whole environment against `Batch.step` with the same per-world fields on a
+stretch of the same motion, block by block in turn. Draws and resets are in units of that environment's own control step.
+Asked: ratio .85 or more, a draw for 1,024 worlds 5 steps or less, a reset of 1 % of the worlds a tenth of a step or less.
 """
 
 import argparse
@@ -13,19 +13,24 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import write_result
-from throughput import alternate
+from throughput import CONTROLLERS, against_physics
 
+from surefoot.controllers.controller import Controller
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.simulation import Simulation
 from surefoot.envs.variation import Variation
 from surefoot.robots import get_robot
 
-TASKS = {"half_cheetah": "run", "ant": "run", "humanoid": "run", "quadruped": "velocity", "go1": "velocity"}
+TASKS = {
+    **dict.fromkeys(("half_cheetah", "hopper", "walker2d", "swimmer", "ant", "humanoid"), "run"),
+    **dict.fromkeys(("quadruped", "go1", "hexapod", "biped"), "velocity"), "arm": "reach",
+}  # fmt: skip
 SHAPES = {"size": "0.9:1.1", "length.*": "0.8:1.2", "girth.*": "0.8:1.2", "foot_size": "0.8:1.2"}
 FULL = {
     **SHAPES, "mass.*": "0.8:1.2", "payload": "0:1", "com.*": "-0.02:0.02", "friction": "0.5:1.5",
@@ -42,30 +47,19 @@ def variation_for(robot: str) -> Variation:
     return Variation.parse({key: law for key, law in FULL.items() if key.split(".")[0] not in absent})
 
 
-def speed(robot: str, worlds: int, seed: int, steps: int, rounds: int) -> dict[str, Any]:
-    """Environment steps/s, and the ratios to the bare batch."""
+def make(robot: str, worlds: int, seed: int) -> BatchEnv:
+    """Worlds that all differ, spread over the episode as in training."""
     env = BatchEnv(robot, TASKS[robot], worlds, variation=variation_for(robot), seed=seed)
     env.reset()
     env.stagger()
-    same, nominal = (Simulation(get_robot(robot), worlds) for _ in range(2))
-    same.set_parameters(np.arange(worlds), env.values.copy())
-    home = np.repeat(same.robot.home_qpos(same.model)[None], worlds, axis=0)
-    rng = np.random.default_rng(seed)
-    tape = 0.1 * rng.standard_normal((steps, worlds, env.num_actions))
-    middle = home[0, 7:] if same.robot.control == "position" else 0.0
+    return env
 
-    def bare(sim: Simulation, t: int) -> None:
-        if t == 0:
-            sim.reset(np.arange(worlds), home, np.zeros((worlds, sim.model.nv)), forward=False)
-        sim.ctrl[:] = middle + tape[t]
-        sim.batch.step(nstep=sim.substeps)
 
-    sides = {
-        "environment": lambda t: env.step(tape[t]),
-        "batch": lambda t: bare(same, t),
-        "nominal": lambda t: bare(nominal, t),
-    }
-    return alternate(sides, dict.fromkeys(sides, worlds), steps, rounds)
+def speed(robot: str, worlds: int, seed: int, steps: int, rounds: int) -> dict[str, Any]:
+    """Environment steps/s, and the ratio to the bare batch, while the shipped controller drives."""
+    file = CONTROLLERS / f"{robot}-{TASKS[robot]}.safetensors"
+    controller = Controller.load(file) if file.exists() else None
+    return against_physics(partial(make, robot, worlds, seed), seed, steps, rounds, controller)
 
 
 def median_seconds(work: Any, rounds: int) -> float:

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from surefoot.envs.variation import Variation
 
 CONTROLLERS = Path(surefoot.__file__).parent / "assets" / "controllers"
 EXPLORATION = 0.2  # standard deviation of the actions, about that of a training
-SCALE = {"run": 1.0, "velocity": 0.1}  # share of the action range that a random tape covers
+SCALE = {"run": 1.0, "velocity": 0.1, "reach": 0.3}  # share of the action range that a random tape covers
 CASES = {"half_cheetah": "run", "quadruped": "velocity", "go1": "velocity"}
 VARIATION = {
     "mass.*": "0.8:1.2",
@@ -88,18 +89,21 @@ def walked(core: BatchEnv, controller: Controller, length: int, seed: int) -> np
 
 
 def against_physics(
-    robot: str, envs: int, threads: int, seed: int, steps: int, rounds: int, controller: Controller | None
+    build: Callable[[], BatchEnv], seed: int, steps: int, rounds: int, controller: Controller | None
 ) -> dict[str, Any]:
     """The whole environment (observation, reward, resets) against `Batch.step` on the same model, parameters and actions.
+
+    `build` makes equal environments, each time it is called.
 
     With a controller the tape is what it does in an equal environment, which walks the same way, since it is deterministic.
     Each block of physics repeats the controls of a stretch of that walk from the states and parameters of its beginning: both
     simulate the same motion.
     """
     total = steps * rounds + max(2, steps // 4)
-    twin, core, bare = (make(robot, envs, threads, seed) for _ in range(3))
+    twin, core, bare = build(), build(), build()
+    envs = core.num_envs
     tape = tape_of(core, total, seed) if controller is None else walked(twin, controller, total, seed)
-    twin = make(robot, envs, threads, seed)
+    twin = build()
     for t in range(total // 2):
         twin.step(tape[t])
     batch, ctrl, substeps = bare.simulation.batch, bare.simulation.ctrl, bare.simulation.substeps
@@ -198,7 +202,7 @@ def main() -> None:
         controller = (
             Controller.load(options.controllers / f"{robot}-{task}.safetensors") if task == "velocity" else None
         )
-        found = against_physics(robot, envs, threads, seed, steps, rounds, controller)
+        found = against_physics(partial(make, robot, envs, threads, seed), seed, steps, rounds, controller)
         report(f"{robot} over its physics", found)
     if options.only in ("", "envpool"):
         report(

@@ -29,7 +29,8 @@ class Arguments:
     """Limit of wall-clock time in seconds, whichever comes first; none: no limit."""
     vary: Ranges = field(default_factory=list)
     """Draw a parameter anew for each episode: KEY=low:high (uniform), KEY=log:low:high, KEY=a|b|c (choice); KEY.*=… draws
-    each element by itself. Keys and units: `surefoot list parameters ROBOT`."""
+    each element by itself, KEY@5=… acts from 5 s of an episode on, KEY@p0.01=… from a moment on that comes with this
+    probability in each control step. Keys and units: `surefoot list parameters ROBOT`."""
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """Fix a parameter instead, such as payload=6."""
     suite: Annotated[str | None, tyro.conf.arg(metavar="NAME|FILE")] = None

@@ -322,9 +322,10 @@ class ParameterTable:
         if bad.any():
             where = tuple(np.argwhere(bad)[0])
             k = where[-1]
+            unit = self.parameter(self.names[k]).unit
             raise SurefootError(
                 f"illegal value {values[where]:g} for parameter {self.names[k]!r}: "
-                f"expected {self.low[k]:g} to {self.high[k]:g} {self.parameter(self.names[k]).unit}"
+                f"expected {self.low[k]:g} to {self.high[k]:g}{'' if unit == '1' else f' {unit}'}"
             )
 
     def values(self, settings: Mapping[str, float | str]) -> np.ndarray:

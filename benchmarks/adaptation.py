@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -262,12 +262,6 @@ _QUADRUPED = {
     "search": Training("search", steps=2_000_000),
     "identify": Training("identify", steps=2_000_000),
 }
-# The leg that is held out is no input, so what is told of the others has no mirror image.
-_DAMAGE = {
-    name: replace(plan, hyperparameters=dict(plan.hyperparameters) | ({"mirror": False} if told else {}))
-    for name, plan in _QUADRUPED.items()
-    for told in [name in ("rma", "search", "identify")]
-}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
@@ -277,7 +271,7 @@ ROWS = {
     "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _QUADRUPED, by_budget, episodes=4),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _QUADRUPED, by_budget, episodes=4),
-    "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _DAMAGE, by_budget, episodes=4),
+    "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _QUADRUPED, by_budget, episodes=4),
     "identify": Row("6: parameters from four seconds", "quadruped-payload", _IDENTIFY, identification, episodes=8),
     "gradients-cheetah-dir": Row(
         "7: one and three gradient steps", "cheetah-dir", _GRADIENTS, gradient_steps, episodes=20

@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
-from ..envs.inputs import REMEMBERED
+from ..envs.inputs import REMEMBERED, mirror_image
 from ..envs.samplers import make_sampler
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
@@ -202,7 +202,10 @@ def train_config(
     tasks = load_suite(suite) if suite else None
     if set(settings.inputs) - {*REMEMBERED, *VIEWS}:
         ground = {**(tasks.options if tasks else {}), **(options or {})}
-        hyperparameters["inputs"] = _by_column(settings.inputs, table_of(robot, ground), task, vary or {}, tasks)
+        mirrored = getattr(settings, "mirror", False)
+        hyperparameters["inputs"] = _by_column(
+            settings.inputs, table_of(robot, ground), task, vary or {}, tasks, mirrored
+        )
     config = checked_config(
         robot=robot,
         task=task,
@@ -232,13 +235,23 @@ def train_config(
 
 
 def _by_column(
-    inputs: tuple[str, ...], table: ParameterTable, task: str, vary: dict[str, str], suite: TaskSuite | None
+    inputs: tuple[str, ...],
+    table: ParameterTable,
+    task: str,
+    vary: dict[str, str],
+    suite: TaskSuite | None,
+    mirrored: bool,
 ) -> tuple[str, ...]:
-    """`inputs` with a name for each number: every motor's, and what the training varies and its goals for "parameters"."""
+    """`inputs` with a name for each number: every motor's, and what the training varies and its goals for "parameters".
+
+    A `mirrored` network is told what is varied on the other side, too.
+    """
     found: list[str] = []
     for name in inputs:
         if name == "parameters":
-            found += _varied(table, task, vary, suite)
+            varied = _varied(table, task, vary, suite)
+            images = {mirror_image(full) for full in varied} if mirrored else set()
+            found += varied + [full for full in table.names if full in images.difference(varied)]
         elif name.split(".")[0] in {full.split(".")[0] for full in table.names}:
             found += [table.names[k] for k in table.columns(name.removesuffix(".*"))]
         else:

@@ -119,9 +119,14 @@ class Inputs:
         for name, place in places.items():
             if name in self.commands:
                 raise SurefootError("mirror=true knows no mirror image of commands among the inputs: expected none")
-            image = "right".join(part.replace("right", "left") for part in name.split("left"))
+            image = mirror_image(name)
             if image not in places:
                 raise SurefootError(f"mirror=true needs input {image!r} beside {name!r}: expected both or none")
             index[place] = places[image]
             sign[place] = -1.0 if name == "com.y" else 1.0
         return index, sign
+
+
+def mirror_image(name: str) -> str:
+    """Of a parameter: motor_strength.front_left_hip for motor_strength.front_right_hip."""
+    return "right".join(part.replace("right", "left") for part in name.split("left"))

@@ -22,6 +22,7 @@ from ..config import from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..identifier import STEPS, Identifier
+from ..policy import Policy
 from ..training import make_env
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
@@ -169,6 +170,18 @@ def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarra
     return window.transpose(0, 1), whole
 
 
+def both_sides(controller: Controller, windows: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windows (n, STEPS, size) and standardised parameters (n, E); with a symmetric policy their mirror images (2n) as well."""
+    policy = controller.policy
+    if not (isinstance(policy, Policy) and policy.mirrored):
+        return windows, true
+    own = windows.shape[2] - len(policy.mirror_action)
+    index = torch.cat([policy.mirror_observation[:own], own + policy.mirror_action])
+    sign = torch.cat([policy.mirror_observation_sign[:own], policy.mirror_action_sign])
+    image = true[:, policy.mirror_observation[own:] - own] * policy.mirror_observation_sign[own:]
+    return torch.cat([windows, windows[:, :, index] * sign]), torch.cat([true, image])
+
+
 def empty_window(env: BatchEnv) -> torch.Tensor:
     """(STEPS, N, size): what the robots see of themselves (not what they are told) and do, a row a control step."""
     return torch.zeros(STEPS, env.num_envs, env.step_size - len(env.inputs.known) + env.num_actions)
@@ -209,7 +222,7 @@ def learn(
         true = torch.as_tensor((env.inputs.truth(env.values, env.task.command()) - center) / scale, dtype=torch.float32)
         window, whole = walk(env, controller)
         torch.set_num_threads(threads.UPDATE_THREADS)
-        return window[whole], true[whole]
+        return both_sides(controller, window[whole], true[whole])
 
     rounds: list[tuple[torch.Tensor, torch.Tensor]] = []
     started, number = time.monotonic(), max(1, round(steps / (plan.worlds * STEPS)) - plan.held_out)

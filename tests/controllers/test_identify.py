@@ -8,7 +8,7 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
-from surefoot.controllers.adaptation.identify import Learning, learn, walk
+from surefoot.controllers.adaptation.identify import Learning, both_sides, learn, walk
 from surefoot.controllers.adaptation.search import told_in_training
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
@@ -33,6 +33,29 @@ def told() -> Controller:
     )  # fmt: skip
     learn(controller, 128 * STEPS * 10, plan=Learning(worlds=128, epochs=6, batch_size=64))
     return controller
+
+
+def test_a_symmetric_robot_is_told_and_looked_at_on_both_sides() -> None:
+    hyperparameters = {"num_envs": 4, "n_steps": 8, "batch_size": 16, "net": (8, 8), "encoder_width": 4}
+    controller = api.train(
+        "quadruped", "velocity", method="search", vary={"motor_strength.front_left": "0.3:1", "com.y": "-0.1:0.1"},
+        steps=32, hyperparameters=hyperparameters, progress=False,
+    )  # fmt: skip
+    names = controller.settings.inputs
+    legs = ["front_left"] * 3 + ["front_right"] * 3
+    assert [name.split(".")[1].rsplit("_", 1)[0] for name in names if name.startswith("motor")] == legs
+    env = make_env(controller.config, 4, seed=1)
+    env.reset()
+    windows, _ = walk(env, controller)
+    true = torch.randn(4, len(names))
+    seen, known = both_sides(controller, windows, true)
+    assert seen.shape[0] == known.shape[0] == 8
+    again = both_sides(controller, seen[4:], known[4:])
+    assert torch.equal(again[0][4:], windows)
+    assert torch.equal(again[1][4:], true)
+    assert torch.equal(known[4:, names.index("com.y")], -true[:, names.index("com.y")])
+    left, right = (names.index(f"motor_strength.front_{side}_calf") for side in ("left", "right"))
+    assert torch.equal(known[4:, left], true[:, right])
 
 
 def test_what_is_told_is_what_varies(told: Controller) -> None:

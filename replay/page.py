@@ -24,7 +24,8 @@ from ..robots.files import replacing
 from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
-from .variants import Variant, actuator_names, centre_of_mass, feet, parameter_table, variants
+from .sizes import parameter_table
+from .variants import Variant, actuator_names, centre_of_mass, feet, variants
 
 _STATIC = Path(__file__).parent / "static"
 _THREE = Path(__file__).parent.parent / "assets" / "three"

@@ -27,6 +27,7 @@ from .chunks import (
     RecordingWarning,
 )
 from .model import unpack_model
+from .sizes import resize
 
 SHOWN = 8  # worlds of one file that are shown together, at most
 SHOWN_SECONDS = 300.0  # of a recording, unless one asks for more: a page of an hour is too much for a browser
@@ -208,7 +209,7 @@ class Recording:
         return spec
 
     def compile(self, spec: mujoco.MjSpec | None = None) -> mujoco.MjModel:
-        """The world's model, or that of an edited `spec`.
+        """The world's model, or that of an edited `spec`, as large as the robot is when the recording begins.
 
         Raises `SurefootError` when it does not compile or does not fit the recorded states.
         """
@@ -223,6 +224,7 @@ class Recording:
             raise SurefootError(f"recording {self.label!r}: its model has nq, nv, nu {have}, its states {want}")
         if mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, self.base) < 0:
             raise SurefootError(f"recording {self.label!r}: its model has no body {self.base!r}")
+        resize(self, model)
         return model
 
     def save(self, path: str | Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..robots.errors import SurefootError
 from ..robots.parameters import ParameterTable
-from ..robots.robot import Robot
 from .recording import Recording
+from .sizes import is_size, parameter_table
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Variant:
     believed: tuple[float, ...]
 
 
-def parameter_table(recording: Recording, model: mujoco.MjModel) -> ParameterTable | None:
-    """The parameters of the recorded robot, as its own model has them; None for a model that has none we know."""
-    # "position", because a robot with servos has every parameter; those of servos stay nominal where there are none.
-    robot = Robot(recording.robot, recording.spec, recording.base, "position", recording.dt)
-    try:
-        return ParameterTable(robot, model)
-    except SurefootError:
-        return None
-
-
 def variants(recording: Recording, model: mujoco.MjModel) -> list[Variant]:
     """The robots of a recording, in order. Parameters that the model does not know leave it as it is."""
     table, names = parameter_table(recording, model), recording.inferred_names
@@ -56,7 +46,7 @@ def _variant(
     if table is not None:
         values = table.nominal.copy()
         for name, value in changed.items():
-            if name in table.names:
+            if name in table.names and not is_size(name):  # the model has them (`sizes.resize`)
                 values[table.names.index(name)] = value
         believed = tuple(_mean(table, values, name) for name in names)
         try:

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+import surefoot
 from surefoot.replay.geometry import body_poses, moving_bodies
 from surefoot.replay.variants import actuator_names, centre_of_mass, feet, variants
 
@@ -52,3 +53,28 @@ def test_a_capsule_foot_is_its_far_end(before):
     for foot in found:
         assert np.linalg.norm(foot.point) == pytest.approx(2 * model.geom(foot.name).size[1], rel=1e-3)
         assert foot.sensors == ()  # the ant has no touch sensors
+
+
+def test_a_robot_of_another_size_is_shown_as_large_as_it_was():
+    sizes = {"size": 1.3, "length.front_left_calf": 0.8, "girth.trunk": 1.2, "foot_size.rear_left_foot": 1.5}
+    recording = surefoot.record("quadruped-velocity", parameters=sizes | {"payload": 2.0}, seconds=0.4)
+    model = recording.compile()
+    nominal = dataclasses.replace(recording, parameters={}).compile()
+
+    def off(model, foot):
+        """Metres from where the simulation itself measured the foot, which is one physics step earlier."""
+        data, columns = mujoco.MjData(model), [recording.sensor_names.index(f"{foot}_pos.{i}") for i in range(3)]
+        data.qpos[:] = recording.qpos[-1]
+        mujoco.mj_kinematics(model, data)
+        return np.linalg.norm(data.site(foot).xpos - recording.sensor[-1, columns])
+
+    for foot in recording.foot_names:
+        assert off(model, foot) < 0.02
+        assert off(nominal, foot) > 0.05
+    foot = model.geom("rear_left_foot")
+    assert foot.size[0] == pytest.approx(1.3 * 1.5 * nominal.geom("rear_left_foot").size[0])
+    (robot,) = variants(recording, model)
+    trunk = model.body("trunk").id
+    assert robot.mass[trunk] == pytest.approx(model.body_mass[trunk] + 2.0)
+    assert robot.mass.sum() - 2.0 == pytest.approx(model.body_mass.sum())
+    assert robot.mass.sum() > 1.3**3 * nominal.body_mass.sum()

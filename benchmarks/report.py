@@ -49,7 +49,12 @@ def pages() -> dict[Path, str]:
         "Square brackets: 95 % intervals, over seeds where there are several.",
     ]
     figures: dict[Path, str] = {}
-    for title, parts in (("Learning", learning()), ("Adaptation", adaptation(figures)), ("Speed", speed())):
+    for title, parts in (
+        ("Learning", learning()),
+        ("Adaptation", adaptation(figures)),
+        ("Speed", speed()),
+        ("Replay", replay()),
+    ):
         lines += ["", f"## {title}", *parts]
     return {DOCS / "results.md": "\n".join(lines) + "\n", **figures}
 
@@ -214,6 +219,52 @@ def speed() -> Iterator[str]:
                 for name, f in result["figures"].items() if isinstance(f, dict) and "shares" in f]  # fmt: skip
         columns = ["PPO at 1,024 worlds", *parts, "steps/s", "over Batch.step"]
         yield from section("Where the time of training goes", result, columns, rows)
+
+    if result := read("dynamics"):
+        worlds = f"{result['figures']['worlds']:,}"
+        rows = []
+        for name, f in result["figures"]["robots"].items():
+            low, high = f["surefoot/physics"]["quartiles"]
+            rows.append([name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{f['surefoot/physics']['median']:.2f} ({low:.2f}–{high:.2f})",
+                         f"{f['draw_steps']:.2f}", f"{f['reset_1_percent_steps']:.3f}", f"{f['memory_mib_4096_worlds']:.0f}"])  # fmt: skip
+        columns = ["robot", "steps/s", "over Batch.step (quartiles)", "new parameters for all, steps",
+                   "reset of 1 %, steps", "MiB at 4,096 worlds"]  # fmt: skip
+        note = f"{worlds} worlds, each with another body and other dynamics: sizes, masses, contacts, motors, sensors, wind and pushes."
+        yield from section("Robots that all differ", result, columns, rows, note)
+    if result := read("terrain"):
+        rows = []
+        for name, f in result["figures"].items():
+            if isinstance(f, dict) and "steps_per_s" in f:
+                over, level = f["surefoot/physics"], f["surefoot/physics on a level floor"]
+                rows.append(
+                    [name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{over['median']:.2f}", f"{level['median']:.2f}"]
+                )
+        columns = ["quadruped", "steps/s", "over Batch.step on the same ground", "on a level floor"]
+        yield from section("Mixed terrain with a height scan", result, columns, rows)
+
+
+def replay() -> Iterator[str]:
+    if result := read("replay"):
+        f = result["figures"]
+        rows = [[f"{f['page_mb']} MB", f"{f['export_s']} s", f"{f['script_ms'] / 1e3:.2f} s"]]
+        yield from section(
+            "A page of 20 s of go1, before and after", result, ["size", "export", "script until it shows"], rows
+        )
+    if result := read("live"):
+        rows = [[name, f["frames_per_second"], f["longest_gap_ms"], f["real_time"], f"{f['steps_per_second']:,}", f["needed"]]
+                for name, f in result["figures"].items()]  # fmt: skip
+        columns = ["live page of", "frames/s", "longest gap, ms", "of real time", "steps/s it could do", "needed"]
+        yield from section("The live page", result, columns, rows)
+    if result := read("recording"):
+        rows = [[name, f"{f['throughput_recorded_over_plain']:.3f}", f"{f['bytes_per_world_second'] / 1e3:.1f}"]
+                for name, f in result["figures"].items() if name != "hour"]  # fmt: skip
+        yield from section(
+            "What recording costs", result, ["256 worlds", "throughput over that without", "kB a robot second"], rows
+        )
+    if result := read("video"):
+        f = result["figures"]
+        rows = [[f"{f['robot_seconds']:.0f} s at {f['size'][0]} × {f['size'][1]}", f"{f['fast']['seconds']:.1f} s"]]
+        yield from section("A video of the quadruped", result, ["length", "time"], rows)
 
 
 def interval(values: np.ndarray, digits: int = 1) -> str:

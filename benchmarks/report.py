@@ -49,12 +49,8 @@ def pages() -> dict[Path, str]:
         "Square brackets: 95 % intervals, over seeds where there are several.",
     ]
     figures: dict[Path, str] = {}
-    for title, parts in (
-        ("Learning", learning()),
-        ("Adaptation", adaptation(figures)),
-        ("Speed", speed()),
-        ("Replay", replay()),
-    ):
+    rooms = {"Learning": learning(), "Adaptation": adaptation(figures), "Speed": speed(), "Replay": replay()}
+    for title, parts in rooms.items():
         lines += ["", f"## {title}", *parts]
     return {DOCS / "results.md": "\n".join(lines) + "\n", **figures}
 
@@ -221,15 +217,15 @@ def speed() -> Iterator[str]:
         yield from section("Where the time of training goes", result, columns, rows)
 
     if result := read("dynamics"):
-        worlds = f"{result['figures']['worlds']:,}"
         rows = []
         for name, f in result["figures"]["robots"].items():
-            low, high = f["surefoot/physics"]["quartiles"]
-            rows.append([name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{f['surefoot/physics']['median']:.2f} ({low:.2f}–{high:.2f})",
-                         f"{f['draw_steps']:.2f}", f"{f['reset_1_percent_steps']:.3f}", f"{f['memory_mib_4096_worlds']:.0f}"])  # fmt: skip
+            ratio, cost = f["surefoot/physics"], (f["draw_steps"], f["reset_1_percent_steps"])
+            low, high = ratio["quartiles"]
+            rows.append([name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{ratio['median']:.2f} ({low:.2f}–{high:.2f})",
+                         f"{cost[0]:.2f}", f"{cost[1]:.3f}", f"{f['memory_mib_4096_worlds']:.0f}"])  # fmt: skip
         columns = ["robot", "steps/s", "over Batch.step (quartiles)", "new parameters for all, steps",
                    "reset of 1 %, steps", "MiB at 4,096 worlds"]  # fmt: skip
-        note = f"{worlds} worlds, each with another body and other dynamics: sizes, masses, contacts, motors, sensors, wind and pushes."
+        note = "Each world has another body and other dynamics: sizes, masses, contacts, motors, sensors, wind, pushes."
         yield from section("Robots that all differ", result, columns, rows, note)
     if result := read("terrain"):
         rows = []

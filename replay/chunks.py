@@ -38,8 +38,9 @@ CHUNK_BYTES, CHUNK_STEPS = 1 << 24, 256  # at most; what a crash loses, and with
 PAYS = 0.7  # compressed size of a sample below which deflating is worth its time
 FLOATS = (
     "qpos", "qvel", "action", "reward", "terms", "command", "actual", "force", "hidden", "sensor", "latent", "inferred",
-    "inferred_std",
+    "inferred_std", "mocap",
 )  # fmt: skip
+ADDED = {"mocap"}  # which older files of this version lack
 FLAGS = ("contact", "done")
 RUNNING, TERMINATED, TRUNCATED, ABSENT = 0, 1, 2, 3  # `done`; absent: this world was not recorded in that step
 _EXPECTED = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
@@ -89,7 +90,7 @@ class Header(BaseModel):
 
     @model_validator(mode="after")
     def _names_fit(self) -> "Header":
-        if set(self.floats) != set(FLOATS) or set(self.flags) != set(FLAGS):
+        if not set(FLOATS) - ADDED <= set(self.floats) <= set(FLOATS) or set(self.flags) != set(FLAGS):
             raise ValueError(f"fields {sorted(self.floats | self.flags)}")
         columns = {"command": self.command_names, "contact": self.foot_names, "terms": self.term_names}
         columns |= {"sensor": self.sensor_names, "inferred": self.inferred_names}

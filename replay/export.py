@@ -113,7 +113,7 @@ def write_rerun(path: str | Path, recordings: Sequence[Recording]) -> None:
 def _log(rr: Any, stream: Any, recording: Recording) -> None:
     model, rows = recording.compile(), frame_rows(recording)
     place = recording.label.replace("/", "_").replace(" ", "_")
-    for geom in visible_geoms(model):
+    for geom in visible_geoms(model, model.body(recording.base).id):
         body = model.body(geom["body"]).name or f"body{geom['body']}"
         at = f"{place}/{body}/geom{geom['geom']}"
         w, x, y, z = geom["quat"]
@@ -121,7 +121,7 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
         shape = _shape(rr, model, geom)
         if shape is not None:
             stream.log(at, shape, static=True)
-    positions, quaternions = body_poses(model, recording.qpos[rows])
+    positions, quaternions = body_poses(model, recording.qpos[rows], recording.mocap[rows])
     times = [rr.TimeColumn("time", duration=recording.times[rows])]
     for b in moving_bodies(model):
         name = model.body(b).name or f"body{b}"

@@ -24,8 +24,13 @@ _TYPES = {
 
 
 def moving_bodies(model: mujoco.MjModel) -> np.ndarray:
-    """Indices of the bodies that are not welded to the world."""
-    return np.flatnonzero(model.body_weldid != 0)
+    """Indices of the bodies that are not welded to the world, and of those that a task puts somewhere."""
+    return np.flatnonzero((model.body_weldid != 0) | (model.body_mocapid >= 0))
+
+
+def robot_bodies(model: mujoco.MjModel, base: int) -> np.ndarray:
+    """Indices of the bodies of the robot with this base: not of a target, nor of a thing that it pushes."""
+    return np.flatnonzero((model.body_rootid == model.body_rootid[base]) & (model.body_weldid != 0))
 
 
 def frame_rows(recording: Recording) -> np.ndarray:
@@ -36,15 +41,20 @@ def frame_rows(recording: Recording) -> np.ndarray:
     return np.unique(rows[rows < len(recording)])
 
 
-def body_poses(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def body_poses(
+    model: mujoco.MjModel, qpos: np.ndarray, mocap: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """World positions (T, nbody, 3) in metres and quaternions (T, nbody, 4) wxyz for states qpos (T, nq).
 
+    `mocap` (T, 3 M) are the places of mocap bodies; without them (or with no columns) they are where the model has them.
     A quaternion and its negative are one rotation: the sign that is nearer to the row before is given.
     """
     data = mujoco.MjData(model)
     positions, quaternions = np.empty((len(qpos), model.nbody, 3)), np.empty((len(qpos), model.nbody, 4))
     for t, q in enumerate(qpos):
         data.qpos[:] = q
+        if mocap is not None and mocap.size:
+            data.mocap_pos[:] = mocap[t].reshape(-1, 3)
         mujoco.mj_kinematics(model, data)
         positions[t], quaternions[t] = data.xpos, data.xquat
     turn = np.sign(np.einsum("tbi,tbi->tb", quaternions[1:], quaternions[:-1]))
@@ -53,11 +63,14 @@ def body_poses(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.
     return positions, quaternions
 
 
-def visible_geoms(model: mujoco.MjModel) -> list[dict[str, Any]]:
-    """Geoms to draw, in the frame of their moving body, or in the world's frame with body 0 when they never move."""
+def visible_geoms(model: mujoco.MjModel, base: int) -> list[dict[str, Any]]:
+    """Geoms to draw of the robot with this base and of its world.
+
+    In the frame of their moving body, or in the world's frame with body 0 when they never move.
+    """
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
-    moving = set(moving_bodies(model).tolist())
+    moving, root = set(moving_bodies(model).tolist()), int(model.body_rootid[base])
     shown = [g for g in range(model.ngeom) if model.geom_group[g] < COLLISION_GROUP]
     if not any(int(model.geom_bodyid[g]) in moving for g in shown):  # nothing but collision geoms: better than no robot
         shown = list(range(model.ngeom))
@@ -81,6 +94,7 @@ def visible_geoms(model: mujoco.MjModel) -> list[dict[str, Any]]:
                 "pos": position.round(5).tolist(),
                 "quat": quaternion.round(6).tolist(),
                 "rgba": rgba.round(3).tolist(),
+                "own": body > 0 and int(model.body_rootid[body]) != root,  # the colour of what is no part of the robot
             }
         )
     return geoms

@@ -74,6 +74,7 @@ class Walker:
         model = env.simulation.model
         self._data, self._bodies = mujoco.MjData(model), moving_bodies(model)
         self._dq = np.zeros(model.nv)
+        self._mocap = env.simulation.batch.bind("mocap_pos") if model.nmocap else np.zeros((1, 0, 3))
         self.restart()
 
     def restart(self) -> None:
@@ -129,6 +130,8 @@ class Walker:
             mujoco.mj_differentiatePos(model, self._dq, 1.0, self._before, self._now)
             data.qpos[:] = self._before
             mujoco.mj_integratePos(model, data.qpos, self._dq, share)
+        if model.nmocap:
+            data.mocap_pos[:] = self._mocap[0]
         mujoco.mj_kinematics(model, data)
         parts = (
             [self.rest > 0, env.reward[0]], task.command()[0], task.actual()[0], task.contacts()[0], self.brain.latent[0],

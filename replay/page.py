@@ -21,7 +21,7 @@ import numpy as np
 
 from ..robots.errors import SurefootError
 from ..robots.files import replacing
-from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
+from .geometry import body_poses, frame_rows, moving_bodies, robot_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
 from .sizes import parameter_table
@@ -157,10 +157,10 @@ def described(recording: Recording, colour: tuple[str, str], blob: Blob) -> dict
     model = recording.compile()
     rows = frame_rows(recording)
     bodies = moving_bodies(model)
-    positions, quaternions = body_poses(model, recording.qpos[rows])
+    positions, quaternions = body_poses(model, recording.qpos[rows], recording.mocap[rows])
     base = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, recording.base)
     origin = positions[:, base].astype(np.float32)  # positions relative to it are small: uint16 resolves them finely
-    geoms = visible_geoms(model)
+    geoms = visible_geoms(model, base)
     known: dict[tuple[int, int], int] = {}
     for geom in geoms:
         if geom["type"] == "mesh":
@@ -176,7 +176,7 @@ def described(recording: Recording, colour: tuple[str, str], blob: Blob) -> dict
         **{f"reward term: {name}": values for name, values in recording.terms.items()},
     }
     robots = variants(recording, model)
-    centre = centre_of_mass(robots, bodies, rows, positions, quaternions) - origin
+    centre = centre_of_mass(robots, robot_bodies(model, base), rows, positions, quaternions) - origin
     return {
         "robot": recording.robot,
         "task": recording.task,

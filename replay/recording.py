@@ -33,7 +33,7 @@ SHOWN = 8  # worlds of one file that are shown together, at most
 SHOWN_SECONDS = 300.0  # of a recording, unless one asks for more: a page of an hour is too much for a browser
 LARGEST = 1e6  # of a state, in m, rad, m/s, rad/s: beyond, a simulation is blowing up and a picture shows nothing
 _ARRAYS = tuple(name for name in (*FLOATS, *FLAGS) if name != "terms")
-_LATER = ("hidden", "sensor", "latent", "inferred", "inferred_std")  # may be left out, which means no columns
+_LATER = ("hidden", "sensor", "latent", "inferred", "inferred_std", "mocap")  # may be left out, which means no columns
 _TYPES = {"contact": np.bool_, "done": np.uint8}  # the others are float32
 _NAMES = ("command_names", "foot_names", "sensor_names", "inferred_names")
 _SAME = ("robot", "task", "label", "dt", "base", "seed")  # of `Header`
@@ -78,6 +78,7 @@ class Recording:
         sensor (T, S): MuJoCo's sensors; sensor_names: S names.
         latent (T, L): what the controller remembers or has inferred of the robot, in its own terms.
         inferred, inferred_std (T, E): mean and standard deviation of what it believes parameters to be; inferred_names: E.
+        mocap (T, 3 M): places of the M bodies that the task puts somewhere, such as its target, m.
         controller: what drove the robot: configuration, steps of training, card. seed: of the start.
         diverged: s, shown so, after which the states were no longer numbers and are left out; None: they were, throughout.
         notes: what is missing of it, in words for whoever looks. Neither is written into a file.
@@ -106,6 +107,7 @@ class Recording:
     parameters: Mapping[str, float] = field(default_factory=dict)
     changes: Sequence[tuple[int, Mapping[str, float]]] = ()
     hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    mocap: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     sensor: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     latent: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     inferred: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
@@ -149,7 +151,7 @@ class Recording:
         steps, c, f, s, e = len(self.reward), *(len(getattr(self, name)) for name in _NAMES)
         nu = self.action.shape[-1] if self.action.ndim == 2 else -1
         expected: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("qpos", "qvel", "action", "hidden", "latent"), (steps, -1)),
+            **dict.fromkeys(("qpos", "qvel", "action", "hidden", "latent", "mocap"), (steps, -1)),
             "force": (steps, nu),
             **dict.fromkeys(("command", "actual"), (steps, c)),
             **dict.fromkeys(("inferred", "inferred_std"), (steps, e)),

@@ -63,7 +63,11 @@ class Recorder:
         self.running, self.episodes = np.ones(n, bool), np.zeros(n, np.int64)
         inferred = inferred or {}
         self._believed = np.array(list(inferred.values()), np.float32).reshape(len(inferred), 2)
-        state = {"qpos": sim.qpos, "qvel": sim.qvel, "action": sim.ctrl, "force": self._force, "sensor": self._sensor}
+        places = sim.batch.bind("mocap_pos") if sim.model.nmocap else np.zeros((n, 0, 3))
+        self._mocap = places.reshape(n, 3 * sim.model.nmocap)
+        assert np.shares_memory(places, self._mocap) or not self._mocap.size
+        state = {"qpos": sim.qpos, "qvel": sim.qvel, "action": sim.ctrl, "force": self._force, "sensor": self._sensor,
+                 "mocap": self._mocap}  # fmt: skip
         told = {"command": self._command, "actual": task.actual(), "hidden": task.hidden(), "terms": env.terms}
         widths = {name: array.shape[1] for name, array in (state | told).items()}
         widths |= {"reward": 1, "latent": 0 if latent is None else latent().shape[1]}
@@ -119,6 +123,7 @@ class Recorder:
             "action": actions,
             "force": self._force,
             "sensor": self._sensor,
+            "mocap": self._mocap,
             "command": self._command,
             "actual": task.actual(),
             "hidden": task.hidden(),

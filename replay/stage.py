@@ -8,7 +8,7 @@ from PIL import ImageColor
 
 from ..envs.terrain import LENGTH, unwrapped
 from ..robots.errors import SurefootError, unknown
-from .geometry import COLLISION_GROUP, body_poses, geom_colour, moving_bodies, simplify_meshes
+from .geometry import COLLISION_GROUP, body_poses, geom_colour, moving_bodies, robot_bodies, simplify_meshes
 from .recording import RUNNING, Recording
 
 # Name: azimuth and elevation (degrees), and whether it turns with the robot, so that "side" stays its right side.
@@ -78,9 +78,10 @@ class Stage:
         self._moving = moving = np.isin(model.geom_bodyid, moving_bodies(model))
         if moving.any() and (model.geom_group[moving] >= COLLISION_GROUP).all():
             self.options.geomgroup[:] = 1  # nothing but collision geoms: better than no robot
-        if tint is not None:
-            _tint(model, moving, tint)
         self.base = model.body(recording.base).id
+        robot = np.isin(model.geom_bodyid, robot_bodies(model, self.base))
+        if tint is not None:
+            _tint(model, robot, tint)
         positions, quaternions = body_poses(model, recording.qpos)
         self.track = positions[:, self.base]  # (T, 3) m, of the base
         way = self.track.copy()
@@ -93,10 +94,10 @@ class Stage:
         if not self._free():
             ahead[:] = 1, 0  # a planar robot that lies on its back has not turned round
         self._ahead = _over_a_second(recording, ahead)
-        self.data.qpos[:] = recording.qpos[0]
+        self._put(recording.qpos[0], 0)
         mujoco.mj_forward(model, self.data)
-        reach = np.linalg.norm(self.data.geom_xpos[moving] - self.track[0], axis=1) + model.geom_rbound[moving]
-        self.radius = float(reach.max()) if moving.any() else 1.0
+        reach = np.linalg.norm(self.data.geom_xpos[robot] - self.track[0], axis=1) + model.geom_rbound[robot]
+        self.radius = float(reach.max()) if robot.any() else 1.0
         self.renderer = mujoco.Renderer(model, height, width)
         self.renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = False
         self._floor = self._flat_floor()
@@ -131,9 +132,14 @@ class Stage:
         goes_on = row + 1 < len(recording) and recording.done[row] == RUNNING and not self._back[row]
         after = row + 1 if goes_on else row
         share = min(1.0, t / recording.dt - row) if after > row else 0.0
-        self.data.qpos[:] = _between(self.model, recording.qpos[row], recording.qpos[after], share)
+        self._put(_between(self.model, recording.qpos[row], recording.qpos[after], share), row)
         mujoco.mj_forward(self.model, self.data)  # lights follow the base's centre of mass
         return row, after, share
+
+    def _put(self, qpos: np.ndarray, row: int) -> None:
+        self.data.qpos[:] = qpos
+        if self.recording.mocap.size:
+            self.data.mocap_pos[:] = self.recording.mocap[row].reshape(-1, 3)
 
     def picture(self, look: np.ndarray, view: View, robot: bool = True) -> np.ndarray:
         """What a camera sees that looks at `look` (3,) m, (height, width, 3) uint8; without the `robot` just its world."""

@@ -44,7 +44,8 @@ function buildRobot(recording, geometryOf) {
     mesh.quaternion.set(geom.quat[1], geom.quat[2], geom.quat[3], geom.quat[0]);
     mesh.castShadow = mesh.receiveShadow = true;
     const column = recording.bodies.findIndex((body) => body.id === geom.body);
-    if (column >= 0) { materials.push(material); bodies[column].add(mesh); } else { material.color.copy(material.own); still.add(mesh); }
+    (column >= 0 ? bodies[column] : still).add(mesh);
+    if (column >= 0 && !geom.own) materials.push(material); else material.color.copy(material.own);
   }
   const ground = recording.geoms.find(isGround);
   const height = ground ? ground.pos[2] : 0;

@@ -41,7 +41,7 @@ def test_it_keeps_its_patch_and_no_leap(crossed: Recording, tmp_path: Path) -> N
     back = Recording.load(tmp_path / "a.recording.npz")
     assert np.abs(np.diff(back.qpos[:, 0])).max() > LENGTH - 1, "it was put back"
     model = back.compile()
-    ground = next(g for g in visible_geoms(model) if g["body"] == 0)
+    ground = next(g for g in visible_geoms(model, model.body(back.base).id) if g["body"] == 0)
     vertices, faces = triangles(model, ground["geom"])
     assert len(vertices) == 201 * 201
     assert faces.max() < len(vertices)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import surefoot
-from surefoot.replay.geometry import body_poses, moving_bodies
+from surefoot.replay.geometry import body_poses, moving_bodies, visible_geoms
 from surefoot.replay.variants import actuator_names, centre_of_mass, feet, variants
 
 
@@ -78,3 +78,24 @@ def test_a_robot_of_another_size_is_shown_as_large_as_it_was():
     assert robot.mass[trunk] == pytest.approx(model.body_mass[trunk] + 2.0)
     assert robot.mass.sum() - 2.0 == pytest.approx(model.body_mass.sum())
     assert robot.mass.sum() > 1.3**3 * nominal.body_mass.sum()
+
+
+def test_a_target_is_where_the_task_put_it_in_its_own_colour():
+    controller = surefoot.train(
+        "arm", "reach", steps=64, hyperparameters={"num_envs": 2, "n_steps": 8, "batch_size": 16, "net": (8, 8)},
+        options={"episode_seconds": 1.0}, progress=False,
+    )  # fmt: skip
+    recording = surefoot.record(controller, seconds=2.0)
+    assert recording.episode[-1] == 1
+    model = recording.compile()
+    target = model.body("target").id
+    assert target in moving_bodies(model)
+    places = body_poses(model, recording.qpos, recording.mocap)[0][:, target]
+    np.testing.assert_allclose(places, recording.command, atol=1e-6)  # x, y, z in the world
+    assert np.ptp(places, axis=0).max() > 0.01  # another one in the second episode
+    own = {geom["body"]: geom["own"] for geom in visible_geoms(model, model.body(recording.base).id)}
+    assert [body for body, its in own.items() if its] == [target]
+    old = dataclasses.replace(recording, mocap=np.zeros((0, 0)))  # as files of before
+    assert body_poses(model, old.qpos, old.mocap)[0][:, target] == pytest.approx(
+        np.tile(model.body_pos[target], (len(old), 1))
+    )

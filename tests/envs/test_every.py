@@ -8,7 +8,7 @@ from surefoot.envs.registration import TASKS
 from surefoot.envs.variation import Variation
 
 CASES = [
-    pytest.param(robot, task, marks=[pytest.mark.menagerie] if robot == "go1" else [])
+    pytest.param(robot, task, marks=[pytest.mark.menagerie] if robot in ("go1", "g1") else [])
     for task, (_, robots, _) in TASKS.items()
     for robot in robots.values()
 ]

@@ -17,19 +17,20 @@ def env(robot: str, task: str, num: int = 2, tasks: Task | None = None, **option
     return core
 
 
+@pytest.mark.menagerie
 def test_legs_and_which_step_together() -> None:
     found = {}
-    for name in ("quadruped", "hexapod", "biped"):
+    for name in ("quadruped", "hexapod", "biped", "g1"):
         robot = get_robot(name)
         legs = legs_of(robot, robot.compile())
         assert [leg.motors.tolist() for leg in legs] == np.arange(robot.compile().nu).reshape(len(legs), -1).tolist()
         found[name] = first_group(legs).tolist()
     assert found["quadruped"] == [True, False, False, True]  # a trot
     assert found["hexapod"] == [True, False, False, True, True, False]  # a tripod: front left, middle right, rear left
-    assert found["biped"] == [True, False]
+    assert found["biped"] == found["g1"] == [True, False]
 
 
-@pytest.mark.parametrize("robot", ["hexapod", "biped"])
+@pytest.mark.parametrize("robot", ["hexapod", "biped", pytest.param("g1", marks=pytest.mark.menagerie)])
 def test_leg_jacobians_move_the_feet_where_they_say(robot: str) -> None:
     import mujoco
 

@@ -75,7 +75,7 @@ _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden
 _BIPEDS = ("biped", "g1")
 _OTHER_LEGS = ("hexapod", *_BIPEDS)
 _LEGGED_TASKS = ("velocity", "direction", "goal-velocity", "goal-position", "stand-up", "jump")
-_BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, linear_decay=True, steps=6_000_000)
+_BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, linear_decay=True, steps=4_000_000)
 # Getting up and jumping pay late, so they need a longer horizon, and wider actions to find out that they can.
 _POSTURE_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, log_std_init=-0.7, steps=10_000_000)
 _ARM_PPO = PPOSettings(num_envs=256, n_steps=32, batch_size=2048, gamma=0.97, log_std_init=-0.7, steps=10_000_000)

@@ -29,10 +29,12 @@ from surefoot.controllers.training import resume, train
 from surefoot.demo import VARY
 from surefoot.robots import SurefootError
 
-# Name: robot, task, algorithm, variation in training. Quadrupeds meet varied robots, from which adaptation starts best.
+# Name: robot, task, algorithm, variation in training. Legs meet varied robots, from which adaptation starts best.
 CONTROLLERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "quadruped-velocity": ("quadruped", "velocity", "ppo", VARY),
     "go1-velocity": ("go1", "velocity", "ppo", VARY),
+    "biped-velocity": ("biped", "velocity", "ppo", VARY),
+    "g1-velocity": ("g1", "velocity", "ppo", VARY),
     "half_cheetah-run": ("half_cheetah", "run", "ppo", {}),
     "hopper-run": ("hopper", "run", "ppo", {}),
     "walker2d-run": ("walker2d", "run", "ppo", {}),

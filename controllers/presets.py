@@ -71,10 +71,13 @@ _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
 _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
 
-# Hexapod and biped: as the quadruped, the biped with a longer horizon and no reference gait. Tried for minutes (docs/tasks.md).
-_OTHER_LEGS = ("hexapod", "biped")
+# Hexapod: as the quadruped. Two legs: with a longer horizon, as falling takes a second. With the demo's variation, one seed, one
+# thread of a busy machine: biped tracking .87, 1 % fall (4 M steps, 14 min); g1 .80, 5 % (6.3 M,
+# 24 min).
+_BIPEDS = ("biped", "g1")
+_OTHER_LEGS = ("hexapod", *_BIPEDS)
 _LEGGED_TASKS = ("velocity", "direction", "goal-velocity", "goal-position", "stand-up", "jump")
-_BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, steps=10_000_000)
+_BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, linear_decay=True, steps=4_000_000)
 # Getting up and jumping pay late, so they need a longer horizon, and wider actions to find out that they can.
 _POSTURE_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, log_std_init=-0.7, steps=10_000_000)
 _ARM_PPO = PPOSettings(num_envs=256, n_steps=32, batch_size=2048, gamma=0.97, log_std_init=-0.7, steps=10_000_000)
@@ -177,12 +180,13 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
     **{(robot, "velocity", "ppo"): _WALK_PPO for robot in _QUADRUPEDS},
     **{
         (robot, task, "ppo"): (
-            _POSTURE_PPO if task in ("stand-up", "jump") else _BIPED_PPO if robot == "biped" else _WALK_PPO
+            _POSTURE_PPO if task in ("stand-up", "jump") else _BIPED_PPO if robot in _BIPEDS else _WALK_PPO
         )
         for robot in (*_QUADRUPEDS, *_OTHER_LEGS)
         for task in _LEGGED_TASKS
         if (robot in _OTHER_LEGS) or task != "velocity"
     },
+    ("g1", "velocity", "ppo"): dataclasses.replace(_BIPED_PPO, steps=8_000_000),  # softer servos learn more slowly
     **{("arm", task, "ppo"): _ARM_PPO for task in ("reach", "track", "push")},
     **{(robot, "run", "a2c"): _RUN_A2C for robot in _RUN_ROBOTS},
     **{(robot, "run", "trpo"): _RUN_TRPO for robot in _RUN_ROBOTS},

@@ -11,7 +11,7 @@ RUN = {
     "Swimmer": "swimmer",
 }
 BALANCE = {"InvertedPendulum": "inverted_pendulum", "InvertedDoublePendulum": "inverted_double_pendulum"}
-LEGGED = {"Quadruped": "quadruped", "Go1": "go1", "Hexapod": "hexapod", "Biped": "biped"}
+LEGGED = {"Quadruped": "quadruped", "Go1": "go1", "Hexapod": "hexapod", "Biped": "biped", "G1": "g1"}
 ARM = {"Arm": "arm"}
 # Task: its name in an id, its robots, and the steps of an episode (Gymnasium's; `velocity`: 20 s at 50 Hz).
 TASKS: dict[str, tuple[str, dict[str, str], int]] = {

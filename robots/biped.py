@@ -4,7 +4,9 @@ Masses, link lengths, joint ranges, torque limits, damping (1 N m s/rad) and arm
 mujoco_menagerie/unitree_h1; what was rounded stands in `assets/robots/biped.xml`. Speed limits are those of Unitree's
 h1_description (hips 23, knees 14, ankles 9 rad/s). The servo gains are ours: tipping over about its ankles the robot falls with
 m g h = 490 N m/rad, which ankles, knees and hips in a row must exceed for it to stand without feedback. Of gains from 300
-to 800 N m/rad only 800 did, with 15 N m s/rad; action scale .25 rad, as Unitree's own controllers have (unitree_rl_gym).
+to 800 N m/rad only 800 did, with 15 N m s/rad. Action scale .5 rad, as of our other robots on legs: Unitree's .25
+(unitree_rl_gym) goes with actions that nothing limits; limited to 1, they bend a knee of .6 rad to lift a foot by 3.5 cm at
+most, and the robot learns to stand.
 """
 
 import math
@@ -41,7 +43,7 @@ BIPED = Robot(
     control="position",
     control_dt=CONTROL_DT,
     home=HOME,
-    action_scale=0.25,
+    action_scale=0.5,
     groups={
         **_LEG,
         "hips": tuple(f"{side}_{joint}" for side in SIDES for joint in JOINTS[:3]),

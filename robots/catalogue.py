@@ -7,6 +7,7 @@ from .arm import ARM
 from .biped import BIPED
 from .derived import robot_from_file
 from .errors import unknown
+from .g1 import G1
 from .go1 import GO1
 from .gym_robots import (
     ANT,
@@ -30,7 +31,7 @@ from .source import is_file_name
 ROBOTS: dict[str, Robot] = {
     robot.name: robot
     for robot in (
-        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1, HEXAPOD, BIPED, ARM),
+        *(HALF_CHEETAH, HOPPER, WALKER2D, ANT, HUMANOID, SWIMMER, QUADRUPED, GO1, HEXAPOD, BIPED, G1, ARM),
         *(CARTPOLE, PENDULUM, INVERTED_PENDULUM, INVERTED_DOUBLE_PENDULUM, REACHER, PUSHER),
     )
 }

@@ -20,11 +20,13 @@ class Leg:
         motors: of its joints, from the hip to the foot, indices (k,).
         foot: place of the foot in the base's frame (3,), m.
         move: joint angles (k, 3), rad, for each metre by which the foot is moved along x, y, z of the base's frame.
+        turn: joint angles (k,), rad, for each radian by which it is turned about z; 0 for legs that cannot.
     """
 
     motors: np.ndarray
     foot: np.ndarray
     move: np.ndarray
+    turn: np.ndarray
 
 
 def legs_of(robot: Robot, model: mujoco.MjModel) -> list[Leg]:
@@ -50,9 +52,10 @@ def legs_of(robot: Robot, model: mujoco.MjModel) -> list[Leg]:
         mujoco.mj_jac(model, data, jacobian[:3], jacobian[3:], data.geom(name).xpos, int(geom.bodyid[0]))
         own = jacobian[:, model.jnt_dofadr[model.actuator_trnid[motors, 0]]]
         own[:3], own[3:] = turn.T @ own[:3], turn.T @ own[3:] * (LEVEL if len(motors) >= 5 else 0.0)
-        # A foot that is moved: min |J q - (d, 0)|^2 + DAMPING^2 |q|^2.
-        move = np.linalg.solve(own.T @ own + DAMPING**2 * np.eye(len(motors)), own[:3].T)
-        found.append(Leg(np.array(motors), turn.T @ (data.geom(name).xpos - place), move))
+        # A foot that is moved: min |J q - (d, 0)|^2 + DAMPING^2 |q|^2. The same of one that is turned on the spot.
+        damped = own.T @ own + DAMPING**2 * np.eye(len(motors))
+        move, twist = np.linalg.solve(damped, own[:3].T), np.linalg.solve(damped, own[5] * LEVEL)
+        found.append(Leg(np.array(motors), turn.T @ (data.geom(name).xpos - place), move, twist))
     return found
 
 

@@ -246,7 +246,10 @@ class Legged:
             calf -= 2 * swing
 
     def _step_any_legs(self, stride: np.ndarray, lift: np.ndarray, velocity: tuple[np.ndarray, ...]) -> None:
-        """The same of legs of any kind, by their Jacobian in the home pose: feet move by `lift` and along `stride`, m."""
+        """The same of legs of any kind, by their Jacobian in the home pose: feet move by `lift` and along `stride`, m.
+
+        Feet that can turn on the spot do so as the base turns, for a sole does not slip round as a point does.
+        """
         vx, vy, yaw = velocity
         for leg, first in zip(self._legs, self._first, strict=True):
             rx, ry, _ = leg.foot.astype(np.float32)
@@ -254,8 +257,10 @@ class Legged:
             swings = (np.sin(self._phase) < 0) == first
             move = leg.move.astype(np.float32)
             x, y, z = sign * stride * (vx - yaw * ry), sign * stride * (vy + yaw * rx), lift * swings
-            for motor, (by_x, by_y, by_z) in zip(leg.motors, move, strict=True):
+            for motor, (by_x, by_y, by_z), by_turn in zip(leg.motors, move, leg.turn.astype(np.float32), strict=True):
                 self._target[:, motor] += by_x * x + by_y * y + by_z * z
+                if by_turn:
+                    self._target[:, motor] += by_turn * (sign * stride * yaw)
 
     def _moving(self) -> np.ndarray:
         """Which worlds are asked to move, (N,) bool; the others should stand."""

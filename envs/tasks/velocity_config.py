@@ -24,16 +24,16 @@ WEIGHTS = {
     "feet_slip": -0.1,
     "feet_clearance": -0.5,
 }
-# What robots with this number of feet have instead of the defaults, which are Go1's. Two legs are long, stride slower, have big
-# motors, and fall over a gait that does not balance: after 200 s of training on a busy machine half of the bipeds without a
-# reference gait kept standing, of those with it none. Six are short.
+# What robots with this number of feet have instead of the defaults, which are Go1's. Two legs are long, stride slower and have
+# big motors. Their reference gait does not balance, and untrained they fall over it within 1.5 s; but without it they learn to
+# stand first, and then to shuffle: after 2 M steps the biped's tracking was .70 and 12 % fell, with it .83 and none after
+# 1.2 M. Six legs are short.
 BY_FEET: dict[int, dict[str, Any]] = {
     2: {
         "vx": 0.8,
         "vy": 0.4,
         "yaw": 0.8,
         "gait_frequency": 1.25,
-        "reference_gait": 0.0,
         "weights": {**WEIGHTS, "energy": -1e-4},
     },
     6: {"vx": 0.8, "vy": 0.5, "yaw": 1.0},

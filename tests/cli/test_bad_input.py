@@ -60,7 +60,7 @@ from surefoot.robots import Robot, SurefootError
         ("train hopper run --option vx=1", "no options"),
         (
             "train hopper velocity",
-            "robot on legs (quadruped, go1, hexapod, biped), not 'hopper': try 'run'",
+            "robot on legs (quadruped, go1, hexapod, biped, g1), not 'hopper': try 'run'",
         ),
         ("train quadruped reach", "needs a position-controlled arm with a tool (arm), not 'quadruped': try 'velocity'"),
         ("train arm jump", "not 'arm': try 'reach'"),

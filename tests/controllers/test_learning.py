@@ -47,6 +47,17 @@ def test_ppo_walks(robot: str) -> None:
     assert result.fell.mean() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("robot", "steps", "wanted"),  # seed 0 reached .83 and .65, and none fell
+    [("biped", 1_200_000, 0.7), pytest.param("g1", 1_500_000, 0.5, marks=pytest.mark.menagerie)],
+)
+def test_ppo_walks_on_two_legs(robot: str, steps: int, wanted: float) -> None:
+    trained = train(robot, "velocity", steps=steps, hyperparameters={"linear_decay": False}, seed=0, progress=False)
+    result = evaluate(trained, episodes=64)
+    assert result.tracking > wanted
+    assert result.fell.mean() < 0.1
+
+
 def test_finetune_saves_a_robot_that_falls() -> None:
     base = train("quadruped", "velocity", steps=800_000, vary={"payload": "0:3"}, seed=0, progress=False)
     broken = Task({"payload": 6.0, "motor_strength.front_left": 0.4})

@@ -17,19 +17,20 @@ def env(robot: str, task: str, num: int = 2, tasks: Task | None = None, **option
     return core
 
 
+@pytest.mark.menagerie
 def test_legs_and_which_step_together() -> None:
     found = {}
-    for name in ("quadruped", "hexapod", "biped"):
+    for name in ("quadruped", "hexapod", "biped", "g1"):
         robot = get_robot(name)
         legs = legs_of(robot, robot.compile())
         assert [leg.motors.tolist() for leg in legs] == np.arange(robot.compile().nu).reshape(len(legs), -1).tolist()
         found[name] = first_group(legs).tolist()
     assert found["quadruped"] == [True, False, False, True]  # a trot
     assert found["hexapod"] == [True, False, False, True, True, False]  # a tripod: front left, middle right, rear left
-    assert found["biped"] == [True, False]
+    assert found["biped"] == found["g1"] == [True, False]
 
 
-@pytest.mark.parametrize("robot", ["hexapod", "biped"])
+@pytest.mark.parametrize("robot", ["hexapod", "biped", pytest.param("g1", marks=pytest.mark.menagerie)])
 def test_leg_jacobians_move_the_feet_where_they_say(robot: str) -> None:
     import mujoco
 
@@ -45,6 +46,15 @@ def test_leg_jacobians_move_the_feet_where_they_say(robot: str) -> None:
             data.qpos[7 + leg.motors] += 0.02 * leg.move[:, axis]
             mujoco.mj_forward(model, data)
             assert data.geom(foot).xpos - before == pytest.approx(0.02 * np.eye(3)[axis], abs=0.006), (foot, axis)
+        data.qpos[:] = home
+        mujoco.mj_forward(model, data)
+        place, frame = data.geom(foot).xpos.copy(), data.geom(foot).xmat.reshape(3, 3).copy()
+        data.qpos[7 + leg.motors] += 0.1 * leg.turn
+        mujoco.mj_forward(model, data)
+        turned = data.geom(foot).xmat.reshape(3, 3) @ frame.T
+        angle = np.arctan2(turned[1, 0], turned[0, 0])
+        assert angle == pytest.approx(0.0 if robot == "hexapod" else 0.1, abs=0.02), foot
+        assert np.linalg.norm(data.geom(foot).xpos - place) < 0.01
 
 
 def test_the_hexapod_walks_on_its_reference_gait_alone() -> None:

@@ -15,7 +15,7 @@ TASK_FOR = {
 }  # fmt: skip
 SEEN = ("sensor_noise", "sensor_bias", "imu_rotation", "imu_position")
 CASES = [
-    pytest.param(robot, p.name, marks=[pytest.mark.menagerie] if robot == "go1" else [])
+    pytest.param(robot, p.name, marks=[pytest.mark.menagerie] if robot in ("go1", "g1") else [])
     for robot in TASK_FOR.keys() | {"half_cheetah", "hopper", "walker2d", "ant", "humanoid", "swimmer"}
     for p in PARAMETERS
     if p.name in SEEN and (not p.position_only or ROBOTS[robot].control == "position")

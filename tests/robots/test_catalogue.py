@@ -15,7 +15,7 @@ from surefoot.robots import go1 as go1_module
 from surefoot.robots import menagerie as menagerie_module
 
 QUADRUPEDS = ("quadruped", pytest.param("go1", marks=pytest.mark.menagerie))
-NAMES = tuple(pytest.param(name, marks=pytest.mark.menagerie) if name == "go1" else name for name in ROBOTS)
+NAMES = tuple(pytest.param(name, marks=pytest.mark.menagerie) if name in ("go1", "g1") else name for name in ROBOTS)
 LEG_ORDER = {
     "quadruped": ("front_left", "front_right", "rear_left", "rear_right"),
     "go1": ("front_right", "front_left", "rear_right", "rear_left"),
@@ -51,7 +51,8 @@ def test_description_agrees_with_the_model(name: str) -> None:
     assert robot.home_qpos(model).shape == (model.nq,)
     assert np.size(robot.action_scale) in (1, model.nu)
     for foot in robot.feet:
-        assert model.geom_size[model.geom(foot).id, 0] == robot.foot_radius
+        geom = model.geom(foot)
+        assert geom.size[2 if geom.type[0] == mujoco.mjtGeom.mjGEOM_BOX else 0] == robot.foot_radius
     known = motors(model)
     for group, members in robot.groups.items():
         assert members, group

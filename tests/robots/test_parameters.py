@@ -13,7 +13,7 @@ from surefoot.robots import ROBOTS, SurefootError, get_robot
 from surefoot.robots.parameters import PARAMETERS, ParameterTable
 
 DELAY = 0.02  # s, the longest that these simulations allow
-ALL_ROBOTS = [pytest.param(r, marks=pytest.mark.menagerie) if r == "go1" else r for r in ROBOTS]
+ALL_ROBOTS = [pytest.param(r, marks=pytest.mark.menagerie) if r in ("go1", "g1") else r for r in ROBOTS]
 
 
 @cache
@@ -42,7 +42,7 @@ ABSENT = {  # beside what needs position-controlled motors
     *((robot, "damping") for robot in ("swimmer", "arm")),
 }
 CASES = [
-    pytest.param(robot, parameter.name, marks=[pytest.mark.menagerie] if robot == "go1" else [])
+    pytest.param(robot, parameter.name, marks=[pytest.mark.menagerie] if robot in ("go1", "g1") else [])
     for robot in ROBOTS
     for parameter in PARAMETERS
     if ROBOTS[robot].control == "position" or not parameter.position_only

@@ -29,10 +29,14 @@ from surefoot.controllers.training import resume, train
 from surefoot.demo import VARY
 from surefoot.robots import SurefootError
 
+LOADS = {"payload": "0:3"}  # kg in an arm's hand
 # Name: robot, task, algorithm, variation in training. Quadrupeds meet varied robots, from which adaptation starts best.
 CONTROLLERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "quadruped-velocity": ("quadruped", "velocity", "ppo", VARY),
     "go1-velocity": ("go1", "velocity", "ppo", VARY),
+    "hexapod-velocity": ("hexapod", "velocity", "ppo", {}),
+    "arm-reach": ("arm", "reach", "ppo", LOADS),
+    "arm-push": ("arm", "push", "ppo", {}),
     "half_cheetah-run": ("half_cheetah", "run", "ppo", {}),
     "hopper-run": ("hopper", "run", "ppo", {}),
     "walker2d-run": ("walker2d", "run", "ppo", {}),
@@ -88,6 +92,7 @@ def make(name: str, folders: list[Path], episodes: int) -> Path:
         episodes=episodes,
         evaluation_seed=CARD_SEED,
         tracking=None if result.tracking != result.tracking else result.tracking,
+        success=result.success,
         falls=float(result.fell.mean()),
         training_seconds=training_seconds(folders[best]),
         machine=f"{computer['cpu']}, {computer['cpus']} CPUs",

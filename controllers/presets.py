@@ -78,6 +78,8 @@ _BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, steps=10_000_000)
 # Getting up and jumping pay late, so they need a longer horizon, and wider actions to find out that they can.
 _POSTURE_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, log_std_init=-0.7, steps=10_000_000)
 _ARM_PPO = PPOSettings(num_envs=256, n_steps=32, batch_size=2048, gamma=0.97, log_std_init=-0.7, steps=10_000_000)
+# An object is led to its goal over seconds.
+_PUSH_PPO = dataclasses.replace(_ARM_PPO, gamma=0.98, log_std_init=-0.3)
 
 # cartpole and pendulum: tuned by hand; tests/controllers/test_values.py holds them to what they reach.
 _POLE_PPO = PPOSettings(
@@ -183,7 +185,8 @@ PRESETS: dict[tuple[str, str, str], Settings] = {
         for task in _LEGGED_TASKS
         if (robot in _OTHER_LEGS) or task != "velocity"
     },
-    **{("arm", task, "ppo"): _ARM_PPO for task in ("reach", "track", "push")},
+    **{("arm", task, "ppo"): _ARM_PPO for task in ("reach", "track")},
+    ("arm", "push", "ppo"): _PUSH_PPO,
     **{(robot, "run", "a2c"): _RUN_A2C for robot in _RUN_ROBOTS},
     **{(robot, "run", "trpo"): _RUN_TRPO for robot in _RUN_ROBOTS},
     **{(robot, "run", "recurrent_ppo"): _RUN_RECURRENT_PPO for robot in _RUN_ROBOTS},

@@ -30,13 +30,14 @@ from surefoot.demo import VARY
 from surefoot.robots import SurefootError
 
 LOADS = {"payload": "0:3"}  # kg in an arm's hand
+THINGS = {**LOADS, "mass.object": "0.5:2", "friction.object_foot": "0.6:1.4"}  # and what it pushes
 # Name: robot, task, algorithm, variation in training. Quadrupeds meet varied robots, from which adaptation starts best.
 CONTROLLERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "quadruped-velocity": ("quadruped", "velocity", "ppo", VARY),
     "go1-velocity": ("go1", "velocity", "ppo", VARY),
     "hexapod-velocity": ("hexapod", "velocity", "ppo", {}),
     "arm-reach": ("arm", "reach", "ppo", LOADS),
-    "arm-push": ("arm", "push", "ppo", {}),
+    "arm-push": ("arm", "push", "ppo", THINGS),
     "half_cheetah-run": ("half_cheetah", "run", "ppo", {}),
     "hopper-run": ("hopper", "run", "ppo", {}),
     "walker2d-run": ("walker2d", "run", "ppo", {}),

@@ -44,7 +44,10 @@ class PushConfig(ArmConfig):
 
 OBJECT_MASS, OBJECT_RADIUS, OBJECT_HEIGHT = 0.3, 0.04, 0.08  # kg, m, m
 TABLE_FRICTION = 0.5  # of wood on wood
-TIP = 0.02  # m, radius of the ball with which the tool pushes
+TIP, TIP_FRICTION = (
+    0.02,
+    1.0,
+)  # m, radius of the ball with which the tool pushes, and of rubber: it does not slip off at once
 # Share of an error of height and tilt that a control step makes up for: of the targets', which servos follow, and of the tool's
 # own, which lags (more, and it swings).
 AT_ONCE, IN_TIME = 0.5, 0.05
@@ -103,7 +106,7 @@ class Push(Manipulation):
         site = spec.site(tool)
         site.parent.add_geom(
             name="tool_ball", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=(TIP, 0, 0), pos=site.pos, mass=0, contype=0,
-            conaffinity=3, friction=(0.3, 0.005, 0.0001), rgba=(0.14, 0.14, 0.16, 1),
+            conaffinity=3, friction=(TIP_FRICTION, 0.005, 0.0001), rgba=(0.14, 0.14, 0.16, 1),
         )  # fmt: skip
 
     def _lower(self) -> np.ndarray:

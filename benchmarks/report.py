@@ -120,7 +120,7 @@ def adaptation(figures: dict[Path, str]) -> Iterator[str]:
              number(v["tracking"]), rate(v["falls"])]
             for name, f in result["figures"].items() for split, v in f["splits"].items()
         ]  # fmt: skip
-        columns = ["suite", "controller", "split", "tasks", "return", "of test's", "success", "tracking", "falls"]
+        columns = ["suite", "controller", "split", "tasks", "return", "of nominal", "success", "tracking", "falls"]
         note = (
             "Shipped controllers that do not adapt, on the splits of their suites: the gap that adaptation must close."
         )

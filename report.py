@@ -453,7 +453,7 @@ def _reached(robot: str, task: str, algo: str) -> str:
     found = REACHED.get((robot, task, algo))
     if found is None:
         return "-"
-    what = "tracking" if task == "velocity" else "return"
+    what = {"velocity": "tracking", "reach": "success", "push": "success"}.get(task, "return")
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     return f"{what} {found.value:,.4g} in {duration(found.seconds)}\n{seeds}, {found.machine}"
 

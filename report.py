@@ -40,10 +40,16 @@ BATCH_COLUMNS = ["return", "95 % interval", "tracking", "falls"]
 
 
 def evaluation_cells(result: Evaluation, interval: tuple[float, float] | None = None) -> list[str]:
-    """One evaluation under `BATCH_COLUMNS`, with an interval of the mean other than its own if given."""
+    """One evaluation under its `evaluation_columns`, with an interval of the mean other than its own if given."""
     low, high = interval or result.interval()
     tracking = "-" if np.isnan(result.tracking) else f"{result.tracking:.2f}"
-    return [f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", tracking, f"{100 * result.fell.mean():.0f} %"]
+    cells = [f"{result.mean:.1f}", f"{low:.1f} to {high:.1f}", tracking, f"{100 * result.fell.mean():.0f} %"]
+    return cells if result.success is None else [*cells, f"{100 * result.success:.1f} %"]
+
+
+def evaluation_columns(result: Evaluation) -> list[str]:
+    """`BATCH_COLUMNS`, and how many succeeded where the task says what that is."""
+    return BATCH_COLUMNS if result.success is None else [*BATCH_COLUMNS, "success"]
 
 
 def evaluation_table(result: Evaluation) -> dict[str, Any]:
@@ -54,7 +60,9 @@ def evaluation_table(result: Evaluation) -> dict[str, Any]:
         columns = ["episodes", *BATCH_COLUMNS[:2], "mean length", "terminated"]
         return {"columns": columns, "rows": [[*row, f"{100 * result.fell.mean():.0f} %"]]}
     row = [result.by_episode.size, *evaluation_cells(result), duration(result.robot_seconds), *_by_episode(result)]
-    columns = ["episodes", *BATCH_COLUMNS, "robot time"] + ["by episode of a trial"] * (len(result.by_episode) > 1)
+    columns = ["episodes", *evaluation_columns(result), "robot time"] + ["by episode of a trial"] * (
+        len(result.by_episode) > 1
+    )
     return {"columns": columns, "rows": [row]}
 
 
@@ -77,7 +85,11 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
     resampled = "tasks" if episodes == 1 else "episodes within tasks"
     note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
     trial = ["by episode of a trial"] * (len(results[0].evaluation.by_episode) > 1)
-    return {"columns": ["split", "tasks", *BATCH_COLUMNS, *trial, "worst task"], "rows": rows, "note": note}
+    return {
+        "columns": ["split", "tasks", *evaluation_columns(results[0].evaluation), *trial, "worst task"],
+        "rows": rows,
+        "note": note,
+    }
 
 
 def safety_table(found: Mapping[str, Safety]) -> dict[str, Any]:
@@ -100,7 +112,11 @@ def _figure(value: float | None, unit: str) -> str:
 def validation_table(found: Sequence[tuple[Path, SplitResult]]) -> dict[str, Any]:
     """One row a controller, best first."""
     rows = [[file.name, *evaluation_cells(result.evaluation, result.interval())] for file, result in found]
-    return {"columns": ["controller", *BATCH_COLUMNS], "rows": rows, "note": f"best on validation: {found[0][0]}"}
+    return {
+        "columns": ["controller", *evaluation_columns(found[0][1].evaluation)],
+        "rows": rows,
+        "note": f"best on validation: {found[0][0]}",
+    }
 
 
 def summary_table(adaptation: Adaptation) -> dict[str, Any]:
@@ -109,7 +125,14 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
     for name, point in (("before", adaptation.before), ("after", adaptation.after)):
         cost = [f"{point.episodes:,}", f"{point.steps:,}", duration(point.robot_seconds), duration(point.seconds)]
         rows.append([name, *evaluation_cells(point.evaluation), *cost])
-    columns = ["", *BATCH_COLUMNS, "episodes", "environment steps", "robot time", "wall-clock"]
+    columns = [
+        "",
+        *evaluation_columns(adaptation.before.evaluation),
+        "episodes",
+        "environment steps",
+        "robot time",
+        "wall-clock",
+    ]
     return {"columns": columns, "rows": rows, "note": f"{adaptation.method} on {adaptation.task}"}
 
 
@@ -178,7 +201,7 @@ def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
     for point, mean in zip(adaptation.curve, means, strict=True):
         cells = evaluation_cells(point.evaluation)
         rows.append([duration(point.seconds), f"{point.steps:,}", *cells, "█" * round(30 * (mean - low) / span)])
-    return ["adapted for", "environment steps", *BATCH_COLUMNS, ""], rows
+    return ["adapted for", "environment steps", *evaluation_columns(adaptation.before.evaluation), ""], rows
 
 
 def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
@@ -392,12 +415,14 @@ def _controllers() -> tuple[Columns, Rows]:
         card = card_of(name)
         low, high = card.interval
         tracking = "-" if card.tracking is None else f"{card.tracking:.2f}"
-        falls = "-" if card.falls is None else f"{100 * card.falls:.0f} %"
+        falls, success = ("-" if share is None else f"{100 * share:.0f} %" for share in (card.falls, card.success))
         chosen = f"seed {card.seed}" + (f" of {', '.join(map(str, card.seeds))}" if len(card.seeds) > 1 else "")
         trained = f"{card.steps:,} steps in {duration(card.training_seconds)} on {card.machine}; {chosen}"
         made = f"{trained}; {card.episodes} episodes; {card.date}, {card.commit}"
-        rows.append([name, card.algo, f"{card.mean_return:.1f}", f"{low:.1f} to {high:.1f}", tracking, falls, made])
-    return ["controller", "algorithm", "return", "95 % interval", "tracking", "falls", "made"], rows
+        rows.append(
+            [name, card.algo, f"{card.mean_return:.1f}", f"{low:.1f} to {high:.1f}", tracking, falls, success, made]
+        )
+    return ["controller", "algorithm", "return", "95 % interval", "tracking", "falls", "success", "made"], rows
 
 
 def _parameters(name: str) -> tuple[Columns, Rows]:
@@ -429,7 +454,7 @@ def _reached(robot: str, task: str, algo: str) -> str:
     found = REACHED.get((robot, task, algo))
     if found is None:
         return "-"
-    what = "tracking" if task == "velocity" else "return"
+    what = {"velocity": "tracking", "reach": "success", "push": "success"}.get(task, "return")
     seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     return f"{what} {found.value:,.4g} in {duration(found.seconds)}\n{seeds}, {found.machine}"
 

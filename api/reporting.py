@@ -244,10 +244,10 @@ def _card_section(cards: dict[str, Card]) -> list[Section]:
     rows = []
     for name, card in cards.items():
         low, high = card.interval
-        falls = "-" if card.falls is None else f"{100 * card.falls:.1f} %"
+        falls, success = ("-" if share is None else f"{100 * share:.1f} %" for share in (card.falls, card.success))
         tracking = "-" if card.tracking is None else f"{card.tracking:.3f}"
         made = f"seed {card.seed} of {len(card.seeds)}, {duration(card.training_seconds)} on {card.machine}"
-        reached = [f"{card.mean_return:,.1f} [{low:,.1f}, {high:,.1f}]", tracking, falls, card.episodes]
+        reached = [f"{card.mean_return:,.1f} [{low:,.1f}, {high:,.1f}]", tracking, falls, success, card.episodes]
         rows.append([name, card.robot, card.task, card.algo, f"{card.steps:,}", *reached, made])
     columns = [
         "controller",
@@ -258,6 +258,7 @@ def _card_section(cards: dict[str, Card]) -> list[Section]:
         "return",
         "tracking",
         "falls",
+        "success",
         "episodes",
         "trained",
     ]

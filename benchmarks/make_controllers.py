@@ -29,12 +29,17 @@ from surefoot.controllers.training import resume, train
 from surefoot.demo import VARY
 from surefoot.robots import SurefootError
 
+LOADS = {"payload": "0:3"}  # kg in an arm's hand
+THINGS = {**LOADS, "mass.object": "0.5:2", "friction.object_foot": "0.6:1.4"}  # and what it pushes
 # Name: robot, task, algorithm, variation in training. Legs meet varied robots, from which adaptation starts best.
 CONTROLLERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "quadruped-velocity": ("quadruped", "velocity", "ppo", VARY),
     "go1-velocity": ("go1", "velocity", "ppo", VARY),
     "biped-velocity": ("biped", "velocity", "ppo", VARY),
     "g1-velocity": ("g1", "velocity", "ppo", VARY),
+    "hexapod-velocity": ("hexapod", "velocity", "ppo", {}),
+    "arm-reach": ("arm", "reach", "ppo", LOADS),
+    "arm-push": ("arm", "push", "ppo", THINGS),
     "half_cheetah-run": ("half_cheetah", "run", "ppo", {}),
     "hopper-run": ("hopper", "run", "ppo", {}),
     "walker2d-run": ("walker2d", "run", "ppo", {}),
@@ -90,6 +95,7 @@ def make(name: str, folders: list[Path], episodes: int) -> Path:
         episodes=episodes,
         evaluation_seed=CARD_SEED,
         tracking=None if result.tracking != result.tracking else result.tracking,
+        success=result.success,
         falls=float(result.fell.mean()),
         training_seconds=training_seconds(folders[best]),
         machine=f"{computer['cpu']}, {computer['cpus']} CPUs",

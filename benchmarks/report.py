@@ -96,6 +96,15 @@ def learning() -> Iterator[str]:
                 f"{f['training_seconds']:g} s of training on {f['cpus']} busy CPU, {f['evaluation_episodes']} episodes."
             )
             yield from section(f"Time to walk: {robot}", result, columns, rows, note)
+    if result := read("held_out"):
+        rows = [
+            [name, label, case["episodes"], measured(case, "return", 1), rate(case["success"]), number(case["tracking"]),
+             rate(case["falls"]), f"{f['training']['steps'] / 1e6:.1f} M", f"{f['training']['training_seconds'] / 60:.0f}"]
+            for name, f in result["figures"].items() for label, case in f["cases"].items()
+        ]  # fmt: skip
+        columns = ["controller", "robots", "episodes", "return", "success", "tracking", "falls", "steps", "minutes"]
+        note = "Held-out episodes of shipped controllers, one seed each. Success: within 2 cm (reach), 5 cm (push), for .25 s."
+        yield from section("Arm and hexapod", result, columns, rows, note)
     if result := read("planner"):
         f = result["figures"]
         rows = [[r["seed"], where, name, v["tracking"], f"{100 * v['lift']:+.0f} %", f"{100 * v['falls']:.0f} %"]
@@ -106,6 +115,17 @@ def learning() -> Iterator[str]:
 
 
 def adaptation(figures: dict[Path, str]) -> Iterator[str]:
+    if result := read("zero_shot"):
+        rows = [
+            [name, f["controller"], split, v["tasks"], measured(v, "return", 1), f"{v['kept']:.2f}", rate(v["success"]),
+             number(v["tracking"]), rate(v["falls"])]
+            for name, f in result["figures"].items() for split, v in f["splits"].items()
+        ]  # fmt: skip
+        columns = ["suite", "controller", "split", "tasks", "return", "of nominal", "success", "tracking", "falls"]
+        note = (
+            "Shipped controllers that do not adapt, on the splits of their suites: the gap that adaptation must close."
+        )
+        yield from section("Zero-shot", result, columns, rows, note)
     if result := read("finetune"):
         f = result["figures"]
         rows = [[r["seed"], *(f"{r[n]:.1f}" for n in ("nominal", "zero_shot", "finetune", "scratch")), f"{r['recovered']:.2f}",
@@ -271,6 +291,20 @@ def interval(values: np.ndarray, digits: int = 1) -> str:
         return text
     low, high = bootstrap(mean, values)
     return f"{text} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def measured(figures: Mapping[str, Any], key: str, digits: int) -> str:
+    """A value and its interval, which stands beside it as `interval`."""
+    low, high = figures["interval"]
+    return f"{figures[key]:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
+
+
+def rate(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def bracketed(figures: Mapping[str, Any], key: str, digits: int) -> str:

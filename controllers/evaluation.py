@@ -58,6 +58,11 @@ class Evaluation:
         """Mean of `tracked`."""
         return float(self.tracked.mean())
 
+    @property
+    def success(self) -> float | None:
+        """Share of `succeeded`."""
+        return None if self.succeeded is None else float(self.succeeded.mean())
+
     def interval(self, seed: int = 0) -> tuple[float, float]:
         """95 % bootstrap interval of the mean return."""
         return bootstrap(mean, self.returns, seed=seed)

@@ -23,7 +23,8 @@ class Card(BaseModel):
         seed: of this controller; seeds, seed_returns: all that were trained, and each one's mean return in the evaluation
             (of other episodes) by which this one was chosen.
         mean_return, interval: over `episodes` episodes from `evaluation_seed`, and its 95 % bootstrap interval.
-        tracking, falls: of `velocity`, as in `Evaluation`; None for other tasks. falls is a share of the episodes.
+        tracking: of `velocity`, as in `Evaluation`; None for other tasks. success: share of the episodes, of tasks that say
+            what it is. falls: share of the episodes.
         training_seconds, machine: wall-clock of this seed's training, and where.
         surefoot, commit, date: version, git commit and day (UTC) on which it was made.
     """
@@ -42,6 +43,7 @@ class Card(BaseModel):
     episodes: int
     evaluation_seed: int
     tracking: float | None = None
+    success: float | None = None
     falls: float | None = None
     training_seconds: float
     machine: str

@@ -37,11 +37,13 @@ _KNOWN = tuple(leg for leg in LEGS if leg != HELD_OUT)
 _EVERYDAY = {"payload": "0:1", "friction": "0.7:1.1"}  # no damaged robot is nominal otherwise
 
 
-def _motor_damage(legs: tuple[str, ...], weak: int, dead: int) -> Laws:
+def _motor_damage(
+    legs: tuple[str, ...], weak: int, dead: int, joints: tuple[str, ...] = JOINTS, strength: str = "0.3:1"
+) -> Laws:
     """For each motor of `legs`: so many tasks in which it is weak, so many in which it gives nothing."""
-    motors = [f"{leg}_{joint}" for leg in legs for joint in JOINTS]
+    motors = [f"{leg}_{joint}" for leg in legs for joint in joints]
     return [
-        *(({**_EVERYDAY, f"motor_strength.{motor}": "0.3:1"}, weak) for motor in motors),
+        *(({**_EVERYDAY, f"motor_strength.{motor}": strength}, weak) for motor in motors),
         *(({**_EVERYDAY, "dead_actuator": motor}, dead) for motor in motors),
     ]
 
@@ -62,6 +64,53 @@ DAMAGE: dict[str, Any] = {
             for joint in JOINTS
         ],
         "structural": [({**_EVERYDAY, "dead_actuator": leg}, 8) for leg in LEGS],
+    },
+}
+
+# --- hexapod: damage ---------------------------------------------------------------------------------------------------
+
+_SIX = ("front_left", "front_right", "middle_left", "middle_right", "rear_left", "rear_right")
+_FIVE = tuple(leg for leg in _SIX if leg != HELD_OUT)
+_PARTS = ("coxa", "femur", "tibia")
+
+HEXAPOD_DAMAGE: dict[str, Any] = {
+    "robot": "hexapod",
+    "task": "velocity",
+    "about": "As quadruped-damage, of six legs: one motor weak (0.1 to 0.6 of its torque: more is not felt) or dead; "
+    "the rear right leg's motors are kept for testing. moderate: that whole leg at 0.1 to 0.3; extreme: a dead motor of that "
+    "leg and another leg at 0.3 to 0.6; structural: all motors of a leg dead.",
+    "splits": {
+        "train": [(_EVERYDAY, 12), *_motor_damage(_FIVE, 5, 3, _PARTS, "0.1:0.6")],
+        "validation": [(_EVERYDAY, 4), *_motor_damage(_FIVE, 1, 1, _PARTS, "0.1:0.6")],
+        "test": _motor_damage((HELD_OUT,), 8, 4, _PARTS, "0.1:0.6"),
+        "moderate": [({**_EVERYDAY, f"motor_strength.{HELD_OUT}": "0.1:0.3"}, 32)],
+        "extreme": [
+            ({**_EVERYDAY, f"motor_strength.{leg}": "0.3:0.6", "dead_actuator": f"{HELD_OUT}_{joint}"}, 2)
+            for leg in _FIVE
+            for joint in _PARTS
+        ],
+        "structural": [({**_EVERYDAY, "dead_actuator": leg}, 6) for leg in _SIX],
+    },
+}
+
+# --- arm: loads ---------------------------------------------------------------------------------------------------------
+
+_SERVOS = ("shoulder", "elbow", "wrist")
+_HOLDING = {"payload": "0:3", **{f"motor_strength.{part}": "0.85:1.15" for part in _SERVOS}, "kp": "0.85:1.15"}
+
+ARM_PAYLOAD: dict[str, Any] = {
+    "robot": "arm",
+    "task": "reach",
+    "about": "Loads in the hand of an arm that is built for 5 kg (UR5e). moderate: 5 to 8 kg, shoulder, elbow or wrist weak; "
+    "extreme: 7 to 10 kg, with a part that has about half of its torque; structural: loads as in training, but the encoders "
+    "are off by up to .1 rad, each by itself, which training never shows.",
+    "splits": {
+        "train": [(_HOLDING, 128)],
+        "validation": [(_HOLDING, 32)],
+        "test": [(_HOLDING, 32)],
+        "moderate": [({**_HOLDING, "payload": "5:8", f"motor_strength.{part}": "0.5:0.7"}, 11) for part in _SERVOS],
+        "extreme": [({**_HOLDING, "payload": "7:10", f"motor_strength.{part}": "0.4:0.6"}, 11) for part in _SERVOS],
+        "structural": [({**_HOLDING, "encoder_offset.*": "-0.1:0.1"}, 32)],
     },
 }
 
@@ -364,6 +413,8 @@ SUNBLAZE_CHEETAH: dict[str, Any] = {
 FAMILIES: dict[str, dict[str, Any]] = {
     "quadruped-payload": PAYLOAD,
     "quadruped-damage": DAMAGE,
+    "hexapod-damage": HEXAPOD_DAMAGE,
+    "arm-payload": ARM_PAYLOAD,
     "quadruped-morphology": MORPHOLOGY,
     "quadruped-rma": RMA,
     "quadruped-terrain": TERRAIN,

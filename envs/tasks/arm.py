@@ -79,7 +79,7 @@ class Manipulation:
     command_names: tuple[str, ...] = ("x", "y", "z")
     observation_dtype = np.float32
     world_state: tuple[str, ...] = (
-        "_fixed", "_goal", "_target", "_action", "_last_action", "_held", "succeeded", "distance", "_tool",
+        "_fixed", "_goal", "_target", "_before", "_action", "_last_action", "_held", "succeeded", "distance", "_tool",
     )  # fmt: skip
 
     def __init__(self, sim: Simulation, rng: np.random.Generator, config: Any = None):
@@ -106,7 +106,7 @@ class Manipulation:
         self._tool = sim.batch.bind("site_xpos")[:, self._site]
         self._mocap = sim.batch.bind("mocap_pos")
         self._fixed, self._goal = (np.full((n, len(self.command_names)), v) for v in (np.nan, 0.0))
-        self._target, self._action, self._last_action = (np.zeros((n, self.nu)) for _ in range(3))
+        self._target, self._before, self._action, self._last_action = (np.zeros((n, self.nu)) for _ in range(4))
         self._held, self.succeeded = np.zeros(n, np.int32), np.zeros(n, bool)
         self.distance = np.zeros(n)
         self._reset_pose = self._home.copy()
@@ -167,7 +167,7 @@ class Manipulation:
         drawn = self._draw(n, qpos)
         fixed = self._fixed[ids]
         self._goal[ids] = np.where(np.isnan(fixed), drawn, fixed)
-        self._target[ids] = np.clip(qpos[:, self._at_q], self._low, self._high)
+        self._target[ids] = self._before[ids] = np.clip(qpos[:, self._at_q], self._low, self._high)
         self._action[ids] = self._last_action[ids] = 0.0
         self._held[ids], self.succeeded[ids] = 0, False
         self._begin(ids)
@@ -192,10 +192,15 @@ class Manipulation:
         self._last_action[:] = self._action
         self._action[:] = actions
         q = self.sim.qpos[:, self._at_q]
-        self._target += self._action * self._scale
+        self._before[:] = self._target
+        self._target += self._move()
         np.clip(self._target, q - LEAD, q + LEAD, out=self._target)
         np.clip(self._target, self._low, self._high, out=self._target)
         self.sim.ctrl[:] = self._target
+
+    def _move(self) -> np.ndarray:
+        """What the actions do to the servos' targets, (N, nu) rad."""
+        return self._action * self._scale
 
     def _raw(self) -> dict[str, np.ndarray]:
         """What each term is, unweighted, (N,)."""
@@ -252,7 +257,7 @@ class Manipulation:
 
     def hidden(self) -> np.ndarray:
         """The servos' targets before the last step, (N, nu)."""
-        return self._target - self._action * self._scale
+        return self._before
 
     def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
         """Be where a recorded step began: last action (N, nu), goal (N, G), `hidden` (N, nu) of that step."""

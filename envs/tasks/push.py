@@ -28,13 +28,14 @@ class PushConfig(ArmConfig):
     """As `ArmConfig`, of which `spread` means nothing here.
 
     Attributes:
+        pace: share of `Robot.action_scale` by which an action of 1 moves a joint's target: slower than a reach.
         area: half-width of the square on the table in which object and goal lie, m.
         least: distance between them at the start, m.
-        mass, radius, height: of the object, a cylinder; kg and m. Its friction on the table is that of wood, .5.
     """
 
     start: float = 0.02
     success: float = 0.05
+    pace: float = 0.4
     area: float = 0.15
     least: float = 0.1
     weights: Mapping[str, float] = field(default_factory=lambda: dict(PUSH_WEIGHTS))
@@ -43,7 +44,14 @@ class PushConfig(ArmConfig):
 
 OBJECT_MASS, OBJECT_RADIUS, OBJECT_HEIGHT = 0.3, 0.04, 0.08  # kg, m, m
 TABLE_FRICTION = 0.5  # of wood on wood
-TIP = 0.02  # m, radius of the ball with which the tool pushes
+TIP, TIP_FRICTION = (
+    0.02,
+    1.0,
+)  # m, radius of the ball with which the tool pushes, and of rubber: it does not slip off at once
+# Share of an error of height and tilt that a control step makes up for: of the targets', which servos follow, and of the tool's
+# own, which lags (more, and it swings).
+AT_ONCE, IN_TIME = 0.5, 0.05
+DAMPING = 1e-4  # m^2, of the inverse: poses near a singularity move less
 
 
 class Push(Manipulation):
@@ -51,12 +59,17 @@ class Push(Manipulation):
 
     The cylinder slides and does not turn or tip; it touches the table with one point, so that its friction and mass are what
     its parameters say. The tool touches it with a ball of `TIP` m.
+
+    Actions move the joints' targets as far as the tool stays at half the object's height and upright, so that what is learnt is
+    where to push and not how to hold six joints together (a planar pusher, as in Yu et al., 2016, "More than a million ways
+    to be pushed").
     """
 
     name = "push"
     command_names = ("x", "y")
     config_type = PushConfig
     known_terms = PUSH_WEIGHTS
+    world_state = (*Manipulation.world_state, "_anchor", "_axis", "_frame")
     added: ClassVar = {"to_object": 3, "to_goal": 2, "object_velocity": 2, "to_behind": 3}
 
     def __init__(self, sim: Simulation, rng: np.random.Generator, config: Any = None):
@@ -66,6 +79,7 @@ class Push(Manipulation):
         self._object_q, self._object_v = model.jnt_qposadr[slides], model.jnt_dofadr[slides]
         self._rest = np.array([0.0, 0.0, OBJECT_HEIGHT / 2])
         self._middle = self._lower()
+        self._chain()
 
     @classmethod
     def furnish(cls, spec: mujoco.MjSpec, tool: str) -> None:
@@ -92,7 +106,7 @@ class Push(Manipulation):
         site = spec.site(tool)
         site.parent.add_geom(
             name="tool_ball", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=(TIP, 0, 0), pos=site.pos, mass=0, contype=0,
-            conaffinity=3, friction=(0.3, 0.005, 0.0001), rgba=(0.14, 0.14, 0.16, 1),
+            conaffinity=3, friction=(TIP_FRICTION, 0.005, 0.0001), rgba=(0.14, 0.14, 0.16, 1),
         )  # fmt: skip
 
     def _lower(self) -> np.ndarray:
@@ -127,6 +141,42 @@ class Push(Manipulation):
             )
         return middle[:2]
 
+    def _chain(self) -> None:
+        """Find the servos' joints that carry the tool, and which way is up for the tool at the start."""
+        model, data = self.sim.model, mujoco.MjData(self.sim.model)
+        body, carriers = int(model.site_bodyid[self._site]), []
+        while body:
+            carriers.append(body)
+            body = int(model.body_parentid[body])
+        joints = model.actuator_trnid[:, 0]
+        direct = model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
+        self._own = np.flatnonzero(direct & np.isin(model.jnt_bodyid[joints], carriers))
+        self._joints = joints[self._own]
+        self._turns = (model.jnt_type[self._joints] == mujoco.mjtJoint.mjJNT_HINGE)[:, None]
+        self._anchor, self._axis = self.sim.batch.bind("xanchor"), self.sim.batch.bind("xaxis")
+        self._frame = self.sim.batch.bind("site_xmat")[:, self._site]
+        data.qpos[:] = self._reset_pose
+        mujoco.mj_kinematics(model, data)
+        self._up = data.site_xmat[self._site].reshape(3, 3)[2].copy()
+
+    def _move(self) -> np.ndarray:
+        """What the actions do to the targets, (N, nu) rad: that part of them which keeps the tool at its height and upright.
+
+        Height and tilt are the three rows of a Jacobian J; a becomes a + J^+ (w - J a), where w makes up for their errors.
+        """
+        move = self._action * self._scale * self.config.pace
+        axis = self._axis[:, self._joints]
+        sweep = np.where(self._turns, np.cross(axis, self._tool[:, None] - self._anchor[:, self._joints]), axis)
+        tilt = np.where(self._turns, axis, 0.0)
+        rows = np.stack([sweep[..., 2], tilt[..., 0], tilt[..., 1]], axis=1)  # (N, 3, own)
+        up = self._frame.reshape(-1, 3, 3) @ self._up
+        error = np.stack([OBJECT_HEIGHT / 2 - self._tool[:, 2], up[:, 1], -up[:, 0]], axis=1)
+        lead = (self._target - self.sim.qpos[:, self._at_q])[:, self._own]
+        wanted = (AT_ONCE + IN_TIME) * error[..., None] - rows @ (AT_ONCE * lead + move[:, self._own])[..., None]
+        across = rows.swapaxes(1, 2)
+        move[:, self._own] += (across @ np.linalg.solve(rows @ across + DAMPING * np.eye(3), wanted))[..., 0]
+        return move
+
     def _draw(self, n: int, qpos: np.ndarray) -> np.ndarray:
         c = self.config
         places = self._middle + self.rng.uniform(-c.area, c.area, (n, 2))
@@ -153,6 +203,14 @@ class Push(Manipulation):
         thing[:, 2] = OBJECT_HEIGHT / 2
         return thing
 
+    def _way_round(self) -> np.ndarray:
+        """How far the tool is from behind the object, on a way that goes round the object and not through it, (N,) m."""
+        thing = self._object(slice(None))[:, :2]
+        tool, behind = self._tool[:, :2] - thing, self._behind(slice(None))[:, :2] - thing
+        far, reach = (np.maximum(np.sqrt(rewards.squared(v)), 1e-6) for v in (tool, behind))
+        turn = np.arccos(np.clip(rewards.along(tool, behind) / (far * reach), -1, 1))
+        return np.abs(far - (OBJECT_RADIUS + TIP)) + (OBJECT_RADIUS + TIP) * turn
+
     def _raw(self) -> dict[str, np.ndarray]:
         everyone = slice(None)
         self.distance[:] = rewards.distance(self._object(everyone)[:, :2], self._goal)
@@ -160,7 +218,7 @@ class Push(Manipulation):
             "object_distance": self.distance,
             "object_near": rewards.closeness(self.distance, 0.1),
             "object_at_goal": rewards.closeness(self.distance, 0.03),
-            "behind": rewards.closeness(rewards.distance(self._tool, self._behind(everyone)), 0.1),
+            "behind": rewards.closeness(self._way_round(), 0.1),
             "tool_height": np.abs(self._tool[:, 2] - OBJECT_HEIGHT / 2),
             "action_rate": rewards.squared(self._action - self._last_action),
             "joint_speed": rewards.squared(self.sim.qvel[:, self._at_v]),

@@ -101,6 +101,53 @@ def test_the_tool_pushes_the_object_to_the_goal() -> None:
     assert task.succeeded.all()
 
 
+@pytest.mark.parametrize("payload", [0.0, 3.0])
+def test_whatever_the_actions_the_pusher_stays_upright_at_its_height(payload: float) -> None:
+    core = env("push", 16, Task({"payload": payload}))
+    task, rng = core.task, np.random.default_rng(0)
+    heights, ups, ways = [], [], [task._tool[:, :2].copy()]
+    held = rng.uniform(-1, 1, (16, 6))
+    for k in range(40):
+        core.step(rng.uniform(-1, 1, (16, 6)) if k < 20 else held)
+        heights.append(task._tool[:, 2].copy())
+        ups.append((task._frame.reshape(-1, 3, 3) @ task._up)[:, 2].copy())
+        ways.append(task._tool[:, :2].copy())
+    assert 0.015 < np.min(heights[5:]) < np.max(heights[5:]) < 0.05
+    assert np.min(ups) > 0.98
+    assert np.linalg.norm(ways[-1] - ways[0], axis=1).max() > 0.2, "and goes where it is sent"
+
+
+def test_the_way_behind_the_object_goes_round_it() -> None:
+    core = env("push", 5)
+    task, radius = core.task, 0.06
+    thing, angle = task.actual(), np.array([0.0, 0.5, -1.0, 2.0, np.pi])
+    out = (thing - task.command()) / np.linalg.norm(thing - task.command(), axis=1, keepdims=True)
+    across = np.stack([-out[:, 1], out[:, 0]], axis=1)
+    for far in (radius, 0.1):
+        task._tool = thing + far * (np.cos(angle)[:, None] * out + np.sin(angle)[:, None] * across)
+        assert task._way_round() == pytest.approx(far - radius + radius * np.abs(angle), abs=1e-3)
+
+
+def test_servo_targets_before_a_step_are_told_even_where_they_were_clipped() -> None:
+    core = env("push", 3)
+    for _ in range(10):
+        before = core.task._target.copy()
+        core.step(np.ones((3, 6)))
+        assert np.array_equal(core.task.hidden(), before)
+
+
+def test_the_table_under_the_object_is_all_that_its_foot_changes() -> None:
+    core = env("push", 2, None)
+    core.simulation.set_parameters(
+        np.arange(2), np.array([core.table.values({"friction.object_foot": f}) for f in (1.0, 0.9)])
+    )
+    model, friction = core.simulation.model, core.simulation.batch.expanded("geom_friction")
+    assert friction is not None
+    touched = [g for g in range(model.ngeom) if model.geom_contype[g] | model.geom_conaffinity[g]]
+    other = [model.geom(g).name for g in touched if not np.allclose(friction[0, g], friction[1, g])]
+    assert set(other) == {"floor", "object_foot"}, "contacts take the larger friction, so the floor's is none"
+
+
 def test_heavy_objects_and_payloads_are_parameters() -> None:
     core = env("push", 2, Task({"mass.object": 2.0, "payload": 1.0, "friction.object_foot": 0.5}))
     assert {"mass.object", "friction.object_foot"} <= set(core.table.names)

@@ -18,6 +18,8 @@ ROBOTS = [
     ("humanoid", "humanoid-dir", None),
     ("walker2d", "walker-rand-params", None),
     ("quadruped", "velocity", CALM),
+    ("arm", "reach", None),
+    ("arm", "push", None),
     pytest.param("go1", "velocity", CALM, marks=pytest.mark.menagerie),
 ]
 

@@ -89,6 +89,11 @@ def numbers(name: str, split: str, key: str) -> np.ndarray:
         ("quadruped-rma", "test", 64, {"payload": (0, 7.42), "com.y": (-0.0018, 0.0018)}),
         ("quadruped-rma", "test", 64, {"motor_strength.front_left_hip": (0.88, 1.22)}),
         ("go1-transfer", "extreme", 32, {"payload": (6, 9)}),
+        ("arm-payload", "train", 128, {"payload": (0, 3), "kp": (0.85, 1.15), "motor_strength.wrist": (0.85, 1.15)}),
+        ("arm-payload", "moderate", 33, {"payload": (5, 8)}),
+        ("arm-payload", "extreme", 33, {"payload": (7, 10)}),
+        ("arm-payload", "structural", 32, {"encoder_offset.elbow": (-0.1, 0.1), "payload": (0, 3)}),
+        ("hexapod-damage", "moderate", 32, {"motor_strength.rear_right": (0.1, 0.3), "payload": (0, 1)}),
     ],
 )  # fmt: skip
 def test_ranges_and_counts(name: str, split: str, count: int, ranges: dict[str, tuple[float, float]]) -> None:
@@ -179,11 +184,38 @@ def test_an_area_law_is_uniform_over_the_disc() -> None:
         make_suite("disc", "ant", "ant-goal", {"train": [({"radius": "area:-1:3"}, 4)]})
 
 
-def test_the_held_out_leg_is_never_damaged_in_training() -> None:
-    damage = load_suite("quadruped-damage")
+@pytest.mark.parametrize("name", ["quadruped-damage", "hexapod-damage"])
+def test_the_held_out_leg_is_never_damaged_in_training(name: str) -> None:
+    damage = load_suite(name)
     for split in ("train", "validation"):
         assert not [t for t in damage.tasks(split) if "rear_right" in str(t)]
     assert all("rear_right" in str(t) for t in damage.tasks("test"))
+
+
+def test_a_whole_leg_of_the_hexapod_dies_only_in_its_last_split() -> None:
+    dead = {
+        split: [str(t.parameters.get("dead_actuator", "")) for t in load_suite("hexapod-damage").tasks(split)]
+        for split in ("train", "validation", "test", "moderate", "extreme", "structural")
+    }
+    legs = get_robot("hexapod").groups
+    assert set(dead["structural"]) == {
+        "front_left",
+        "front_right",
+        "middle_left",
+        "middle_right",
+        "rear_left",
+        "rear_right",
+    }
+    assert set(dead["structural"]) <= legs.keys()
+    assert not {motor for split, motors in dead.items() if split != "structural" for motor in motors} & legs.keys()
+
+
+def test_one_servo_of_the_arm_is_weak_beyond_training() -> None:
+    suite = load_suite("arm-payload")
+    for split, most in (("train", 0), ("test", 0), ("moderate", 1), ("extreme", 1), ("structural", 0)):
+        for task in suite.tasks(split):
+            weak = [k for k, v in task.parameters.items() if k.startswith("motor_strength") and float(v) < 0.8]
+            assert len(weak) == most, (split, task)
 
 
 def test_the_same_arguments_give_the_same_bytes_everywhere() -> None:

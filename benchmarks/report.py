@@ -149,8 +149,8 @@ def adaptation(figures: dict[Path, str]) -> Iterator[str]:
         elif "means" in f:
             rows = [[name, *(interval(np.array(runs)[:, :, k].mean(axis=1)) for k in range(4))]
                     for name, runs in f["returns"].items()]  # fmt: skip
-            rate = f"{f['rate_of_the_baseline']:g}"
-            note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {rate}."
+            best = f"{f['rate_of_the_baseline']:g}"
+            note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {best}."
             yield from section(title, result, ["method", "0", "1", "2", "3"], rows, note)
         yield from training_costs(f.get("training_seconds_and_cpus", {}))
 

@@ -98,8 +98,8 @@ def learning() -> Iterator[str]:
             yield from section(f"Time to walk: {robot}", result, columns, rows, note)
     if result := read("held_out"):
         rows = [
-            [name, label, case["episodes"], measured(case, "return", 1), rate(case["success"]), number(case["tracking"]),
-             rate(case["falls"]), f"{f['training']['steps'] / 1e6:.1f} M", f"{f['training']['training_seconds'] / 60:.0f}"]
+            [name, label, case["episodes"], measured(case, "return", 1), percent(case["success"]), number(case["tracking"]),
+             percent(case["falls"]), f"{f['training']['steps'] / 1e6:.1f} M", f"{f['training']['training_seconds'] / 60:.0f}"]
             for name, f in result["figures"].items() for label, case in f["cases"].items()
         ]  # fmt: skip
         columns = ["controller", "robots", "episodes", "return", "success", "tracking", "falls", "steps", "minutes"]
@@ -117,8 +117,8 @@ def learning() -> Iterator[str]:
 def adaptation(figures: dict[Path, str]) -> Iterator[str]:
     if result := read("zero_shot"):
         rows = [
-            [name, f["controller"], split, v["tasks"], measured(v, "return", 1), f"{v['kept']:.2f}", rate(v["success"]),
-             number(v["tracking"]), rate(v["falls"])]
+            [name, f["controller"], split, v["tasks"], measured(v, "return", 1), f"{v['kept']:.2f}", percent(v["success"]),
+             number(v["tracking"]), percent(v["falls"])]
             for name, f in result["figures"].items() for split, v in f["splits"].items()
         ]  # fmt: skip
         columns = ["suite", "controller", "split", "tasks", "return", "of nominal", "success", "tracking", "falls"]
@@ -299,7 +299,7 @@ def measured(figures: Mapping[str, Any], key: str, digits: int) -> str:
     return f"{figures[key]:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]"
 
 
-def rate(value: float | None) -> str:
+def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 

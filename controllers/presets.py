@@ -80,7 +80,7 @@ _BIPED_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, linear_decay=True, steps
 # Getting up and jumping pay late, so they need a longer horizon, and wider actions to find out that they can.
 _POSTURE_PPO = dataclasses.replace(_WALK_PPO, gamma=0.99, log_std_init=-0.7, steps=10_000_000)
 _ARM_PPO = PPOSettings(num_envs=256, n_steps=32, batch_size=2048, gamma=0.97, log_std_init=-0.7, steps=10_000_000)
-# An object is led to its goal over seconds.
+# An object is led to its goal over seconds: with the values of `reach`, 47 % of the goals instead of 85 % after 750 k steps.
 _PUSH_PPO = dataclasses.replace(_ARM_PPO, gamma=0.98, log_std_init=-0.3)
 
 # cartpole and pendulum: tuned by hand; tests/controllers/test_values.py holds them to what they reach.

@@ -29,7 +29,7 @@ from surefoot.robots import get_robot
 
 TASKS = {
     **dict.fromkeys(("half_cheetah", "hopper", "walker2d", "swimmer", "ant", "humanoid"), "run"),
-    **dict.fromkeys(("quadruped", "go1", "hexapod", "biped"), "velocity"), "arm": "reach",
+    **dict.fromkeys(("quadruped", "go1", "hexapod", "biped", "g1"), "velocity"), "arm": "reach",
 }  # fmt: skip
 SHAPES = {"size": "0.9:1.1", "length.*": "0.8:1.2", "girth.*": "0.8:1.2", "foot_size": "0.8:1.2"}
 FULL = {
@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--robots", nargs="*", default=list(TASKS))
     parser.add_argument("--worlds", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=15, help="blocks of each side")
     parser.add_argument("--out", default="dynamics.json")
     parser.add_argument("--memory", nargs=2, metavar=("ROBOT", "WORLDS"), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -120,7 +121,7 @@ def main() -> None:
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         print(pages * resource.getpagesize())
         return
-    steps, rounds = (5, 3) if given.quick else (20, 15)
+    steps, rounds = (5, 3) if given.quick else (20, given.rounds)
     figures: dict[str, Any] = {"worlds": given.worlds, "variation": FULL, "robots": {}}
     for robot in given.robots:
         found = speed(robot, given.worlds, given.seed, steps, rounds)

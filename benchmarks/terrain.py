@@ -86,12 +86,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="64 worlds and few blocks, for a look at whether it works")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=20, help="blocks of each side")
     parser.add_argument("--threads", type=int, default=0, help="of the physics; 0: all CPUs")
     parser.add_argument(
         "--controllers", type=Path, default=CONTROLLERS, help="folder with quadruped-velocity.safetensors"
     )
     options = parser.parse_args()
-    steps, rounds = (10, 4) if options.quick else (25, 20)
+    steps, rounds = (10, 4) if options.quick else (25, options.rounds)
     controller = Controller.load(options.controllers / "quadruped-velocity.safetensors")
     figures: dict[str, Any] = {"threads": options.threads or len(os.sched_getaffinity(0)), "variation": VARIATION}
     figures |= {"terrain": TERRAIN, "asked": "surefoot/physics >= 0.7"}

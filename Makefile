@@ -73,7 +73,7 @@ demo-quick: $(VENV)/.installed-video
 	@$(BIN)/surefoot demo --quick --out demo
 
 # The README's picture, from shipped controllers: each walks for some seconds, and they share one poster.
-PICTURED := quadruped-velocity half_cheetah-run humanoid-run ant-run
+PICTURED := quadruped-velocity hexapod-velocity biped-velocity humanoid-run half_cheetah-run
 pictures: $(VENV)/.installed-video
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; number=0; \
 	for name in $(PICTURED); do \
@@ -82,7 +82,7 @@ pictures: $(VENV)/.installed-video
 		$(BIN)/surefoot record $$name --seconds 6 --label $$name "$${hold[@]}" \
 			--out "$$folder/$$number.recording.npz" >/dev/null; \
 	done; \
-	$(BIN)/surefoot replay "$$folder" --poster docs/gaits.png --size 1200x1360
+	$(BIN)/surefoot replay "$$folder" --poster docs/gaits.png --size 1200x1700
 
 # --- checks -------------------------------------------------------------------------------------------------------
 

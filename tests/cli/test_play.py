@@ -179,7 +179,9 @@ def test_the_page_in_a_browser(play: Play, browser_path: str, artifacts: Path) -
         ):
             tab.keyboard.press(key)
             told = heard(watcher, "state", done)
-            wait(f"surefoot.state.paused === {json.dumps(told['paused'])}")  # else the page would go by what was before
+            # Else the page would go by what was before.
+            wait(f"surefoot.state.paused === {json.dumps(told['paused'])}")
+            wait(f"{json.dumps(told['command'])}.every((v, i) => v === surefoot.state.command[i])")
         before = page("surefoot.frames")
         tab.keyboard.press(" ")  # pushes
         tab.locator("#motors button").first.click()

@@ -47,9 +47,8 @@ class Controller:
         self.plan: PlannerConfig | None = None
         # Parameters among its inputs that it is told wherever it acts, by name; in simulation the others are the true ones.
         self.told: dict[str, float] = {}
-        self.told_std: dict[
-            str, float
-        ] = {}  # how uncertain what it is told is: standard deviations, where they are known
+        # How uncertain that is: standard deviations, where they are known.
+        self.told_std: dict[str, float] = {}
         self.identifier: Identifier | None = None  # which infers them from its motion
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 
 from .anatomy import Anatomy, Foot, anatomy_of
 from .errors import SurefootError
-from .go1 import add_ground, copy_fields
+from .go1 import add_foot_sensors, add_ground, copy_fields
 from .hints import Hints, by_joint, read_hints
 from .quadruped import leg_groups
 from .quadruped import make_spec as make_quadruped_spec
@@ -273,15 +273,7 @@ def edited(spec: mujoco.MjSpec, found: Anatomy, hints: Hints) -> mujoco.MjSpec:
     if found.tool is not None:
         site = spec.body(found.base).add_site(name=TOOL, pos=found.tool, size=[0.01, 0, 0], group=5, rgba=[0, 0, 0, 0])
         site.type = mujoco.mjtGeom.mjGEOM_SPHERE
-    kinds = mujoco.mjtSensor
-    for suffix, kind in (
-        ("pos", kinds.mjSENS_FRAMEPOS),
-        ("vel", kinds.mjSENS_FRAMELINVEL),
-        ("touch", kinds.mjSENS_TOUCH),
-    ):
-        for foot in found.feet:
-            name = f"{foot.name}_{suffix}"
-            spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=foot.name)
+    add_foot_sensors(spec, [foot.name for foot in found.feet])
     if found.floats:  # where MuJoCo puts a world that has diverged
         root = next(joint.parent for joint in spec.joints if joint.type == FREE)
         root.pos, root.quat = found.home[:3], found.home[3:7]

@@ -17,7 +17,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from .go1 import add_ground, copy_fields
+from .go1 import CONTACT, SOLVER, add_foot_sensors, add_ground, copy_fields
 from .menagerie import folder_of
 from .quadruped import CONTROL_DT
 from .quadruped import make_spec as make_quadruped_spec
@@ -56,11 +56,7 @@ def make_spec() -> mujoco.MjSpec:
     """Menagerie's G1 with the changes above, on a flat floor, as a fresh spec."""
     spec = mujoco.MjSpec.from_file(str(model_file()))
     like = make_quadruped_spec()
-    copy_fields(
-        spec.option,
-        like.option,
-        ("timestep", "integrator", "cone", "solver", "iterations", "ls_iterations", "impratio", "disableflags"),
-    )
+    copy_fields(spec.option, like.option, SOLVER)
     for things in (spec.sensors, spec.keys, spec.actuators):
         for thing in list(things):
             spec.delete(thing)
@@ -73,14 +69,7 @@ def make_spec() -> mujoco.MjSpec:
         for joint, armature, torque in zip(JOINTS, ARMATURE, TORQUE, strict=True):
             _add_servo(spec, spec.joint(f"{side}_{joint}_joint"), joint.split("_")[0], armature, torque)
         _add_foot(spec, like, side)
-    for suffix, kind in (
-        ("pos", mujoco.mjtSensor.mjSENS_FRAMEPOS),
-        ("vel", mujoco.mjtSensor.mjSENS_FRAMELINVEL),
-        ("touch", mujoco.mjtSensor.mjSENS_TOUCH),
-    ):
-        for side in SIDES:
-            name = f"{side}_foot"
-            spec.add_sensor(name=f"{name}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
+    add_foot_sensors(spec, [f"{side}_foot" for side in SIDES])
     spec.body("pelvis").pos = (0.0, 0.0, HOME_HEIGHT)
     spec.add_key(name="home", qpos=HOME, ctrl=HOME_JOINTS * 2)
     add_ground(spec, like, base="pelvis")
@@ -116,11 +105,7 @@ def _add_foot(spec: mujoco.MjSpec, like: mujoco.MjSpec, side: str) -> None:
     for ball in [geom for geom in body.geoms if geom.type == mujoco.mjtGeom.mjGEOM_SPHERE]:
         spec.delete(ball)
     sole = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_BOX, pos=SOLE, size=SOLE_SIZE, group=3)
-    copy_fields(
-        sole,
-        like.geom("front_left_foot"),
-        ("contype", "conaffinity", "condim", "priority", "friction", "solref", "solimp", "margin"),
-    )
+    copy_fields(sole, like.geom("front_left_foot"), CONTACT)
     site = spec.site(name)
     site.pos, site.type = SOLE, mujoco.mjtGeom.mjGEOM_BOX
     site.size = (SOLE_SIZE[0] + 0.02, SOLE_SIZE[1] + 0.02, 0.03)

@@ -11,6 +11,7 @@ What `make_spec` changes in `unitree_go1/go1.xml`, and why:
 - floor, light and sky, foot sensors, and a home pose whose feet touch the floor.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
@@ -43,6 +44,11 @@ ROTOR_INERTIA = 1.11842e-4  # kg m^2; Unitree's figure, through mjlab
 GEAR = {"hip": 6.0, "thigh": 6.0, "calf": 9.0}  # motor turns per joint turn; the same
 
 
+# What a robot of Menagerie has from the quadruped: fields of its options, and of the geoms that are its feet.
+SOLVER = ("timestep", "integrator", "cone", "solver", "iterations", "ls_iterations", "impratio", "disableflags")
+CONTACT = ("contype", "conaffinity", "condim", "priority", "friction", "solref", "solimp", "margin")
+
+
 def model_file() -> Path:
     """Path of Menagerie's go1.xml; where it is looked for: `menagerie.folder_of`."""
     return folder_of(MODEL, "go1", "go1.xml") / "go1.xml"
@@ -53,11 +59,7 @@ def make_spec() -> mujoco.MjSpec:
     spec = mujoco.MjSpec.from_file(str(model_file()))
     like = make_quadruped_spec()
 
-    copy_fields(
-        spec.option,
-        like.option,
-        ("timestep", "integrator", "cone", "solver", "iterations", "ls_iterations", "impratio", "disableflags"),
-    )
+    copy_fields(spec.option, like.option, SOLVER)
 
     foot_like = like.geom("front_left_foot")
     feet = [spec.geom(prefix) for prefix in PREFIX.values()]
@@ -67,11 +69,7 @@ def make_spec() -> mujoco.MjSpec:
         spec.delete(geom)
     for geom, prefix in zip(feet, PREFIX.values(), strict=True):
         geom.name = f"{prefix}_foot"
-        copy_fields(
-            geom,
-            foot_like,
-            ("contype", "conaffinity", "condim", "priority", "friction", "solref", "solimp", "margin"),
-        )
+        copy_fields(geom, foot_like, CONTACT)
 
     for prefix in PREFIX.values():
         for joint_name in JOINTS:
@@ -88,14 +86,7 @@ def make_spec() -> mujoco.MjSpec:
         site = spec.site(prefix)
         site.name = f"{prefix}_foot"
         site.size = site_like.size
-    for suffix, kind in (
-        ("pos", mujoco.mjtSensor.mjSENS_FRAMEPOS),
-        ("vel", mujoco.mjtSensor.mjSENS_FRAMELINVEL),
-        ("touch", mujoco.mjtSensor.mjSENS_TOUCH),
-    ):
-        for prefix in PREFIX.values():
-            name = f"{prefix}_foot"
-            spec.add_sensor(name=f"{name}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
+    add_foot_sensors(spec, [f"{prefix}_foot" for prefix in PREFIX.values()])
 
     spec.body("trunk").pos = (0.0, 0.0, HOME_HEIGHT)
     home = spec.key("home")
@@ -103,6 +94,17 @@ def make_spec() -> mujoco.MjSpec:
     home.ctrl = HOME_JOINTS * 4
     add_ground(spec, like)
     return spec
+
+
+def add_foot_sensors(spec: mujoco.MjSpec, feet: Sequence[str]) -> None:
+    """Place, velocity and touch of each foot, at its site, as tasks on legs read them."""
+    for suffix, kind in (
+        ("pos", mujoco.mjtSensor.mjSENS_FRAMEPOS),
+        ("vel", mujoco.mjtSensor.mjSENS_FRAMELINVEL),
+        ("touch", mujoco.mjtSensor.mjSENS_TOUCH),
+    ):
+        for name in feet:
+            spec.add_sensor(name=f"{name}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=name)
 
 
 def copy_fields(target: object, source: object, names: tuple[str, ...]) -> None:

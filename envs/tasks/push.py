@@ -44,10 +44,8 @@ class PushConfig(ArmConfig):
 
 OBJECT_MASS, OBJECT_RADIUS, OBJECT_HEIGHT = 0.3, 0.04, 0.08  # kg, m, m
 TABLE_FRICTION = 0.5  # of wood on wood
-TIP, TIP_FRICTION = (
-    0.02,
-    1.0,
-)  # m, radius of the ball with which the tool pushes, and of rubber: it does not slip off at once
+TIP = 0.02  # m, radius of the ball with which the tool pushes
+TIP_FRICTION = 1.0  # of rubber: it does not slip off at once
 # Share of an error of height and tilt that a control step makes up for: of the targets', which servos follow, and of the tool's
 # own, which lags (more, and it swings).
 AT_ONCE, IN_TIME = 0.5, 0.05

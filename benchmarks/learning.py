@@ -11,7 +11,6 @@ checkpoint, and its seconds are those of all its sessions. Results: results/lear
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import surefoot  # noqa: F401  # isort: skip
 
 import numpy as np
 from common import RESULTS, write_result
-from stable_baselines3.common.callbacks import BaseCallback
 
 from surefoot.controllers import threads
 from surefoot.controllers.controller import Controller
@@ -43,40 +41,19 @@ GOAL = {"half_cheetah": 12090, "ant": 6294, "hopper": 4098, "walker2d": 7046, "h
 FOLDER = RESULTS / "learning"
 
 
-class Clock(BaseCallback):
-    """Seconds of training, over all sessions of a run, kept in a file beside it."""
-
-    def __init__(self, file: Path):
-        super().__init__()
-        self.file = file
-        self.before = float(file.read_text()) if file.exists() else 0.0
-        self.started = time.perf_counter()
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        self.file.write_text(f"{self.seconds():.1f}")
-
-    def seconds(self) -> float:
-        return self.before + time.perf_counter() - self.started
-
-
 def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, episodes: int) -> dict[str, Any]:
     """Train (or go on) and judge one seed."""
     out = runs / f"{robot}-{algo}" / f"seed_{seed}"
-    clock = Clock(out.with_suffix(".seconds"))
-    out.parent.mkdir(parents=True, exist_ok=True)
     try:
         controller = Controller.load(out)
     except SurefootError:
-        controller = train(robot, "run", algo=algo, seed=seed, steps=steps, out=out, callback=clock)
+        controller = train(robot, "run", algo=algo, seed=seed, steps=steps, out=out)
     if controller.timesteps < controller.config.steps:
-        controller = resume(out, callback=clock)
+        controller = resume(out)
     result = evaluate(controller, episodes=episodes, seed=12345)
     low, high = result.interval()
     return {
-        "seed": seed, "steps": controller.timesteps, "seconds": round(clock.seconds(), 1), "return": round(result.mean, 1),
+        "seed": seed, "steps": controller.timesteps, "seconds": round(controller.seconds, 1), "return": round(result.mean, 1),
         "interval": [round(low, 1), round(high, 1)], "falls": float(result.fell.mean()), "cpus": threads.UPDATE_THREADS,
     }  # fmt: skip
 

@@ -10,7 +10,6 @@ episodes from seed 2000 is shipped; the card's figures come from episodes of ano
 """
 
 import argparse
-import csv
 import dataclasses
 import shutil
 import time
@@ -62,15 +61,6 @@ def trained(name: str, seed: int, steps: int | None, folder: Path) -> Path:
     return folder
 
 
-def training_seconds(folder: Path) -> float:
-    """Wall-clock of a run, from its logs: all its parts together."""
-    total = 0.0
-    for log in folder.glob("log_*/progress.csv"):
-        with log.open(newline="") as file:
-            total += max((float(row["time/time_elapsed"] or 0) for row in csv.DictReader(file)), default=0.0)
-    return total
-
-
 def make(name: str, folders: list[Path], episodes: int) -> Path:
     """Choose the best of the runs, judge it again and write its file."""
     runs = [Controller.load(folder) for folder in folders]
@@ -97,7 +87,7 @@ def make(name: str, folders: list[Path], episodes: int) -> Path:
         tracking=None if result.tracking != result.tracking else result.tracking,
         success=result.success,
         falls=float(result.fell.mean()),
-        training_seconds=training_seconds(folders[best]),
+        training_seconds=chosen.seconds,
         machine=f"{computer['cpu']}, {computer['cpus']} CPUs",
         surefoot=surefoot.__version__,
         commit=commit() or "unknown",

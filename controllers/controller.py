@@ -38,6 +38,7 @@ class Controller:
 
     def __init__(self, config: TrainConfig, policy: BasePolicy, timesteps: int = 0):
         self.config, self.policy, self.timesteps = config, policy, timesteps
+        self.seconds = 0.0  # wall-clock of its training so far
         # What training needs to continue where it stopped: optimiser state and the return scale.
         self.training: dict[str, torch.Tensor] = {}
         self.learning_rate: float | None = None
@@ -185,6 +186,7 @@ class Controller:
             action_high=limits[1],
             actions=int(done.n) if isinstance(done, Discrete) else None,
             timesteps=self.timesteps,
+            seconds=self.seconds,
             learning_rate=self.learning_rate,
             plan=self.plan,
             told=self.told,
@@ -241,7 +243,11 @@ class Controller:
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
         controller = cls(header.config, empty_policy(header), header.timesteps)
-        controller.learning_rate, controller.plan = header.learning_rate, header.plan
+        controller.seconds, controller.learning_rate, controller.plan = (
+            header.seconds,
+            header.learning_rate,
+            header.plan,
+        )
         controller.told, controller.told_std = header.told, header.told_std
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         controller.card = header.card
@@ -266,7 +272,7 @@ class Controller:
         twin.policy.load_state_dict(self.policy.state_dict())
         twin.policy.set_training_mode(False)
         twin.training = {k: v.clone() for k, v in self.training.items()}
-        twin.learning_rate, twin.plan = self.learning_rate, self.plan
+        twin.seconds, twin.learning_rate, twin.plan = self.seconds, self.learning_rate, self.plan
         twin.told, twin.told_std = dict(self.told), dict(self.told_std)
         twin.identifier = self.identifier  # nothing changes it
         return twin

@@ -59,6 +59,7 @@ class Header(BaseModel):
     action_high: list[float]
     actions: int | None = None
     timesteps: int = 0
+    seconds: float = 0.0
     learning_rate: float | None = None
     plan: PlannerConfig | None = None
     told: dict[str, float] = {}

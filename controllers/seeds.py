@@ -1,6 +1,5 @@
 """The same training on several seeds, and what they reach together; continued where it was cut off."""
 
-import csv
 import json
 import math
 import sys
@@ -152,22 +151,8 @@ def _trained(config: TrainConfig, folder: Path, progress: bool) -> Controller:
     controller = Controller.load(file)
     if file == final:
         return controller
-    left = None if config.seconds is None else config.seconds - _spent(folder, controller.timesteps)
+    left = None if config.seconds is None else config.seconds - controller.seconds
     if controller.timesteps >= config.steps or (left is not None and left <= 0):  # cut off at the very end
         controller.save(final)
         return controller
     return resume(folder, steps=config.steps, seconds=left, progress=progress)
-
-
-def _spent(folder: Path, steps: int) -> float:
-    """Wall-clock seconds of training up to a number of steps, from the logs."""
-    total = 0.0
-    for log in folder.glob("log_*/progress.csv"):
-        with log.open(newline="") as file:
-            rows = [
-                row for row in csv.DictReader(file) if row.get("time/time_elapsed") and row.get("time/total_timesteps")
-            ]
-        total += max(
-            (float(r["time/time_elapsed"]) for r in rows if float(r["time/total_timesteps"]) <= steps), default=0.0
-        )
-    return total

@@ -132,8 +132,9 @@ def _schedule(settings: Settings) -> float | Callable[[float], float]:
 class Monitor(BaseCallback):
     """Progress bar, checkpoints and the wall-clock limit of one training."""
 
-    def __init__(self, config: TrainConfig, out: Path | None, bar: Progress | None, tell: bool):
+    def __init__(self, config: TrainConfig, out: Path | None, bar: Progress | None, tell: bool, before: float = 0.0):
         super().__init__()
+        self.before = before  # seconds of the sessions before this one
         self.config, self.out, self.bar, self.tell = config, out, bar, tell
         self.started = time.monotonic()
         self._saved = self._told = self.started
@@ -171,8 +172,13 @@ class Monitor(BaseCallback):
             self.save_checkpoint(self.out)
 
     def save_checkpoint(self, out: Path) -> None:
-        file = out / "checkpoints" / f"step_{self.num_timesteps:012d}.safetensors"
-        Controller.from_algorithm(self.config, self.model).save(file)
+        self.controller().save(out / "checkpoints" / f"step_{self.num_timesteps:012d}.safetensors")
+
+    def controller(self) -> Controller:
+        """What was learnt until now."""
+        found = Controller.from_algorithm(self.config, self.model)
+        found.seconds = self.before + time.monotonic() - self.started
+        return found
 
 
 def train_config(
@@ -346,11 +352,16 @@ def resume(
     model = make_algorithm(config.model_copy(update={"seed": seed}), env)
     controller.give_to(model)
     config.save(folder / "config.json")
-    return _learn(config, model, folder, progress, callback)
+    return _learn(config, model, folder, progress, callback, controller.seconds)
 
 
 def _learn(
-    config: TrainConfig, model: BaseAlgorithm, out: Path | None, progress: bool, callback: BaseCallback | None
+    config: TrainConfig,
+    model: BaseAlgorithm,
+    out: Path | None,
+    progress: bool,
+    callback: BaseCallback | None,
+    before: float = 0.0,
 ) -> Controller:
     if out is not None:
         with _disk(out):
@@ -359,7 +370,7 @@ def _learn(
         model.set_logger(configure(None, []))
     bar = _progress_bar() if progress and sys.stderr.isatty() else None
     with bar or nullcontext():
-        monitor = Monitor(config, out, bar, tell=progress)
+        monitor = Monitor(config, out, bar, tell=progress, before=before)
         callbacks: list[BaseCallback] = [monitor, *gym_ids.callbacks(config), *([callback] if callback else [])]
         remaining = config.steps - model.num_timesteps
         try:
@@ -370,7 +381,7 @@ def _learn(
             if out is not None and model.num_timesteps:
                 monitor.save_checkpoint(out)
             raise
-    controller = Controller.from_algorithm(config, model)
+    controller = monitor.controller()
     controller.policy.set_training_mode(False)
     if out is not None:
         controller.save(out / "controller.safetensors")

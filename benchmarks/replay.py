@@ -5,8 +5,9 @@
 A Go1 of Menagerie walks before and after an adaptation (here the shipped controller, twice: the page is as large whatever
 drives it), recorded beforehand. `export_s` is reading both files and writing the page, `script_ms` the page's own performance
 measure from the start of its script until the first picture is drawn, in headless Chromium with software WebGL, 1280 x 720.
-Each is the median of the rounds. `long` is the same of five minutes (15,000 steps) of one robot, with `frame_ms`: what the page's
-script takes for one frame while it plays (without WebGL, whose software would be all that is measured); 33 ms are 30 a second.
+Each is the median of the rounds. `long` is the same of five minutes (15,000 steps) of one robot, with `frame_ms`: what the
+page's script takes for one frame while it plays (without WebGL, whose software would be all that is measured); 33 ms are 30
+frames a second.
 """
 
 import argparse
@@ -34,11 +35,17 @@ FLAGS = "--no-sandbox --disable-quic --no-first-run --disable-background-network
 TIMED = """
 window.frames_ms = [];
 const ask = requestAnimationFrame;
-window.requestAnimationFrame = (f) => ask((now) => { const start = performance.now(); f(now); frames_ms.push(performance.now() - start); });
+window.requestAnimationFrame = (f) => ask((now) => {
+  const start = performance.now();
+  f(now);
+  frames_ms.push(performance.now() - start);
+});
 """
 NO_WEBGL = """
 const get = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) { return kind.startsWith("webgl") ? null : get.call(this, kind, ...rest); };
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  return kind.startsWith("webgl") ? null : get.call(this, kind, ...rest);
+};
 """
 
 

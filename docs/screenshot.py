@@ -1,4 +1,4 @@
-"""A picture of a page that Surefoot wrote: python docs/screenshot.py PAGE.html OUT.png [--at SECONDS] [--size 1280x960] [--dark]
+"""A picture of a page that Surefoot wrote: python docs/screenshot.py PAGE.html OUT.png [--at SECONDS] [--size WxH] [--dark]
 
 In headless Chromium, which `make test` installs. Exit code 1 where the page complains or cannot be shown.
 """

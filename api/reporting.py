@@ -360,7 +360,7 @@ def _commands(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
             return np.asarray(values[: size * length], float).reshape(length, size).mean(axis=1).tolist()
 
         for k, name in enumerate(recording.command_names):
-            axes = {
+            axes: dict[str, Any] = {
                 "xlabel": "seconds",
                 "ylabel": f"{name} ({'rad/s' if name == 'yaw' else 'm/s'})",
                 "x": over(recording.times),

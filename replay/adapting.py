@@ -18,7 +18,7 @@ def adaptation_curves(adapted: Mapping[str, Any], label: str) -> list[Curve]:
     x, robot, returns, tracking = (_numbers(adapted.get(name)) for name in names)
     if not x or not len(x) == len(robot) == len(returns):
         return []
-    shared = {"label": label, "x": x, "xlabel": "seconds of adaptation (wall-clock)"}
+    shared: Curve = {"label": label, "x": x, "xlabel": "seconds of adaptation (wall-clock)"}
     shared |= {"also": {"seconds of robot time": robot}}
     method = str(adapted.get("method"))
     curves = [{**shared, "y": returns, "ylabel": f"return while adapting ({method})"}]

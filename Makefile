@@ -72,10 +72,16 @@ demo: $(VENV)/.installed-video
 demo-quick: $(VENV)/.installed-video
 	@$(BIN)/surefoot demo --quick --out demo
 
-# The README's picture, from shipped controllers: each walks for some seconds, and they share one poster.
+# The README's pictures, from shipped controllers. A quadruped is broken as in the demo and adapted: a film and the page of
+# before and after. Others walk for some seconds and share one poster. About six minutes on two cores.
 PICTURED := quadruped-velocity hexapod-velocity biped-velocity humanoid-run half_cheetah-run
-pictures: $(VENV)/.installed-video
-	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; number=0; \
+BROKEN := --set payload=6 --set motor_strength.front_left=0.4
+pictures: $(VENV)/.installed-test system-packages
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; number=0; after="$$folder/adapted.safetensors"; \
+	$(BIN)/surefoot adapt quadruped-velocity $(BROKEN) --steps 120000 --out "$$after" --quiet; \
+	$(BIN)/surefoot replay quadruped-velocity $(BROKEN) --adapted "$$after" --html "$$folder/page.html" \
+		--webp docs/adapted.webp --size 720x320 --seconds 8; \
+	$(BIN)/python docs/screenshot.py "$$folder/page.html" docs/page.png --at 2.7 --size 1280x800; \
 	for name in $(PICTURED); do \
 		number=$$((number + 1)); hold=(); \
 		[[ $$name != *-velocity ]] || hold=(--set vx=1.0 --set vy=0 --set yaw=0); \

@@ -204,31 +204,6 @@ def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
     return ["adapted for", "environment steps", *evaluation_columns(adaptation.before.evaluation), ""], rows
 
 
-def adaptation_curves(adaptation: Adaptation) -> list[dict[str, Any]]:
-    """The adaptation curve as `write_page` takes it: over wall-clock time or over the time that robots have walked."""
-    robot_time = {"seconds of robot time": [point.robot_seconds for point in adaptation.curve]}
-    points, seconds = adaptation.curve, "seconds of adaptation (wall-clock)"
-    label = f"adaptation ({adaptation.method})"
-    x = [point.seconds for point in points]
-    returns = [p.evaluation.mean for p in points]
-    curves: list[dict[str, Any]] = [
-        {"label": label, "x": x, "y": returns, "xlabel": seconds, "ylabel": "return", "also": robot_time}
-    ]
-    tracking = [p.evaluation.tracking for p in points]
-    if np.isfinite(tracking).all():
-        curves.append(
-            {
-                "label": f"{label}: tracking",
-                "x": x,
-                "y": tracking,
-                "xlabel": seconds,
-                "ylabel": "tracking (1 is perfect)",
-                "also": robot_time,
-            }
-        )
-    return curves
-
-
 def training_curve(run: str | Path) -> list[dict[str, Any]]:
     """Return of training episodes over steps, from the logs of a run folder; [] where no episode ended."""
     steps, values = training_log(run).get("rollout/ep_rew_mean", (np.empty(0), np.empty(0)))

@@ -145,6 +145,8 @@ def adapt(
         why = refusal(controller, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
         if why:
             adaptation = replace(adaptation, controller=controller, refused=why)
+    if not adaptation.refused:
+        adaptation.controller.adapted = adaptation.record()
     if out is not None:
         adaptation.controller.save(out)
     if html is not None:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..controllers.config import TrainConfig
 from ..controllers.seeds import Outcome, SeedSummary
 from ..controllers.shipped import Card, find
 from ..controllers.statistics import bootstrap, mean
+from ..replay.adapting import curves_of
 from ..replay.document import Figure, Section, write_document
 from ..replay.figures import comparison_figure, curves_figure, envelope_figure, gait_figure
 from ..replay.gait import footfalls, gait_table
 from ..replay.poster import poster
 from ..replay.recording import SUFFIX, Recording, load_many
+from ..replay.rendering import render_frames
 from ..replay.video import Pictures, write_video
 from ..report import duration, recording_table, safety_figures_table, seeds_table, training_log
 from ..robots import SurefootError
@@ -29,6 +32,7 @@ from .sources import load
 
 POINTS = 80  # of a curve
 ROW = 2  # recordings side by side in a video
+STILL = 1.0  # s, what is seen of a video before it plays
 WANTED = "run folder, controller, recording or comparison (*.json)"
 Log = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -326,6 +330,8 @@ def _recording_sections(recordings: Sequence[Recording], videos: bool) -> list[S
         figures.append(
             Figure(curves_figure(followed).encode(), ".svg", "Commanded and measured, means over a fifth of a second")
         )
+    if adapting := curves_of(named):
+        figures.append(Figure(curves_figure(adapting).encode(), ".svg", "What adapting has brought"))
     if videos:
         for i in range(0, len(named), ROW):
             figures += _moving(named[i : i + ROW])
@@ -354,13 +360,13 @@ def _commands(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
             return np.asarray(values[: size * length], float).reshape(length, size).mean(axis=1).tolist()
 
         for k, name in enumerate(recording.command_names):
-            axes = {
+            axes: dict[str, Any] = {
                 "xlabel": "seconds",
                 "ylabel": f"{name} ({'rad/s' if name == 'yaw' else 'm/s'})",
                 "x": over(recording.times),
             }
             curves.append({**axes, "label": recording.label, "y": over(recording.actual[:, k])})
-            asked = {**axes, "label": "commanded", "y": over(recording.command[:, k])}
+            asked = {**axes, "label": "commanded", "commanded": True, "y": over(recording.command[:, k])}
             if asked not in curves:
                 curves.append(asked)
     return curves
@@ -370,10 +376,13 @@ def _moving(recordings: Sequence[Recording]) -> list[Figure]:
     """A poster, and a video, of recordings side by side."""
     names = " and ".join(f"{r.label} ({r.robot} {r.task})" for r in recordings)
     with tempfile.TemporaryDirectory() as folder:
-        strip, film = Path(folder) / "strip.webp", Path(folder) / "film.mp4"
+        strip, film, still = (Path(folder) / name for name in ("strip.webp", "film.mp4", "still.webp"))
         poster(recordings).save(strip, quality=85)
-        write_video(film, recordings, (480 * len(recordings), 360))
+        size = (480 * len(recordings), 360)
+        write_video(film, recordings, size)
+        (frame,) = render_frames(recordings, size, times=[STILL])
+        Image.fromarray(frame).save(still, quality=80)
         return [
             Figure(strip.read_bytes(), ".webp", f"{names}: several moments of one stretch, the last one solid"),
-            Figure(film.read_bytes(), ".mp4", f"{names}, at real speed"),
+            Figure(film.read_bytes(), ".mp4", f"{names}, at real speed", still=still.read_bytes()),
         ]

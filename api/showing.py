@@ -21,6 +21,7 @@ from ..controllers.shipped import find
 from ..controllers.worlds import worlds_of
 from ..envs.batch_env import BatchEnv
 from ..envs.variation import Task, Variation
+from ..replay.adapting import adaptation_curves
 from ..replay.chunks import SUFFIX, RecordingFile
 from ..replay.notebook import Recordings
 from ..replay.page import make_page, title_of, write_page
@@ -28,10 +29,7 @@ from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
 from ..replay.video import Pictures
-from ..report import (
-    adaptation_curves,
-    summary_table,
-)
+from ..report import summary_table
 from ..robots import SurefootError
 from ..robots.files import check_name
 from .sources import Plan, Settings, Source, commands_of, load, load_any, task_of
@@ -159,6 +157,7 @@ def described(controller: AnyController) -> dict[str, Any]:
     found: dict[str, Any] = {"config": controller.config.model_dump(mode="json"), "told": dict(controller.told)}
     if not isinstance(controller, OnnxController):
         found["timesteps"] = controller.timesteps
+        found["adapted"] = None if controller.adapted is None else controller.adapted.model_dump(mode="json")
         found["card"] = None if controller.card is None else controller.card.model_dump(mode="json")
         found["plan"] = None if controller.plan is None else dataclasses.asdict(controller.plan)
     suite = found["config"]["suite"]
@@ -392,6 +391,6 @@ def write_adaptation_page(
         recordings,
         title=title or f"{config.robot} {config.task}: adapted to {adaptation.task}",
         summary={**summary, "note": note or summary["note"]},
-        curves=[*adaptation_curves(adaptation), *curves],
+        curves=[*adaptation_curves(adaptation.record().model_dump(), "after"), *curves],
     )
     return recordings

@@ -11,6 +11,7 @@ from ..controllers.onnx_controller import OnnxController
 from ..controllers.shipped import find
 from ..envs.tasks import TASKS
 from ..envs.variation import Task
+from ..replay.chunks import SUFFIX
 from ..robots import SurefootError
 
 Settings = Mapping[str, float | str]
@@ -25,6 +26,8 @@ def load(source: Source, plan: Plan = None) -> Controller:
     """
     if isinstance(source, Controller):
         controller = source
+    elif str(source).endswith(SUFFIX):
+        raise SurefootError(f"{str(source)!r} is a recording, which surefoot replay shows: expected a controller")
     else:
         controller = Controller.load(find(source))
     if plan is None:

@@ -20,6 +20,7 @@ from ..envs.batch_env import BatchEnv
 from ..envs.samplers import Sampler
 from ..robots import SurefootError
 from ..robots.files import replacing
+from .adapted import Adapted
 from .config import PlannerConfig, TrainConfig, first_problem
 from .identifier import Identifier
 from .policies import FORMAT, Header, empty_policy
@@ -44,6 +45,7 @@ class Controller:
         self.learning_rate: float | None = None
         self.memory: tuple[np.ndarray, ...] | None = None  # of a recurrent policy, since the last `reset`
         self.card: Card | None = None  # of a shipped controller
+        self.adapted: Adapted | None = None  # how it was adapted, where it was
         # How it plans when it drives a robot; training and fine-tuning go on with the policy alone.
         self.plan: PlannerConfig | None = None
         # Parameters among its inputs that it is told wherever it acts, by name; in simulation the others are the true ones.
@@ -192,6 +194,7 @@ class Controller:
             told=self.told,
             told_std=self.told_std,
             identifies=self.identifier.names if self.identifier else (),
+            adapted=self.adapted,
         )
 
     def save(self, path: str | Path, *, card: Card | None = None) -> None:
@@ -250,7 +253,7 @@ class Controller:
         )
         controller.told, controller.told_std = header.told, header.told_std
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
-        controller.card = header.card
+        controller.card, controller.adapted = header.card, header.adapted
         try:
             keys = controller.policy.load_state_dict(weights, strict=False)
             missing = [k for k in keys.missing_keys if header.card is None or not k.startswith(CRITICS)]
@@ -274,7 +277,7 @@ class Controller:
         twin.training = {k: v.clone() for k, v in self.training.items()}
         twin.seconds, twin.learning_rate, twin.plan = self.seconds, self.learning_rate, self.plan
         twin.told, twin.told_std = dict(self.told), dict(self.told_std)
-        twin.identifier = self.identifier  # nothing changes it
+        twin.identifier, twin.adapted = self.identifier, self.adapted  # nothing changes them
         return twin
 
 

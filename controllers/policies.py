@@ -14,6 +14,7 @@ from ..envs.batch_env import configured
 from ..envs.inputs import REMEMBERED
 from ..envs.terrain import TerrainOptions
 from ..envs.views import VIEWS, view_shape
+from .adapted import Adapted
 from .algorithms import find_algorithm
 from .config import PlannerConfig, TrainConfig
 from .discrete import action_grid
@@ -66,6 +67,7 @@ class Header(BaseModel):
     told_std: dict[str, float] = {}
     identifies: tuple[str, ...] = ()
     card: Card | None = None
+    adapted: Adapted | None = None
 
 
 def known_inputs(settings: Settings) -> int:

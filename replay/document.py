@@ -20,13 +20,14 @@ _KINDS = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp", "
 class Figure:
     """A picture or video: its content, the kind of file (.svg, .png, .webp or .mp4), and what it shows.
 
-    A `folded` one is seen when its caption is clicked.
+    A `folded` one is seen when its caption is clicked; `still` (*.webp) is what is seen of a video before it plays.
     """
 
     content: bytes
     suffix: str
     caption: str
     folded: bool = False
+    still: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,22 @@ def _cell(value: Any) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    source = f"data:{_KINDS[figure.suffix]};base64,{base64.b64encode(figure.content).decode()}"
+    source = _data(figure.content, figure.suffix)
     name = escape(figure.caption, quote=True)
     if figure.suffix == ".mp4":
-        shown = f'<video controls loop muted playsinline preload="metadata" aria-label="{name}" src="{source}"></video>'
+        still = f' poster="{_data(figure.still, ".webp")}"' if figure.still else ""
+        how = f'controls loop muted playsinline preload="metadata"{still}'
+        shown = f'<video {how} aria-label="{name}" src="{source}"></video>'
     else:
         shown = f'<img alt="{name}" src="{source}">'
     kind = ' class="drawn"' if figure.suffix == ".svg" else ""
     if figure.folded:
         return f"<details><summary>{escape(figure.caption)}</summary><figure{kind}>{shown}</figure></details>"
     return f"<figure{kind}>{shown}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+
+
+def _data(content: bytes, suffix: str) -> str:
+    return f"data:{_KINDS[suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _note(text: str) -> str:

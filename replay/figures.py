@@ -23,6 +23,7 @@ WIDTH, PANEL = 960, 190  # px: of a comparison, and the height of one of its plo
 LEFT, RIGHT, GAP = 56, 16, 74  # px beside and between plots
 CELL, MAP = 34, 420  # px: a cell of a map where there are few, and the most that all of them may take
 FAILS, SURVIVES = (0xF0, 0x9A, 0x3E), (0x00, 0x62, 0x9B)  # palette's orange and blue, which the colour-blind tell apart
+INK = ("#1c1e21", "#e8e9ea")  # what was commanded: dashed, as on the page
 STYLE = """
 svg { background: #ffffff; font: 12px system-ui, sans-serif; }
 text { fill: #1c1e21; } .quiet { fill: #5c6167; font-size: 11px; } .title { font-size: 15px; font-weight: 600; }
@@ -109,9 +110,13 @@ def envelope_figure(content: Content) -> str:
 def curves_figure(curves: Sequence[Content]) -> str:
     """Curves {"label", "x", "y", "xlabel", "ylabel"} and maybe "low" and "high", the edges of an interval: two plots a row.
 
-    Those with the same axes share a plot; those with the same label share a colour, `palette`'s for it.
+    Those with the same axes share a plot; those with the same label share a colour, `palette`'s for it, or where they are
+    "commanded" the dashed ink.
     """
     labels = list(dict.fromkeys(str(curve["label"]) for curve in curves))
+    asked = {str(curve["label"]) for curve in curves if curve.get("commanded")}
+    own = iter(colours([label for label in labels if label not in asked]))
+    shown = [INK if label in asked else next(own) for label in labels]
     plots: dict[tuple[str, str], list[Content]] = {}
     for curve in curves:
         plots.setdefault((str(curve["xlabel"]), str(curve["ylabel"])), []).append(curve)
@@ -123,7 +128,7 @@ def curves_figure(curves: Sequence[Content]) -> str:
         left, top = LEFT + i % 2 * (width + GAP), foot + 24 + i // 2 * (PANEL + 70)
         classes = [labels.index(str(curve["label"])) for curve in found]
         parts += _plot(left, top, width, ylabel, xlabel, lines, None, bands=bands, classes=classes)
-    return _svg(WIDTH, foot + 24 + -(-len(plots) // 2) * (PANEL + 70) - 20, parts, colours(labels))
+    return _svg(WIDTH, foot + 24 + -(-len(plots) // 2) * (PANEL + 70) - 20, parts, shown)
 
 
 def gait_figure(gaits: Sequence[Content]) -> str:
@@ -276,6 +281,7 @@ def _svg(width: float, height: float, parts: Sequence[str], shown: Sequence[tupl
     for i, (on_light, on_dark) in enumerate(shown):
         again = shown[:i].count((on_light, on_dark))
         dash = f" stroke-dasharray: {8 / again:g} 3;" if again else ""
+        dash = " stroke-dasharray: 5 4;" if (on_light, on_dark) == INK else dash
         filled = f".s{i}.dot, .s{i}.band"
         light += f".s{i} {{ stroke: {on_light};{dash} }} {filled} {{ fill: {on_light}; stroke: none; }}\n"
         dark += f".s{i} {{ stroke: {on_dark}; }} {filled} {{ fill: {on_dark}; }}\n"

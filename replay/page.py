@@ -21,6 +21,7 @@ import numpy as np
 
 from ..robots.errors import SurefootError
 from ..robots.files import replacing
+from .adapting import curves_of
 from .geometry import body_poses, frame_rows, moving_bodies, robot_bodies, triangles, visible_geoms
 from .palette import colours
 from .recording import Recording
@@ -101,17 +102,19 @@ def make_page(
         title: heading of the page.
         summary: {"columns": [str], "rows": [[str | number]], "note": str}; a table, and a sentence below the title.
         curves: [{"label", "x", "y", "xlabel", "ylabel"}]; curves with the same axis labels share a plot. Not-a-number
-            values are left out. {"also": {xlabel: x}}: other quantities that y can be drawn over.
+            values are left out. {"also": {xlabel: x}}: other quantities that y can be drawn over. None: those of the
+            adapted controllers among the recordings.
 
     Raises `SurefootError` when there is nothing to show or a model does not compile.
     """
     if not recordings and not curves and not summary:
         raise SurefootError(f"nothing to show as {title!r}: expected recordings, curves or a summary")
+    curves = curves_of(recordings) if curves is None else curves
     blob = Blob()
     data = {
         "title": title,
         "summary": _summary(summary) if summary else None,
-        "curves": _curves(curves or [], [recording.label for recording in recordings]),
+        "curves": _curves(curves, [recording.label for recording in recordings]),
         "recordings": [
             described(recording, colour, blob)
             for recording, colour in zip(recordings, colours([r.label for r in recordings]), strict=True)

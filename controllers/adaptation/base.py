@@ -1,11 +1,13 @@
 """What every adaptation method takes and gives."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from ...envs.variation import Task
 from ...robots import SurefootError
+from ..adapted import Adapted
 from ..controller import Controller
 from ..evaluation import Evaluation
 
@@ -93,6 +95,18 @@ class Adaptation:
     @property
     def after(self) -> Point:
         return self.curve[-1]
+
+    def record(self) -> Adapted:
+        """What the adapted controller's file keeps of this."""
+        tracking = [float(p.evaluation.tracking) for p in self.curve]
+        return Adapted(
+            method=self.method,
+            task=str(self.task),
+            seconds=tuple(p.seconds for p in self.curve),
+            robot_seconds=tuple(p.robot_seconds for p in self.curve),
+            returns=tuple(float(p.evaluation.mean) for p in self.curve),
+            tracking=tuple(tracking) if all(map(math.isfinite, tracking)) else (),
+        )
 
 
 class Adapter(Protocol):

@@ -1,5 +1,6 @@
 // Buttons and keys. `player` is what they act on; see player.js.
 
+const CAMERA_HELP = { h: ["turn the view left, right, up, down", "H K U J"], i: ["nearer, farther", "I B"] }; // a line a group
 const CAMERAS = { 1: "follow", 2: "orbit", 3: "above" };
 
 function wire(player) {
@@ -48,6 +49,7 @@ function wire(player) {
     ["2", [() => player.setCamera(CAMERAS[2])]],
     ["3", [() => player.setCamera(CAMERAS[3])]],
     ["c", [() => player.scene?.reset(), "reset the view", "C"]],
+    ...Object.entries(CAMERA_KEYS).map(([key, act]) => [key, [() => player.scene && act(player.scene), ...(CAMERA_HELP[key] || [])]]),
     ...Object.entries(LAYERS).map(([name, layer]) => [layer.key, [() => player.toggleLayer(name), layer.label.toLowerCase(), layer.key.toUpperCase()]]),
     ["?", [toggleHelp, "this list", "?"]],
   ]);

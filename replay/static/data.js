@@ -12,7 +12,8 @@ function style(name) {
 }
 
 async function unpack(id) {
-  const coded = Uint8Array.from(atob(element(id).textContent), (c) => c.charCodeAt(0));
+  const text = atob(element(id).textContent), coded = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) coded[i] = text.charCodeAt(i); // Uint8Array.from takes seconds for some megabytes
   return new Response(new Blob([coded]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
@@ -24,8 +25,9 @@ function viewOf(buffer, { at, type, shape }) {
 
 // uint16 between each column's lowest and highest value -> float32.
 function dequantise(buffer, reference) {
-  const coded = viewOf(buffer, reference), { low, span } = reference;
-  return Float32Array.from(coded, (v, i) => low[i % low.length] + (v / 65535) * span[i % low.length]);
+  const coded = viewOf(buffer, reference), { low, span } = reference, values = new Float32Array(coded.length);
+  for (let i = 0, c = 0; i < coded.length; i++, c = c + 1 === low.length ? 0 : c + 1) values[i] = low[c] + (coded[i] / 65535) * span[c];
+  return values;
 }
 
 async function loadThree() {
@@ -50,7 +52,11 @@ function openRecording(raw, buffer) {
   recording.falls = [...recording.times].filter((_, k) => recording.done[k] === 1);
   recording.cuts = [...recording.times].filter((_, k) => recording.done[k] === 2);
   recording.becomes = recording.robots.slice(1).map((robot) => robot.time); // another robot
-  recording.column = (name, c, count) => recording[name].filter((_, i) => i % count === c);
+  recording.column = (name, c, count) => {
+    const values = recording[name].slice(0, recording.times.length);
+    for (let k = 0; k < values.length; k++) values[k] = recording[name][k * count + c];
+    return values;
+  };
   recording.baseColumn = raw.bodies.findIndex((b) => b.id === raw.base);
   recording.path = smoothPath(recording);
   return recording;

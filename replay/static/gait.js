@@ -20,10 +20,10 @@ function gaitPlot(recordings, onSeek) {
         context.fillText(abbreviate(name), left - 6, y + row / 2);
         context.fillStyle = style("--grid"); context.fillRect(left, y + row / 2, width - left - right, 1);
         context.fillStyle = shade(r.colour);
-        for (let k = first; k < last; k++) {
-          if (!r.contact[k * feet + f]) continue;
-          const a = Math.max(left, x(r.times[k])), b = Math.min(width - right, x(r.times[k + 1]));
-          if (b > a) context.fillRect(a, y + 1, b - a + 0.3, row - 3);
+        for (let k = first, stop; k < last; k = stop) { // one bar for each stance
+          for (stop = k + 1; stop < last && r.contact[stop * feet + f] === r.contact[k * feet + f]; ) stop++;
+          const a = Math.max(left, x(r.times[k])), b = Math.min(width - right, x(r.times[stop]));
+          if (r.contact[k * feet + f] && b > a) context.fillRect(a, y + 1, b - a, row - 3);
         }
         y += row;
       });
@@ -38,7 +38,7 @@ function gaitPlot(recordings, onSeek) {
   seekable(plot, cursor, () => ({ xs }), onSeek);
   const keys = walking.map((r) => key(r.label, r.colour));
   plot.legend.append(...keys);
-  return { ...plot, at(t) { now = t; plot.draw(); }, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
+  return { ...plot, at(t) { now = t; plot.again(); }, draw() { keys.forEach((k) => k.recolour()); plot.draw(); } };
 }
 
 // front_left_foot -> FL: initials of what is left when the word foot is taken away.

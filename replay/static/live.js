@@ -414,6 +414,7 @@ function wire() {
     ArrowUp: forward, w: forward, ArrowDown: back, s: back, ArrowLeft: left, a: left, ArrowRight: right, d: right,
     q: () => nudge(2, 1), e: () => nudge(2, -1), x: () => live.limits && command(live.limits.map(() => 0), true), " ": () => push(),
     p: pause, n: step, r: reset, o: () => live.adapts && send({ do: "adapter", value: !state?.adapts }), g: ghosts, c: () => scene?.reset(),
+    ...Object.fromEntries(Object.entries(CAMERA_KEYS).map(([key, act]) => [key, () => scene && act(scene)])),
     "?": () => { element("keys").open = !element("keys").open; },
   };
   document.addEventListener("keydown", (event) => {

@@ -29,12 +29,12 @@ function advance(now) {
 
 function draw() {
   scene?.draw(time);
+  placeCaptions(captions, recordings, scene, time, frameStep); // which asks for sizes: before anything below changes the page
   for (const plot of plots) plot.at(time);
   parametersAt(time);
   element("slider").value = time;
   element("slider").setAttribute("aria-valuetext", time.toFixed(2) + " seconds");
   element("clock").replaceChildren(time.toFixed(2), make("span", { class: "total" }, " / " + duration.toFixed(2)), " s");
-  placeCaptions(captions, recordings, scene, time, frameStep);
 }
 
 function seek(t) {

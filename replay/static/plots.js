@@ -26,22 +26,30 @@ const short = (v) => {
 
 const said = ({ y, band }, k) => (Number.isNaN(y[k]) ? "–" : short(y[k]) + (band ? " ± " + short(band[k]) : ""));
 
-// Frame, title, legend and canvas; `paint(context, width, height)` draws. Returns { node, draw, area, legend }.
+// Frame, title, legend and canvas; `paint(context, width, height)` draws. Returns { node, draw, again, area, legend }; `again` draws
+// at the width of the last time: to ask for it in each frame would make the browser lay the page out twice.
 function frame(title, height, paint) {
   const canvas = make("canvas"), area = make("div", { class: "area" }, canvas), legend = make("ul", { class: "legend" });
   const header = make("header", {}, make("h2", {}, title), legend), node = make("div", { class: "plot" }, header, area);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", title);
-  function draw() {
-    const width = area.clientWidth, ratio = devicePixelRatio || 1;
+  let width = 0;
+  function draw() { width = area.clientWidth; again(); }
+  function again() {
+    const ratio = devicePixelRatio || 1;
     if (!width) return;
-    canvas.width = width * ratio; canvas.height = height * ratio; canvas.style.height = height + "px";
-    const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
+    const context = canvas.getContext("2d"), pixels = [Math.floor(width * ratio), Math.floor(height * ratio)];
+    if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) { // which is dear, and some plots are drawn in each frame
+      [canvas.width, canvas.height] = pixels;
+      canvas.style.height = height + "px";
+    }
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.setLineDash([]);
     context.font = "11.5px system-ui, sans-serif";
     paint(context, width, height);
   }
-  return { node, draw, area, legend };
+  return { node, draw, again, area, legend };
 }
 
 // The key of a line, with room for its value at the cursor.

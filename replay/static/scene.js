@@ -146,6 +146,9 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
       view = name;
       changed();
     },
+    // By keys, as far as a drag or a turn of the wheel would.
+    turn(azimuth, elevation) { turnBy(orbit, azimuth, elevation); changed(); },
+    zoom(factor) { zoomBy(orbit, size, factor); changed(); },
     reset() { Object.assign(orbit, view === "above" ? ABOVE : START); orbit.pan.set(0, 0, 0); changed(); },
   };
   listen(canvas, orbit, size, changed);
@@ -154,11 +157,24 @@ function buildScene(canvas, recordings, meshes, buffer, changed) {
   return api;
 }
 
+function turnBy(orbit, azimuth, elevation) {
+  orbit.azimuth += azimuth;
+  orbit.elevation = Math.min(1.56, Math.max(-0.1, orbit.elevation + elevation));
+}
+
+function zoomBy(orbit, size, factor) { orbit.distance = Math.min(20 * size, Math.max(1.2 * size, orbit.distance * factor)); }
+
+// What keys do to the camera, on any page.
+const CAMERA_KEYS = {
+  h: (scene) => scene.turn(-0.15, 0), k: (scene) => scene.turn(0.15, 0), u: (scene) => scene.turn(0, 0.1), j: (scene) => scene.turn(0, -0.1),
+  i: (scene) => scene.zoom(0.85), b: (scene) => scene.zoom(1 / 0.85),
+};
+
 // Drag turns, Shift or right or middle drag moves, wheel or pinch zooms.
 function listen(canvas, orbit, size, changed) {
   const pointers = new Map();
   let spread = 0;
-  const zoom = (factor) => { orbit.distance = Math.min(20 * size, Math.max(1.2 * size, orbit.distance * factor)); };
+  const zoom = (factor) => zoomBy(orbit, size, factor);
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, [event.clientX, event.clientY]);
@@ -183,8 +199,7 @@ function listen(canvas, orbit, size, changed) {
       orbit.pan.y += (-dx * c - dy * s * Math.sin(orbit.elevation)) * scale;
       orbit.pan.z += dy * Math.cos(orbit.elevation) * scale;
     } else {
-      orbit.azimuth -= dx * 0.008;
-      orbit.elevation = Math.min(1.56, Math.max(-0.1, orbit.elevation + dy * 0.006));
+      turnBy(orbit, -dx * 0.008, dy * 0.006);
     }
     changed();
   });

@@ -75,7 +75,8 @@ function buildArrow(thickness) {
     group.position.set(x, y, z);
     group.rotation.z = angle;
     shaft.scale.x = Math.max(1e-4, length);
-    head.position.x = length + thickness * 3;
+    head.scale.setScalar(Math.min(1, length / (thickness * 5))); // a short arrow is not all head
+    head.position.x = length + thickness * 3 * head.scale.x;
   };
   group.material = material;
   return group;

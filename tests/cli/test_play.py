@@ -245,6 +245,7 @@ def test_bad_input(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for line, said in (
         ("play nowhere", "no run folder or controller file at 'nowhere'"),
         ("play quadruped-velocity --set payloat=3", "did you mean payload"),
+        ("play walk.recording.npz", "is a recording, which surefoot replay shows"),
         ("play quadruped-velocity --adapted half_cheetah-run", "expected the same robot and task"),
         ("play quadruped-velocity --host no-such.invalid --no-browser", "host 'no-such.invalid' is not known here"),
         ("play quadruped-velocity --port 70000 --no-browser", "port 70000: expected 0"),

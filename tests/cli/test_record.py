@@ -1,10 +1,12 @@
 """`surefoot record` and `surefoot info`: a file of many worlds, what is in it, and what bad input is told."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,26 @@ def test_the_recording_of_another_machine_opens(recorded: Path, tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", code, away, page], capture_output=True, text=True, cwd=away.parent)
     assert done.returncode == 0, done.stderr
     assert page.stat().st_size > 10_000
+
+
+@pytest.mark.menagerie
+def test_a_robot_of_meshes_opens_where_there_is_no_menagerie(tmp_path: Path) -> None:
+    """Its meshes are in the file: it is packed without the tree, and shown by a machine that has none."""
+    made, page = tmp_path / "go1.recording.npz", tmp_path / "go1.html"
+    surefoot.record_worlds("go1-velocity", made, seconds=0.4)
+    environment = {
+        **os.environ,
+        "MENAGERIE_ROOT": str(tmp_path / "nowhere"),
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "surefoot.cli.main", "replay", str(made), "--html", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert '"type": "mesh"' in page.read_text()
+    with zipfile.ZipFile(io.BytesIO(RecordingFile(made).model)) as packed:  # nothing of where it was made
+        assert not [name for name in packed.namelist() if "/" in name or b"menagerie" in packed.read(name)]
+    assert {p.name for p in tmp_path.iterdir()} == {made.name, page.name}
 
 
 def test_whole_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

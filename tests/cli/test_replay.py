@@ -6,16 +6,20 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import surefoot
 from surefoot.cli.main import run
 
 CONTROLLER = "half_cheetah-run"
+BROWSER = "--no-sandbox --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +70,12 @@ def test_a_page_of_a_file_that_breaks_off_says_so(recorded: Path, tmp_path: Path
     assert note == "the file breaks off: this is all up to its last whole chunk, 12.8 s"
 
 
-@pytest.mark.skipif(find_spec("surefoot.replay.server") is None, reason="the viewer's server is not there")
-def test_the_viewer_serves_the_page_until_ctrl_c(recorded: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "surefoot.cli.main",
-        "replay",
-        str(recorded / "a"),
-        "--no-browser",
-        "--port",
-        "8917",
-    ]
+@pytest.fixture(scope="module")
+def viewer(recorded: Path) -> Iterator[str]:
+    """The address of a viewer of both recordings, which Ctrl-C ends."""
+    command = [sys.executable, "-m", "surefoot.cli.main", "replay", str(recorded / "a"), str(recorded / "b")]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
+        [*command, "--no-browser", "--port", "8917"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -87,14 +83,59 @@ def test_the_viewer_serves_the_page_until_ctrl_c(recorded: Path) -> None:
     said = ""
     for line in process.stdout:
         said += line
-        address = re.search(r"http://127\.0\.0\.1:\d+\S*", line)
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line)
         if address:
             break
     else:
         pytest.fail(f"no address: {said}")
-    with urllib.request.urlopen(address[0].rstrip(".,;")) as answer:
-        page = answer.read().decode()
-    assert "half_cheetah run" in page
+    yield address[0]
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode in (0, 130)
+
+
+def test_the_viewer_serves_the_page(viewer: str) -> None:
+    with urllib.request.urlopen(viewer) as answer:
+        assert "half_cheetah run" in answer.read().decode()
+
+
+@pytest.mark.browser
+def test_the_viewer_in_a_browser(viewer: str, browser_path: str, artifacts: Path) -> None:
+    """As the exported page, under the server's own policy: nothing complains, asks elsewhere, or stands still."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need `pip install playwright`")
+    said: list[str] = []
+    asked: list[str] = []
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=browser_path, args=BROWSER.split())
+        tab = browser.new_page(viewport={"width": 420, "height": 700})  # software WebGL is slow
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(viewer)
+
+        def page(script: str) -> Any:
+            return tab.evaluate(f"() => {{ return {script} }}")
+
+        def wait(condition: str) -> None:
+            end = time.monotonic() + 60
+            while not page(condition):
+                assert time.monotonic() < end, f"never came true: {condition}; {said}"
+                time.sleep(0.05)
+
+        wait("window.surefoot?.ready")
+        places, pictures = [], []
+        for key in ("Home", "End"):
+            tab.keyboard.press(key)
+            tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            places.append(page("surefoot.bodyPose(1, 'torso').position"))
+            pictures.append(tab.locator("#scene").screenshot(timeout=120_000))
+        assert np.linalg.norm(np.subtract(*places)) > 0.02
+        assert pictures[0] != pictures[1]
+        tab.keyboard.press("Home")
+        tab.keyboard.press(" ")
+        wait("surefoot.playing || surefoot.time === surefoot.duration")
+        wait("surefoot.time > 0")
+        tab.screenshot(path=artifacts / "viewer.png", timeout=120_000)
+        browser.close()
+    assert said == []
+    assert {url for url in asked if not url.startswith(("blob:", "data:"))} == {viewer}

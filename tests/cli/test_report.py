@@ -192,7 +192,7 @@ def test_replay_writes_pictures_and_a_report_films(tmp_path: Path, artifacts: Pa
     out = artifacts / "report.html"
     assert run(["report", str(tmp_path / "kept"), "--videos", "--out", str(out)]) == 0
     page = out.read_text()
-    assert page.count("<video ") == 1
+    assert page.count("<video ") == page.count(' poster="data:image/webp;base64,') == 1
     assert "data:video/mp4;base64," in page
 
 

@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from surefoot.cli.main import VERBS, main, run
 from surefoot.cli.options import pairs, parameters, values
+from surefoot.controllers.controller import Controller
 from surefoot.robots import SurefootError
 
 
@@ -123,7 +124,15 @@ def test_adapt_prints_the_table_and_writes(walk: Path, surefoot, tmp_path: Path)
         assert word in done.stdout
     assert "payload=6" in done.stdout
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>".upper()[:2])
-    assert (tmp_path / "adapted.safetensors").stat().st_size > 1000
+    kept = Controller.load(tmp_path / "adapted.safetensors")  # with what the adaptation was
+    assert kept.adapted is not None
+    assert (kept.adapted.method, kept.adapted.task) == ("finetune", "payload=6.0, motor_strength.front_left=0.4")
+    assert len(kept.adapted.returns) > 1
+    done = surefoot(
+        "replay", walk, *line.split()[:4], "--adapted", "adapted.safetensors", "--seconds", "1", "--html", "b.html"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "return while adapting (finetune)" in (tmp_path / "b.html").read_text()
 
     line = "--set payload=6 --episodes 3 --seed 5"
     for source in (walk, "adapted.safetensors"):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from surefoot.replay import Recording, pack_model
-from surefoot.replay.figures import curves_figure, gait_figure
+from surefoot.replay.figures import INK, curves_figure, gait_figure
 from surefoot.replay.gait import footfalls, gait_table, measure, mirrored, short_names
+from surefoot.replay.palette import colours
 
 SVG = "{http://www.w3.org/2000/svg}"
 MODEL = """
@@ -102,3 +103,11 @@ def test_curves_share_plots_and_have_bands() -> None:
     assert band.get("class") == "s0 band"
     frame = next(r for r in root.iter(f"{SVG}rect") if r.get("class") == "frame")
     assert min(heights) > float(frame.get("y", 0))  # the interval fits into its plot
+
+
+def test_what_was_commanded_is_dashed_ink_and_takes_no_colour_from_others() -> None:
+    axes = {"x": [0, 1], "y": [0, 1], "xlabel": "s", "ylabel": "vx"}
+    lines = [{**axes, "label": "commanded", "commanded": True}, {**axes, "label": "walk"}]
+    svg = curves_figure(lines)
+    assert f".s0 {{ stroke: {INK[0]}; stroke-dasharray: 5 4; }}" in svg
+    assert f".s1 {{ stroke: {colours(['walk'])[0][0]}; }}" in svg

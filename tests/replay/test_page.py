@@ -197,6 +197,21 @@ def test_keys(page, before):
     for key, camera in (("3", "above"), ("2", "orbit"), ("1", "follow")):
         press(key)
         assert page("surefoot.scene.camera") == page("document.getElementById('camera').value") == camera
+    press("1")
+    page.seek(page("surefoot.time"))
+    eye, seen = "({...surefoot.scene.eye.position})", []
+    for key in "hu":
+        seen.append(page(eye))
+        press(key)
+        page.seek(page("surefoot.time"))
+    seen.append(page(eye))
+    assert seen[0]["x"] != seen[1]["x"]
+    assert seen[1]["z"] < seen[2]["z"]
+    far = page("surefoot.scene.eye.position.distanceTo(surefoot.scene.eye.target)")
+    press("i")
+    page.seek(page("surefoot.time"))
+    assert page("surefoot.scene.eye.position.distanceTo(surefoot.scene.eye.target)") < 0.9 * far
+    press("c")
     press("+")
     assert page("document.getElementById('speed').value") == "2"
     press("-")

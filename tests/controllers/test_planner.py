@@ -261,6 +261,8 @@ def test_what_cannot_plan(controller: Controller) -> None:
     env = walkers(1)
     with pytest.raises(SurefootError, match="did you mean payload"):
         Planner(planning(controller, replace(SMALL, model={"payloat": 1.0})), env)
+    with pytest.raises(SurefootError, match="planning knows a level floor only"):
+        Planner(planning(controller, SMALL), walkers(1, config=VelocityConfig(terrain="rough", terrain_levels=1)))
     space = controller.policy
 
     class Blind(BasePolicy):

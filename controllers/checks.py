@@ -30,14 +30,14 @@ CELLS = ("lstm", "gru")
 
 
 # What a number may be, wherever an algorithm has one of that name: in words, as a test, and the names.
-WIDEST, MOST = 16_384, 100_000
+WIDEST, MOST_WORLDS = 2**14, 2**17
 RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("1 or more", lambda x: x >= 1, (
         "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq", "gradient_steps", "steps", "trial",
         "cg_max_steps", "n_critic_updates", "policy_delay", "target_update_interval", "n_delta", "n_top",
         "tasks", "context", "recent", "attempts",
     )),
-    (f"1 or more, at most {MOST:,}", lambda x: 1 <= x <= MOST, ("num_envs",)),
+    (f"1 or more, at most {MOST_WORLDS:,}", lambda x: 1 <= x <= MOST_WORLDS, ("num_envs",)),
     (f"1 or more, at most {WIDEST:,}", lambda x: 1 <= x <= WIDEST, (
         "history", "encoder_width", "hidden", "latent", "n_quantiles",
     )),

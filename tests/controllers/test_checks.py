@@ -33,7 +33,7 @@ def test_no_number_may_be_anything(algo: str, name: str) -> None:
         ("sac", {"batch_size": 2_000_000}, r"batch_size=2000000: expected at most buffer_size = 1000000"),
         ("ppo", {"net": (64, -1)}, r"net=\(64, -1\): expected widths of 1 to 16,384"),
         ("sac", {"critic_net": (0,)}, r"critic_net=\(0,\): expected widths"),
-        ("ppo", {"num_envs": 10**9}, r"num_envs=1000000000: expected 1 or more, at most 100,000"),
+        ("ppo", {"num_envs": 10**9}, r"num_envs=1000000000: expected 1 or more, at most 131,072"),
     ],
 )
 def test_what_makes_no_sense_together_or_alone(algo: str, wrong: dict[str, Any], said: str) -> None:

@@ -83,8 +83,9 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
     algorithm = find_algorithm(config.algo)
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     torch.set_num_threads(1)
-    mirrored = isinstance(env, BatchEnv) and isinstance(settings, OnPolicySettings) and settings.mirror
-    mirror = mirror_map(env) if mirrored else None
+    mirror = None
+    if isinstance(env, BatchEnv) and isinstance(settings, OnPolicySettings) and settings.mirror:
+        mirror = mirror_map(env)
     space = env.action_space if isinstance(env, VecEnv) else action_space(env)
     grid = grid_for(config.algo, settings, space, repr(config.robot))
     worlds: VecEnv

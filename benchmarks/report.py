@@ -253,7 +253,9 @@ def speed() -> Iterator[str]:
     if result := read("update_speed"):
         f = result["figures"]
         rows = [[name, f"{v['ms']:.0f}", f"{v['speed']:.2f}"] for name, v in f["ppo update"].items()]
-        note = "PPO's preset on half_cheetah, one rollout, one thread; 4 x and 16 x: larger minibatches, so fewer steps."
+        note = (
+            "PPO's preset on half_cheetah, one rollout, one thread; 4 x and 16 x: larger minibatches, so fewer steps."
+        )
         yield from section("What might make the update faster", result, ["changed", "ms", "speed"], rows, note)
     if result := read("time_shares"):
         parts = ("physics", "update", "policy", "environment", "bookkeeping")

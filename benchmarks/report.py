@@ -250,6 +250,13 @@ def speed() -> Iterator[str]:
                     [name, f"{f['steps_per_s']['surefoot']:,.0f}", f"{f[ratio]['median']:.2f} ({low:.2f}–{high:.2f})"]
                 )
         yield from section("Steps of the environment", result, ["what", "steps/s", "ratio (quartiles)"], rows)
+    if result := read("update_speed"):
+        f = result["figures"]
+        rows = [[name, f"{v['ms']:.0f}", f"{v['speed']:.2f}"] for name, v in f["ppo update"].items()]
+        note = (
+            "PPO's preset on half_cheetah, one rollout, one thread; 4 x and 16 x: larger minibatches, so fewer steps."
+        )
+        yield from section("What might make the update faster", result, ["changed", "ms", "speed"], rows, note)
     if result := read("time_shares"):
         parts = ("physics", "update", "policy", "environment", "bookkeeping")
         rows = [[name, *(f"{100 * f['shares'][k]:.0f} %" for k in parts),

@@ -1,12 +1,20 @@
-"""What one gradient step and one environment step of the off-policy algorithms cost, against the stock classes.
+"""What updates cost: the off-policy algorithms' against the stock classes, and PPO's with what might make it faster.
 
     python benchmarks/update_speed.py           # some minutes on 2 cores; only the ratios count on a shared machine
+    python benchmarks/update_speed.py --only ppo
 
 Stock: SB3's or sb3-contrib's class, policy and numpy buffer, one torch thread. Ours: the same networks, minibatches of the same
-size, with one thread and with two. Everything is timed alternately in one process; a ratio is of medians.
+size, with one thread and, where there are two CPUs, with two. Everything is timed alternately in one process; a ratio is of
+medians.
+
+PPO: the preset's whole update on one rollout of half_cheetah, on one thread, as it is and with one thing changed: two threads,
+Adam tensor by tensor or for-each instead of fused, bfloat16 (autocast), `torch.compile`, minibatches 4 and 16 times as large
+(which make fewer steps of the same rollout, so that they cost learning what they save). Its `speed` is the cost as it is over
+that with the change.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +34,7 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from surefoot.controllers import threads
 from surefoot.controllers.config import TrainConfig
+from surefoot.controllers.presets import settings_for
 from surefoot.controllers.training import make_algorithm, make_env
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.sb3 import SB3VecEnv
@@ -36,6 +45,9 @@ STOCK = {
 }  # fmt: skip
 NET = [256, 256]
 TRANSITIONS = 100_000
+TWO = len(os.sched_getaffinity(0)) > 1  # CPUs
+# On one CPU the time of this process alone counts, whoever else is on it; with two, threads that wait count as well.
+clock = time.perf_counter if TWO else time.process_time
 
 
 def models(algo: str, worlds: int, batch: int) -> tuple[Any, Any]:
@@ -68,9 +80,9 @@ def alternate(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, flo
     for _ in range(rounds):
         for name, run in runs.items():
             run()  # once for the caches, which the other one has filled
-            started = time.perf_counter()
+            started = clock()
             run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return {name: 1e3 * statistics.median(s) for name, s in seconds.items()}
 
 
@@ -91,22 +103,59 @@ def collect(model: Any) -> Callable[[], None]:
     return lambda: model.collect_rollouts(model.env, callback, frequency, model.replay_buffer)
 
 
+def ppo() -> dict[str, Callable[[], None]]:
+    """The update of the preset on one rollout, as it is and with one thing changed."""
+    settings = settings_for("half_cheetah", "run", "ppo")
+    changes = ["as it is", "Adam by tensor", "Adam for-each", "bfloat16", "torch.compile", "4 x", "16 x"]
+    return {name: ppo_with(name, settings.num_envs) for name in [*changes, *["two threads"] * TWO]}
+
+
+def ppo_with(change: str, worlds: int) -> Callable[[], None]:
+    config = TrainConfig(robot="half_cheetah", task="run", steps=10**6)
+    model: Any = make_algorithm(config, make_env(config, worlds))
+    model.set_logger(configure(None, []))
+    model.learn(1)
+    policy = model.policy
+    if change.startswith("Adam"):
+        foreach = change == "Adam for-each"
+        policy.optimizer = torch.optim.Adam(policy.parameters(), 1e-3, eps=1e-5, fused=False, foreach=foreach)
+    elif change == "torch.compile":
+        policy.heads = torch.compile(policy.heads)
+    elif change.endswith(" x"):
+        model.batch_size *= int(change.split()[0])
+
+    def update() -> None:
+        threads.UPDATE_THREADS = 2 if change == "two threads" else 1
+        with torch.autocast("cpu", torch.bfloat16, enabled=change == "bfloat16"):
+            model.train()
+
+    return update
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="repetitions of each measurement")
     parser.add_argument("--worlds", type=int, default=64, help="worlds that are stepped")
+    parser.add_argument("--only", choices=["ppo", *STOCK], help="one algorithm")
     parser.add_argument("--out", default="update_speed.json", help="result file")
     args = parser.parse_args()
     figures: dict[str, Any] = {}
+    if args.only in (None, "ppo"):
+        ms = alternate(ppo(), args.rounds)
+        figures["ppo update"] = {name: {"ms": v, "speed": ms["as it is"] / v} for name, v in ms.items()}
+        for name, found in figures["ppo update"].items():
+            print("ppo", name, {k: round(v, 2) for k, v in found.items()}, flush=True)
     for algo in STOCK:
+        if args.only not in (None, algo):
+            continue
         for batch in (256, 512):
             stock, ours = models(algo, args.worlds, batch)
-            runs = {"stock": on(1, stock, batch), "one_thread": on(1, ours, batch), "two_threads": on(2, ours, batch)}
+            runs = {"stock": on(1, stock, batch), "one_thread": on(1, ours, batch)}
+            runs |= {"two_threads": on(2, ours, batch)} if TWO else {}
             ms = {name: v / 6 for name, v in alternate(runs, args.rounds).items()}
             figures[f"{algo} update {batch}"] = {
                 **{f"{name}_ms": v for name, v in ms.items()},
-                "speed_one_thread": ms["stock"] / ms["one_thread"],
-                "speed_two_threads": ms["stock"] / ms["two_threads"],
+                **{f"speed_{name}": ms["stock"] / v for name, v in ms.items() if name != "stock"},
             }
             print(algo, batch, {k: round(v, 2) for k, v in figures[f"{algo} update {batch}"].items()}, flush=True)
         ms = alternate({"stock": collect(stock), "ours": collect(ours)}, args.rounds)

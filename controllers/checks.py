@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 
 from ..envs.inputs import REMEMBERED
 from ..envs.samplers import SAMPLERS
@@ -10,10 +11,10 @@ from ..robots import SurefootError, unknown
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
 from .settings import (
-    ActorCriticSettings,
     ARSSettings,
     ContextSACSettings,
     CrossQSettings,
+    JointLossSettings,
     OffPolicySettings,
     OnPolicySettings,
     PPOSettings,
@@ -23,48 +24,82 @@ from .settings import (
     TabularSettings,
     TQCSettings,
     TRPOSettings,
-    ValueSettings,
 )
 
 CELLS = ("lstm", "gru")
 
 
+# What a number may be, wherever an algorithm has one of that name: in words, as a test, and the names.
+WIDEST, MOST_WORLDS = 2**14, 2**17
+RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("1 or more", lambda x: x >= 1, (
+        "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq", "gradient_steps", "steps", "trial",
+        "cg_max_steps", "n_critic_updates", "policy_delay", "target_update_interval", "n_delta", "n_top",
+        "tasks", "context", "recent", "attempts",
+    )),
+    (f"1 or more, at most {MOST_WORLDS:,}", lambda x: 1 <= x <= MOST_WORLDS, ("num_envs",)),
+    (f"1 or more, at most {WIDEST:,}", lambda x: 1 <= x <= WIDEST, (
+        "history", "encoder_width", "hidden", "latent", "n_quantiles",
+    )),
+    ("1 or more, at most 100", lambda x: 1 <= x <= 100, ("layers", "n_critics")),
+    ("2 or more levels of each actuator", lambda x: x >= 2, ("bins",)),
+    ("more than 0", lambda x: x > 0, (
+        "clip_range", "clip_reward", "max_grad_norm", "adaptive_kl", "target_kl", "delta_std", "reward_scale",
+    )),
+    ("0 or more", lambda x: x >= 0, (
+        "vf_coef", "weight_decay", "cg_damping", "learning_starts", "exploration_noise", "target_policy_noise",
+        "target_noise_clip", "kl_weight",
+    )),
+    ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate",)),
+    ("more than 0, at most 1", lambda x: 0 < x <= 1, ("gamma", "tau")),
+    ("0 to 1", lambda x: 0 <= x <= 1, (
+        "gae_lambda", "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
+    )),
+    ("a probability per control step, 0 to 1", lambda x: 0 <= x <= 1, ("redraw",)),
+    ("3 or more standard deviations, or none", lambda x: x >= 3, ("clip_obs",)),
+)  # fmt: skip
+
+
 def check(settings: Settings) -> None:
     """Raise `SurefootError` naming the first hyperparameter that makes no sense."""
-    counts = ("num_envs", "n_steps", "batch_size", "n_epochs", "buffer_size", "gradient_steps", "steps")
-    for name in (*counts, "hidden", "layers", "cg_max_steps", "n_critic_updates", "n_delta", "n_top"):
-        value = getattr(settings, name, 1)
-        if value < 1:
-            raise SurefootError(f"hyperparameter {name}={value}: expected 1 or more")
-    if not 0 < settings.gamma <= 1:
-        raise SurefootError(f"hyperparameter gamma={settings.gamma}: expected 0 < gamma <= 1")
-    if not 0 < settings.learning_rate < 1:
-        raise SurefootError(f"hyperparameter learning_rate={settings.learning_rate}: expected between 0 and 1")
-    if settings.clip_obs is not None and not settings.clip_obs >= 3:
-        raise SurefootError(
-            f"hyperparameter clip_obs={settings.clip_obs}: expected 3 or more standard deviations, or none"
-        )
-    if isinstance(settings, OnPolicySettings) and not settings.clip_reward > 0:
-        raise SurefootError(f"hyperparameter clip_reward={settings.clip_reward}: expected more than 0")
+    for expected, fits, names in RANGES:
+        for name in names:
+            value = getattr(settings, name, None)  # where None is allowed, it leaves something out
+            if value is not None and not fits(value):
+                raise SurefootError(f"hyperparameter {name}={value}: expected {expected}")
+    for name in ("net", "critic_net"):
+        widths = getattr(settings, name, ())
+        if not all(1 <= width <= WIDEST for width in widths):
+            raise SurefootError(f"hyperparameter {name}={widths}: expected widths of 1 to {WIDEST:,}")
     _check_network(settings)
-    for name in ("target_kl", "delta_std"):
-        if not getattr(settings, name, 1) > 0:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected more than 0")
+    if isinstance(settings, JointLossSettings) and not settings.ent_coef >= 0:
+        raise SurefootError(f"hyperparameter ent_coef={settings.ent_coef}: expected 0 or more")
     if isinstance(settings, PPOSettings | TRPOSettings) and settings.batch_size > settings.num_envs * settings.n_steps:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected at most num_envs x n_steps = "
             f"{settings.num_envs * settings.n_steps}, the size of a rollout"
         )
+    if isinstance(settings, PPOSettings | TRPOSettings) and settings.batch_size == 1:
+        raise SurefootError("hyperparameter batch_size=1: expected 2 or more, whose advantages are normalised together")
+    if isinstance(settings, OffPolicySettings) and settings.batch_size > settings.buffer_size:
+        raise SurefootError(
+            f"hyperparameter batch_size={settings.batch_size}: expected at most buffer_size = {settings.buffer_size}"
+        )
     if isinstance(settings, RecurrentPPOSettings):
         _check_recurrent(settings)
     if isinstance(settings, ARSSettings):
         _check_ars(settings)
-    if isinstance(settings, ActorCriticSettings):
-        _check_actor_critic(settings)
+    if isinstance(settings, TQCSettings) and not 0 <= settings.top_quantiles_to_drop_per_net < settings.n_quantiles:
+        raise SurefootError(
+            f"hyperparameter top_quantiles_to_drop_per_net={settings.top_quantiles_to_drop_per_net}: expected 0 to "
+            f"{settings.n_quantiles - 1}, fewer than n_quantiles"
+        )
+    if isinstance(settings, SACSettings | CrossQSettings):
+        _check_temperature(settings)
     if isinstance(settings, ContextSACSettings):
         _check_context(settings)
-    if isinstance(settings, ValueSettings | TabularSettings):
-        _check_values(settings)
+    if isinstance(settings, TabularSettings):
+        _check_table(settings)
 
 
 def check_memory(settings: Settings, observation_size: int) -> None:
@@ -89,15 +124,8 @@ def _check_network(settings: Settings) -> None:
     for name, known in choices.items():
         if getattr(settings, name) not in known:
             raise unknown(name.replace("_", " "), getattr(settings, name), known)
-    for name in ("history", "encoder_width", "trial"):
-        if getattr(settings, name) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    if not 0 <= settings.redraw <= 1:
-        raise SurefootError(f"hyperparameter redraw={settings.redraw}: expected a probability per control step, 0 to 1")
     if settings.sampler not in SAMPLERS:
         raise unknown("sampler", settings.sampler, SAMPLERS)
-    if settings.weight_decay is not None and not settings.weight_decay >= 0:
-        raise SurefootError(f"hyperparameter weight_decay={settings.weight_decay}: expected 0 or more")
     if settings.network in HISTORY_NETWORKS and settings.history == 1:
         raise SurefootError(f"network {settings.network!r} reads a history: set history=16 or another number above 1")
     told = [name not in REMEMBERED for name in settings.inputs]
@@ -145,40 +173,19 @@ def _check_ars(settings: ARSSettings) -> None:
         )
 
 
-def _check_actor_critic(settings: ActorCriticSettings) -> None:
-    for name in ("train_freq", "n_critics", "n_quantiles", "policy_delay"):
-        if getattr(settings, name, 1) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    for name in ("learning_starts", "exploration_noise", "target_policy_noise", "target_noise_clip"):
-        if getattr(settings, name, 0) < 0:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 0 or more")
-    if not 0 < getattr(settings, "tau", 1.0) <= 1:
-        raise SurefootError(f"hyperparameter tau={getattr(settings, 'tau', 1.0)}: expected 0 < tau <= 1")
-    if not settings.reward_scale > 0:
-        raise SurefootError(f"hyperparameter reward_scale={settings.reward_scale}: expected more than 0")
-    if isinstance(settings, TQCSettings) and not 0 <= settings.top_quantiles_to_drop_per_net < settings.n_quantiles:
+def _check_temperature(settings: SACSettings | CrossQSettings) -> None:
+    start = str(settings.ent_coef).removeprefix("auto_") if settings.ent_coef != "auto" else "1"
+    try:
+        fits = 0 < float(start) < math.inf
+    except ValueError:
+        fits = False
+    if not fits:
         raise SurefootError(
-            f"hyperparameter top_quantiles_to_drop_per_net={settings.top_quantiles_to_drop_per_net}: expected 0 to "
-            f"{settings.n_quantiles - 1}, fewer than n_quantiles"
+            f"hyperparameter ent_coef={settings.ent_coef!r}: expected a number above 0, auto or auto_0.1"
         )
-    if isinstance(settings, SACSettings | CrossQSettings):
-        start = str(settings.ent_coef).removeprefix("auto_") if settings.ent_coef != "auto" else "1"
-        try:
-            fits = 0 < float(start) < math.inf
-        except ValueError:
-            fits = False
-        if not fits:
-            raise SurefootError(
-                f"hyperparameter ent_coef={settings.ent_coef!r}: expected a number above 0, auto or auto_0.1"
-            )
 
 
 def _check_context(settings: ContextSACSettings) -> None:
-    for name in ("latent", "tasks", "context", "recent", "attempts"):
-        if getattr(settings, name) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    if not settings.kl_weight >= 0:
-        raise SurefootError(f"hyperparameter kl_weight={settings.kl_weight}: expected 0 or more")
     if settings.tasks > settings.num_envs:
         raise SurefootError(
             f"hyperparameter tasks={settings.tasks}: expected at most num_envs = {settings.num_envs}, one task a world"
@@ -193,23 +200,14 @@ def _check_context(settings: ContextSACSettings) -> None:
             raise SurefootError(f"hyperparameter {name}={getattr(settings, name)!r}: context_sac expects {value!r}")
 
 
-def _check_values(settings: ValueSettings | TabularSettings) -> None:
-    if settings.bins is not None and settings.bins < 2:
-        raise SurefootError(f"hyperparameter bins={settings.bins}: expected 2 or more levels of each actuator")
-    for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):
-        if not 0 <= getattr(settings, name) <= 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 0 to 1")
-    for name in ("target_update_interval", "n_quantiles", "learning_starts", "train_freq"):
-        if getattr(settings, name, 1) < 1:
-            raise SurefootError(f"hyperparameter {name}={getattr(settings, name)}: expected 1 or more")
-    if isinstance(settings, TabularSettings):
-        if settings.net:
-            raise SurefootError(f"hyperparameter net={settings.net}: a table has no network, expected ()")
-        if len(settings.cells) != len(settings.span):
-            raise SurefootError(
-                f"hyperparameters cells={settings.cells} and span={settings.span}: expected as many of one as of the other"
-            )
-        if min(settings.cells, default=1) < 1 or not min(settings.span, default=1.0) > 0:
-            raise SurefootError(
-                f"hyperparameters cells={settings.cells} and span={settings.span}: expected 1 or more cells and spans above 0"
-            )
+def _check_table(settings: TabularSettings) -> None:
+    if settings.net:
+        raise SurefootError(f"hyperparameter net={settings.net}: a table has no network, expected ()")
+    if len(settings.cells) != len(settings.span):
+        raise SurefootError(
+            f"hyperparameters cells={settings.cells} and span={settings.span}: expected as many of one as of the other"
+        )
+    if min(settings.cells, default=1) < 1 or not min(settings.span, default=1.0) > 0:
+        raise SurefootError(
+            f"hyperparameters cells={settings.cells} and span={settings.span}: expected 1 or more cells and spans above 0"
+        )

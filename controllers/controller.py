@@ -100,18 +100,19 @@ class Controller:
     def value(self, observation: np.ndarray) -> np.ndarray:
         """What the policy expects to earn from observations (N, O): discounted rewards (N,), in the task's units.
 
-        Raises `SurefootError` for an algorithm that learns none, or one of whole histories.
+        Raises `SurefootError` for an algorithm that learns none, or one of all that was seen.
         """
         policy: Any = self.policy
         with torch.no_grad():
             seen, _ = policy.obs_to_tensor(observation)
-            if isinstance(policy, Policy):
+            if isinstance(policy, Policy) and not policy.initial_memory(1).numel():
                 # PPO and its kin learn from rewards that are divided by the standard deviation of returns.
                 variance = self.training.get("return_norm.var", torch.ones(1) - 1e-8)
                 value = policy.predict_values(seen) * torch.sqrt(variance + 1e-8)
             elif self.card is None and hasattr(policy, "actor") and hasattr(policy, "critic"):
                 qs = policy.critic(seen, policy._predict(seen, deterministic=True))
                 value = torch.cat(qs, dim=1).amin(1) if isinstance(qs, tuple) else qs.flatten(1).mean(1)
+                value = value / getattr(self.settings, "reward_scale", 1.0)
             else:
                 shipped = "shipped " if self.card else ""
                 raise SurefootError(

@@ -94,7 +94,8 @@ def evaluate(
         raise SurefootError("give either a variation (--vary) or a task (--set), not both")
     config = controller.config
     if is_gym(config.robot):
-        for flag, given in (("--set", task), ("--vary", vary), ("--trial", trial > 1)):
+        plan = getattr(controller, "plan", None)
+        for flag, given in (("--set", task), ("--vary", vary), ("--trial", trial > 1), ("--plan", plan)):
             if given:
                 needs_robot(config, flag)
         return Evaluation(*run_gym_episodes(config, lambda seen: controller.act(seen, deterministic), episodes, seed))

@@ -25,6 +25,11 @@ from .settings import ContextSACSettings, OffPolicySettings, TabularSettings
 
 PREFIX = "gym:"
 ON_POLICY = ("ppo", "a2c", "trpo")  # run with SB3's own MlpPolicy here, ours being for batched worlds
+# Hyperparameters that only Surefoot's own rollouts and policies know, and what each is without them.
+ROBOTS_ONLY: dict[str, Any] = {
+    "network": "mlp", "history": 1, "inputs": (), "trial": 1, "redraw": 0, "sampler": "uniform", "mirror": False,
+    "untied": False, "adaptive_kl": None,
+}  # fmt: skip
 
 
 def is_gym(robot: str) -> bool:
@@ -45,6 +50,9 @@ def check_config(config: TrainConfig) -> None:
     for flag, given in (("--vary", config.vary), ("--set", config.parameters), ("--option", config.options)):
         if given:
             needs_robot(config, flag)
+    for name, plain in ROBOTS_ONLY.items():
+        if (value := config.hyperparameters.get(name)) and value != plain:
+            needs_robot(config, f"hyperparameter {name}={value}")
 
 
 def policy_on(
@@ -55,9 +63,6 @@ def policy_on(
         return algorithm.policy, kwargs
     policy = algorithm.model.policy_aliases["MlpPolicy"]
     known = inspect.signature(policy).parameters
-    for name in kwargs.keys() - known.keys():
-        if kwargs[name]:
-            raise SurefootError(f"hyperparameter {name} is for Surefoot's robots, not for {config.robot!r}")
     return policy, {name: value for name, value in kwargs.items() if name in known}
 
 
@@ -101,10 +106,8 @@ def _check_spaces(config: TrainConfig, seen: Space[Any], done: Space[Any]) -> No
 
 
 def callbacks(config: TrainConfig) -> list[BaseCallback]:
-    """What training on a Gymnasium id needs besides: `values` keeps its statistics itself, and tables need none."""
-    if not is_gym(config.robot) or takes_discrete(find_algorithm(config.algo).settings):
-        return []
-    return [Statistics()]
+    """What training on a Gymnasium id needs besides: off-policy algorithms keep their statistics, and tables need none."""
+    return [Statistics()] if is_gym(config.robot) and config.algo in ON_POLICY else []
 
 
 def fits(algo: str, discrete: bool) -> bool:
@@ -112,6 +115,11 @@ def fits(algo: str, discrete: bool) -> bool:
     settings = ALGORITHMS[algo].settings
     off_policy = issubclass(settings, OffPolicySettings) and not discrete and settings is not ContextSACSettings
     return algo in ON_POLICY or takes_discrete(settings) or off_policy
+
+
+def trains(algo: str) -> bool:
+    """Whether an algorithm trains on any Gymnasium id at all."""
+    return fits(algo, discrete=True) or fits(algo, discrete=False)
 
 
 def _said(space: Space[Any]) -> str:
@@ -136,7 +144,7 @@ class GridVecEnv(VecEnvWrapper):
 
 
 class Statistics(BaseCallback):
-    """Keeps the observation statistics of the policy, which SB3's own loops know nothing of.
+    """Keeps the observation statistics of the policy, which SB3's own on-policy loop knows nothing of.
 
     They change between rollouts alone, so that all of a rollout is seen, and learnt from, with the same ones.
     """

@@ -20,6 +20,7 @@ import torch
 from ..envs.batch_env import BatchEnv
 from ..envs.tasks import CONFIGS, VelocityConfig
 from ..envs.variation import Task
+from ..robots import SurefootError
 from .onnx_controller import OnnxController
 
 if TYPE_CHECKING:
@@ -75,8 +76,13 @@ class Planner:
     """
 
     def __init__(self, controller: "Controller", env: BatchEnv, *, seed: int = 0):
-        """`controller.plan` holds the settings. Raises `SurefootError` for a controller without a value function."""
+        """`controller.plan` holds the settings.
+
+        Raises `SurefootError` for a controller without a value function, and on terrain.
+        """
         assert controller.plan is not None
+        if env.ground is not None:  # `BatchEnv.copy_from` does not know on which patch a robot is
+            raise SurefootError("planning knows a level floor only: plan without terrain, or walk on it without a plan")
         self.controller, self.env, self.settings = controller, env, controller.plan
         controller.value(env.observation[:1])
         s, nu = self.settings, env.num_actions

@@ -51,7 +51,8 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         for _ in range(self.n_epochs):
             for pick in self.minibatches(data):
                 advantage = advantages[pick]
-                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+                if len(pick) > 1:  # what is left over of a rollout may be a single step, which has no deviation
+                    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
                 a, old, target = actions[pick], log_probs[pick], returns[pick]
                 latents = self.latents(data, pick)
                 mean, value = policy.heads(latents)
@@ -102,8 +103,13 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
     def _set_rate(self) -> None:
         if self.adaptive_kl is None:
             self._update_learning_rate(self.policy.optimizer)
-        elif self._rate is None:
-            self._rate = self.lr_schedule(1.0)
+        else:
+            self._hold_rate(self.lr_schedule(1.0) if self._rate is None else self._rate)
+
+    def _hold_rate(self, rate: float) -> None:
+        self._rate = rate
+        for group in self.policy.optimizer.param_groups:  # after a resume these have the first rate
+            group["lr"] = rate
 
     def _adapt_rate(self, kl: float) -> None:
         if self.adaptive_kl is None:
@@ -111,8 +117,6 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         assert self._rate is not None
         target = self.adaptive_kl * self.lr_schedule(self._current_progress_remaining) / self.lr_schedule(1.0)
         if kl > 2 * target:
-            self._rate = max(self._rate / 1.5, 1e-5)
+            self._hold_rate(max(self._rate / 1.5, 1e-5))
         elif kl < target / 2:
-            self._rate = min(self._rate * 1.5, self.max_learning_rate)
-        for group in self.policy.optimizer.param_groups:
-            group["lr"] = self._rate
+            self._hold_rate(min(self._rate * 1.5, self.max_learning_rate))

@@ -9,7 +9,7 @@ from ..envs.tasks import FAMILIES
 from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import check
-from .gym_ids import is_gym
+from .gym_ids import is_gym, trains
 from .settings import (
     A2CSettings,
     ARSSettings,
@@ -156,7 +156,6 @@ _GYM: dict[str, Settings] = {
         _POLE_PPO, num_envs=8, n_steps=128, learning_rate=3e-4, gamma=0.99, log_std_init=0.0, steps=100_000
     ),
     "sac": SACSettings(num_envs=1, learning_starts=1000, gradient_steps=1, steps=100_000),
-    "context_sac": ContextSACSettings(),  # which does not train there: `gym_ids` says so
     "dqn": DQNSettings(**_GYM_VALUES),
     "qrdqn": QRDQNSettings(**_GYM_VALUES),
     "deep_sarsa": DeepSarsaSettings(**_GYM_VALUES),
@@ -268,7 +267,7 @@ def settings_for(robot: str, task: str, algo: str, overrides: dict[str, Any] | N
 def unchecked_settings(robot: str, task: str, algo: str, overrides: Mapping[str, Any] | None = None) -> Settings:
     """As `settings_for`, where some values are still to come and the others may not fit together yet."""
     settings = PRESETS.get((robot, task, algo)) or find_algorithm(algo).settings()
-    if is_gym(robot):
+    if is_gym(robot) and trains(algo):  # of the others `gym_ids` says why not
         settings = _GYM.get(algo) or dataclasses.replace(settings, num_envs=8)
     known = {f.name for f in dataclasses.fields(settings)}
     for name in overrides or {}:

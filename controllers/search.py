@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 from ..envs.variation import Term, Variation
 from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
-from .checks import check
+from .checks import MOST_WORLDS, check
 from .config import typed
 from .settings import (
     ARSSettings,
@@ -173,8 +173,8 @@ def _check_alone(settings: Settings, name: str, value: Any) -> None:
     """Whether `value` is legal by itself: what does not fit together is found trial by trial."""
     # The smallest minibatch, of a recurrent policy or of a policy with a context.
     least = next((k for k in ("n_steps", "tasks") if hasattr(settings, k)), "")
-    smallest = value if name == least else getattr(settings, least, 1)
-    roomy = {key: size for key, size in (("batch_size", smallest), ("num_envs", 2**20)) if hasattr(settings, key)}
+    smallest = max(2, value if name == least else getattr(settings, least, 2))
+    roomy = {key: size for key, size in (("batch_size", smallest), ("num_envs", MOST_WORLDS)) if hasattr(settings, key)}
     check(dataclasses.replace(settings, **{**roomy, name: value}))
 
 

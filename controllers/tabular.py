@@ -211,6 +211,7 @@ class Tabular(BaseAlgorithm):
         if isinstance(env, SB3VecEnv):
             core = env.core
             core.step(env.controls(action))
+            self._last_obs = core.observation
             if len(core.ended) and self.ep_info_buffer is not None:
                 self.ep_info_buffer.extend(
                     {"r": r, "l": n, "t": 0.0} for r, n in zip(core.ended_return, core.ended_length, strict=True)
@@ -218,6 +219,7 @@ class Tabular(BaseAlgorithm):
             return core.observation, core.reward, core.terminated, core.ended, core.final_observation[core.ended]
         observation, reward, done, infos = env.step(action)
         assert isinstance(observation, np.ndarray)
+        self._last_obs = observation
         self._update_info_buffer(infos, done)
         cut = np.array([info.get("TimeLimit.truncated", False) for info in infos])
         ended = np.flatnonzero(done)

@@ -83,7 +83,9 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
     algorithm = find_algorithm(config.algo)
     settings = settings_for(config.robot, config.task, config.algo, config.hyperparameters)
     torch.set_num_threads(1)
-    mirror = mirror_map(env) if isinstance(settings, OnPolicySettings) and settings.mirror else None
+    mirror = None
+    if isinstance(env, BatchEnv) and isinstance(settings, OnPolicySettings) and settings.mirror:
+        mirror = mirror_map(env)
     space = env.action_space if isinstance(env, VecEnv) else action_space(env)
     grid = grid_for(config.algo, settings, space, repr(config.robot))
     worlds: VecEnv
@@ -106,10 +108,8 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
     )
 
 
-def mirror_map(env: BatchEnv | VecEnv) -> Mirror:
+def mirror_map(env: BatchEnv) -> Mirror:
     """Observation and action maps of the robot's mirror image. Raises `SurefootError` where there is none."""
-    if not isinstance(env, BatchEnv):
-        raise SurefootError("mirror=True needs a robot with a symmetry map, and environments of Gymnasium have none")
     symmetry = env.robot.symmetry
     if symmetry is None or not isinstance(env.task, Legged):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")

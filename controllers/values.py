@@ -24,7 +24,7 @@ def explore(rng: np.random.Generator, greedy: np.ndarray, actions: int, epsilon:
 
 
 class ValueBased(OffPolicyAlgorithm):
-    """What DQN and QR-DQN have in common here. Statistics grow until learning is well under way, then stay (see `sac`)."""
+    """What DQN and QR-DQN have in common here. Statistics grow until learning is well under way, then stay."""
 
     action_space: Discrete
     exploration_rate: float
@@ -59,6 +59,17 @@ class ValueBased(OffPolicyAlgorithm):
         if self.num_timesteps < 10 * max(self.learning_starts, 1000):
             self.policy.features_extractor_kwargs["norm"].update(torch.as_tensor(new_obs))
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """As SB3's, once the buffer holds `learning_starts` transitions: a resumed run fills it first."""
+        buffer = self.replay_buffer
+        assert buffer is not None
+        if buffer.full or buffer.size() * self.n_envs >= self.learning_starts:
+            self.improve(gradient_steps, batch_size)
+
+    def improve(self, gradient_steps: int, batch_size: int) -> None:
+        """SB3's own update."""
+        super().train(gradient_steps, batch_size)
 
 
 class DQN(ValueBased, stable_baselines3.DQN):
@@ -151,7 +162,7 @@ class DeepSarsa(DQN):
         self.replay_buffer.next_actions[self.replay_buffer.pos] = followed[:, None]
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
-    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+    def improve(self, gradient_steps: int, batch_size: int) -> None:
         """SB3's `DQN.train` with `sarsa_target`."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)

@@ -112,6 +112,12 @@ def test_on_policy_statistics_are_those_of_all_that_was_seen() -> None:
     np.testing.assert_allclose(norm.var.numpy(), everything.var(0), rtol=1e-4)
 
 
+def test_off_policy_statistics_count_every_observation_once() -> None:
+    hyper = {"num_envs": 2, "learning_starts": 1000, "net": (8, 8)}
+    trained = train("gym:Pendulum-v1", algo="sac", steps=128, hyperparameters=hyper, progress=False)
+    assert trained.policy.state_dict()["actor.features_extractor.norm.count"] == 128
+
+
 def test_q_learning_solves_the_frozen_lake_that_does_not_slip() -> None:
     """The shortest way over the ice is six steps: worth .99^5 from the start."""
     name = "surefoot-tests/Ice-v0"
@@ -168,7 +174,16 @@ for kind, spaces in ODD.items():
         ("CartPole-v1", {"vary": {"payload": "0:1"}}, "--vary needs a Surefoot robot, not 'gym:CartPole-v1'"),
         ("CartPole-v1", {"parameters": {"payload": 1.0}}, "--set needs a Surefoot robot"),
         ("CartPole-v1", {"options": {"vx": 1.0}}, "--option needs a Surefoot robot"),
-        ("CartPole-v1", {"hyperparameters": {"mirror": True}}, "mirror=True needs a robot"),
+        ("CartPole-v1", {"hyperparameters": {"mirror": True}}, "mirror=True needs a Surefoot robot"),
+        ("CartPole-v1", {"hyperparameters": {"history": 4}}, "history=4 needs a Surefoot robot"),
+        ("Pendulum-v1", {"algo": "sac", "hyperparameters": {"network": "gru", "history": 3}}, "network=gru needs a Su"),
+        ("CartPole-v1", {"hyperparameters": {"adaptive_kl": 0.01}}, "adaptive_kl=0.01 needs a Surefoot robot"),
+        (
+            "CartPole-v1",
+            {"algo": "recurrent_ppo"},
+            "'recurrent_ppo' does not train .*: choose from ppo, a2c, trpo, dqn",
+        ),
+        ("Pendulum-v1", {"algo": "ars"}, "'ars' does not train .*: choose from ppo"),
         ("CartPole-v1", {"algo": "pop"}, "unknown algorithm 'pop'"),
         ("surefoot-tests/Dict-v0", {}, "observations of .* are Dict: ppo expects a flat Box"),
         ("surefoot-tests/Image-v0", {}, r"observations of .* are Box\(8, 8, 3\): ppo expects a flat Box"),
@@ -206,6 +221,8 @@ def test_what_needs_a_robot_says_so(tmp_path: Path) -> None:
         "replay": lambda: api.replay(trained, html=tmp_path / "x.html"),
         "--set": lambda: api.evaluate(trained, parameters={"payload": 1.0}),
         "--vary": lambda: api.evaluate(trained, vary={"payload": "0:1"}),
+        "--plan": lambda: api.evaluate(trained, plan=True),
+        "export": lambda: api.export(trained, onnx=tmp_path / "x.onnx"),
     }.items():
         with pytest.raises(SurefootError, match=f"{verb} needs a Surefoot robot, not 'gym:CartPole-v1'"):
             call()

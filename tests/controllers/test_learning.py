@@ -25,7 +25,7 @@ def test_sac_runs_with_half_cheetah() -> None:
     ("algo", "cell", "steps", "wanted"),
     [
         ("a2c", None, 600_000, 1000),  # 1,622 with seed 0
-        ("trpo", None, 400_000, 2000),  #
+        ("trpo", None, 400_000, 2000),
         ("recurrent_ppo", "lstm", 400_000, 2500),  # 4,284
         ("recurrent_ppo", "gru", 400_000, 2500),  # 5,075
         ("ars", None, 1_500_000, 900),  # 1,836

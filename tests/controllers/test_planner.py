@@ -138,6 +138,8 @@ def test_sac_values_are_its_lower_critic() -> None:
         action = sac.policy.actor(x, deterministic=True)
         lower = torch.minimum(*sac.policy.critic(x, action)).numpy().ravel()
     assert sac.value(seen) == pytest.approx(lower)
+    scaled = sac.config.model_copy(update={"hyperparameters": {**sac.config.hyperparameters, "reward_scale": 4.0}})
+    assert Controller(scaled, sac.policy).value(seen) == pytest.approx(lower / 4)
     env = BatchEnv("hopper", "run", 2, seed=0, autoreset=False)
     drives = Planner(planning(sac, SMALL), env)
     env.step(drives.act(env.reset()))
@@ -259,6 +261,8 @@ def test_what_cannot_plan(controller: Controller) -> None:
     env = walkers(1)
     with pytest.raises(SurefootError, match="did you mean payload"):
         Planner(planning(controller, replace(SMALL, model={"payloat": 1.0})), env)
+    with pytest.raises(SurefootError, match="planning knows a level floor only"):
+        Planner(planning(controller, SMALL), walkers(1, config=VelocityConfig(terrain="rough", terrain_levels=1)))
     space = controller.policy
 
     class Blind(BasePolicy):
@@ -272,3 +276,7 @@ def test_what_cannot_plan(controller: Controller) -> None:
     blind.plan = SMALL
     with pytest.raises(SurefootError, match=r"needs a value function .* controllers of 'ars' have none"):
         Planner(blind, env)
+    small = {"num_envs": 4, "n_steps": 8, "batch_size": 16, "hidden": 8, "net": (8, 8)}
+    remembers = train("quadruped", "velocity", algo="recurrent_ppo", steps=32, hyperparameters=small, progress=False)
+    with pytest.raises(SurefootError, match=r"needs a value function of single .* 'recurrent_ppo' have none"):
+        Planner(planning(remembers, SMALL), env)

@@ -202,6 +202,21 @@ def test_our_extractor_works_in_a_stock_policy() -> None:
     assert model.num_timesteps == 32
 
 
+def test_a_minibatch_of_one_step_leaves_the_weights_finite() -> None:
+    small = {**SMALL, "num_envs": 1, "n_steps": 9, "batch_size": 4}  # 4, 4 and 1
+    model = make_algorithm(config(hyperparameters=small), make_env(config(hyperparameters=small), 1))
+    model.learn(9)
+    assert all(torch.isfinite(parameter).all() for parameter in model.policy.parameters())
+
+
+def test_a_rate_that_is_held_is_that_of_the_optimiser_before_the_first_step() -> None:
+    model = make_algorithm(config(hyperparameters={**SMALL, "adaptive_kl": 0.02}), _env())
+    assert isinstance(model, PPO)
+    model._rate = 3e-5  # as after a resume
+    model._set_rate()
+    assert model.policy.optimizer.param_groups[0]["lr"] == 3e-5
+
+
 def test_the_divergence_that_is_held_falls_with_a_schedule() -> None:
     model = make_algorithm(config(hyperparameters={**SMALL, "adaptive_kl": 0.02, "linear_decay": True}), _env())
     assert isinstance(model, PPO)

@@ -61,7 +61,7 @@ def test_one_update_is_a_step_down_the_error_to_that_target() -> None:
     names, parameters = zip(*learner.q_net.named_parameters(), strict=True)
     gradients = torch.autograd.grad(huber, parameters)
     expected = {name: p.detach() - 0.1 * g for name, p, g in zip(names, parameters, gradients, strict=True)}
-    learner.train(1, n)
+    learner.improve(1, n)
     for name, parameter in learner.q_net.named_parameters():
         torch.testing.assert_close(parameter.detach(), expected[name])
 
@@ -144,6 +144,19 @@ def test_trains_saves_loads_resumes_and_is_reproducible(algo: str, tmp_path: Pat
     light = evaluate(more, task=Task({"gravity": 50.0}), episodes=4).returns
     assert not np.array_equal(light, evaluate(more, episodes=4).returns)  # the same starts, another weight
     assert "reward/upright" in (tmp_path / "run" / "log_0" / "progress.csv").read_text()
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_nothing_is_learnt_before_the_buffer_has_learning_starts(algo: str) -> None:
+    learner = model(algo, bins=3)
+    learner.num_timesteps, learner._total_timesteps = 10_000, 20_000  # as after a resume
+    before = [p.clone() for p in learner.q_net.parameters()] if algo != "qrdqn" else []
+    before = before or [p.clone() for p in learner.quantile_net.parameters()]
+    learner.learn(7 * 8, reset_num_timesteps=False)
+    net = learner.quantile_net if algo == "qrdqn" else learner.q_net
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+    learner.learn(8, reset_num_timesteps=False)  # the 64th transition
+    assert any(not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ class Watch(BaseCallback):
 
 def ours(seed: int, limit: float) -> dict[str, Any]:
     watch = Watch(limit)
-    train("half_cheetah", "run", seed=seed, progress=False, callback=watch)
+    # The rate falls over a third of the preset's steps: the goals are reached by then, and sooner.
+    train("half_cheetah", "run", steps=5_000_000, seed=seed, progress=False, callback=watch)
     seconds, steps, best = watch.curve[-1]
     return {
         "seed": seed, "seconds_and_steps_to": watch.reached,

@@ -171,7 +171,8 @@ _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 # PPO is tuned on half_cheetah and on quadruped (benchmarks/results), the other on-policy ones were tried out; SAC has the
 # zoo's values, which are SB3's defaults.
 PRESETS: dict[tuple[str, str, str], Settings] = {
-    ("half_cheetah", "run", "ppo"): _CHEETAH_PPO,
+    # 8,400 after 3 M steps, 12,600 to 13,900 after 16 M: what falls to nothing over the training is what makes it run well.
+    ("half_cheetah", "run", "ppo"): dataclasses.replace(_CHEETAH_PPO, steps=16_000_000),
     ("walker2d", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, linear_decay=False),
     # Larger steps, or a longer horizon, and it learns to stand still or to leap once: the deviation must fall slowly.
     ("hopper", "run", "ppo"): dataclasses.replace(_LEGS_PPO, learning_rate=3e-4, log_std_init=0.0, steps=4_000_000),
@@ -236,6 +237,7 @@ REACHED: dict[tuple[str, str, str], Reached] = {
     ("hexapod", "velocity", "ppo"): Reached(0.99, 597, 1, "2 busy CPU, AMD EPYC", "held_out.json"),
     ("arm", "reach", "ppo"): Reached(1.0, 419, 1, "2 busy CPU, AMD EPYC", "held_out.json"),
     ("arm", "push", "ppo"): Reached(0.998, 897, 1, "2 busy CPU, AMD EPYC", "held_out.json"),
+    ("half_cheetah", "run", "ppo"): Reached(13293.7, 1645, 2, "1 CPU, Xeon", "learning/half_cheetah-ppo.json"),
     ("ant", "run", "ppo"): Reached(5573.4, 2860, 1, "1 CPU, AMD EPYC", "learning/ant-ppo.json"),
     ("hopper", "run", "ppo"): Reached(3614.8, 629, 1, "1 CPU, AMD EPYC", "learning/hopper-ppo.json"),
     ("humanoid", "run", "ppo"): Reached(8119.7, 5986, 1, "1 CPU, AMD EPYC", "learning/humanoid-ppo.json"),

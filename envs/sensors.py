@@ -70,7 +70,7 @@ class Sensors:
             self._spread[ids] = values[:, self._bias][:, self._kind_of]
             self._biased = bool(self._spread.any())
             self._error[ids] = self._drawn[ids] * self._spread[ids]
-        if len(self._turn):
+        if len(self._turn) and (self._turned or values[:, self._turn].any() or values[:, self._place].any()):
             self._matrix[ids], self._displaced[ids] = _rotations(values[:, self._turn]), values[:, self._place]
             self._turned = bool(self._displaced.any() or (self._matrix != np.eye(3)).any())
         if "joint_position" in self._parts:

@@ -277,7 +277,8 @@ class Outside:
         self._range: np.ndarray | None = None
         # Of each motor: its forces at rest, and what it loses of them, in shares, with each rad/s.
         self._least, self._most, self._loss = (np.zeros((n, nu)) for _ in range(3))
-        self._fading: np.ndarray | slice | None = None  # worlds whose motors weaken with speed
+        self._weak = np.zeros(n, bool)  # worlds whose motors weaken with speed
+        self._fading: np.ndarray | slice | None = None  # the same
         self._direction = np.where(sim.model.actuator_gear[:, 0] < 0, -1.0, 1.0)
 
     def set(self, ids: np.ndarray, ranges: np.ndarray | None) -> None:
@@ -294,7 +295,8 @@ class Outside:
         if ranges is not None:
             self._range = ranges
             self._least[ids], self._most[ids] = ranges[ids, :, 0], ranges[ids, :, 1]
-            some = np.flatnonzero(self._loss.any(axis=1))
+            self._weak[ids] = self._loss[ids].any(axis=1)
+            some = np.flatnonzero(self._weak)
             # All of them as a slice, which copies nothing.
             self._fading = slice(None) if len(some) == self.sim.num_worlds else some if len(some) else None
 

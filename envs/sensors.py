@@ -53,7 +53,9 @@ class Sensors:
                 self._encoder = np.zeros(0, np.int64)
         n, size = sim.num_worlds, len(self._kind_of)
         self._level, self._drawn, self._error, self._random = (np.zeros((n, size), np.float32) for _ in range(4))
-        self._spread = np.zeros((n, size))  # of the constant error, which is what was `_drawn` for the episode times this
+        self._spread = np.zeros(
+            (n, size)
+        )  # of the constant error, which is what was `_drawn` for the episode times this
         self._displaced, self._matrix = np.zeros((n, 3)), np.tile(np.eye(3), (n, 1, 1))
         self._offset = np.zeros((n, len(self._encoder)))
         self._noisy = self._biased = self._turned = self._off = False

@@ -1,11 +1,7 @@
 """N worlds of one robot on MuJoCo's thread pool, each with its own physical parameters."""
 
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import mujoco
 import numpy as np
@@ -14,6 +10,7 @@ from mujoco.batch import Batch, SimulationError
 from ..robots import Robot, SurefootError
 from ..robots.layout import as_slice
 from ..robots.parameters import Fields, ParameterTable
+from ..robots.quiet import quiet
 from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
@@ -25,35 +22,6 @@ SMALL = 128
 # A DC motor's torque falls linearly from stall to its no-load speed; electronics cap it. At 2, as in Isaac Lab's DCMotor with
 # a saturation of twice the effort limit, the cap ends at half the no-load speed.
 SATURATION = 2.0
-
-
-def _load_libmujoco() -> tuple[Any, Any]:
-    """MuJoCo's library and a C function that does nothing, to be its log handler; (None, None) where not found."""
-    for path in Path(mujoco.__file__).parent.glob("libmujoco*"):
-        lib = ctypes.CDLL(str(path))
-        if hasattr(lib, "mju_setLogHandler"):
-            lib.mju_setLogHandler.argtypes, lib.mju_setLogHandler.restype = [ctypes.c_void_p], ctypes.c_void_p
-            return lib, ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)
-    return None, None
-
-
-_LIB, _SILENCE = _load_libmujoco()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No MuJoCo warnings on stderr or in MUJOCO_LOG.TXT: `Simulation` reads the counters and reports them instead.
-
-    The handler is a C function because it is called from MuJoCo's threads; the user's own is put back afterwards.
-    """
-    if _LIB is None:
-        yield
-        return
-    previous = _LIB.mju_setLogHandler(_SILENCE)
-    try:
-        yield
-    finally:
-        _LIB.mju_setLogHandler(previous)
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,10 @@ class Simulation:
         self._warnings = self.batch.warning[:, int(first) : int(last) + 1, 1]  # live counters of bad numbers, (N, 4)
 
     def work_out(self, values: np.ndarray) -> Robots:
-        """The robots with parameters `values` (n, K); many cost little more than one. Raises `SurefootError` for illegal values."""
+        """The robots with parameters `values` (n, K); many cost little more than one.
+
+        Raises `SurefootError` for illegal values.
+        """
         fields = self.table.fields(values)
         self._check_delay(values)
         return Robots(values, fields, self.table.shape.lift(fields) if "body_pos" in fields else np.zeros(len(values)))

@@ -172,8 +172,9 @@ def sound(name: str, spec: mujoco.MjSpec) -> None:
             xx, yy, zz, xy, xz, yz = body.fullinertia
             moments = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         if not np.isfinite([body.mass, *moments]).all() or body.mass < 0 or (moments < 0).any():
-            what = f"mass {body.mass:g} kg" if not body.mass >= 0 else f"principal inertia {_list(moments)} kg m^2"
-            raise SurefootError(f"robot {name!r}: body {body.name!r} has {what}: expected numbers of 0 or more")
+            sound_mass = np.isfinite(body.mass) and body.mass >= 0
+            what = f"principal inertia {_list(moments)} kg m^2" if sound_mass else f"mass {body.mass:g} kg"
+            raise SurefootError(f"robot {name!r}: body {body.name!r} has {what}: expected finite numbers of 0 or more")
         if 2 * moments.max() > moments.sum() * (1 + 1e-4) and not spec.compiler.balanceinertia:
             raise SurefootError(
                 f"robot {name!r}: body {body.name!r} has the principal inertia {_list(moments)} kg m^2, which no solid has: "

@@ -169,7 +169,7 @@ class Shape:
         self._diagonal(f, some, new)
 
     def _diagonal(self, f: dict[str, np.ndarray], bodies: np.ndarray, tensor: np.ndarray) -> None:
-        """Write tensors (n, bodies, 3, 3) about the centres of mass as principal moments, in the nominal axes where those fit."""
+        """Write tensors (n, bodies, 3, 3) about centres of mass as principal moments, in the nominal axes where those fit."""
         q = self._frame[bodies]
         local = q.transpose(0, 2, 1) @ tensor @ q
         trace = np.trace(local, axis1=2, axis2=3)

@@ -46,6 +46,19 @@ def test_an_unusable_robot_writes_nothing(tmp_path: Path, refused) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rock.xml"]
 
 
+def test_a_robot_that_blows_up_is_told_and_leaves_no_log(
+    own_robots: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = own_robots.mjcf_biped(tmp_path)
+    file.write_text(file.read_text().replace('damping="1"', 'damping="1" stiffness="-1e8"'))
+    monkeypatch.chdir(tmp_path)
+    assert run(["robot", "check", str(file)]) == 0
+    said = capfd.readouterr()
+    assert "the simulation diverges while the home pose is held" in " ".join(said.out.split())
+    assert not said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["biped.xml", "biped.yaml"]
+
+
 def test_a_robot_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["robot", "check", "quadruped"]) == 0
     assert "kp 35 N m/rad" in capsys.readouterr().out

@@ -103,6 +103,15 @@ def test_a_controller_knows_its_file_again(
     assert run(["evaluate", str(out), "--episodes", "1"]) == 0
 
 
+@pytest.mark.render
+@pytest.mark.parametrize("make", ["mjcf_dog", "urdf_dog", "mjcf_biped"])
+def test_films_of_a_file(make: str, own_robots: ModuleType, tmp_path: Path) -> None:
+    """With the floor and sky that we add to a file without any, and those that films of all robots have."""
+    assert run(small(getattr(own_robots, make)(tmp_path), tmp_path / "run", "1e3")) == 0
+    assert run(["replay", str(tmp_path / "run"), "--seconds", "0.4", "--poster", str(tmp_path / "gait.png")]) == 0
+    assert np.asarray(Image.open(tmp_path / "gait.png")).std() > 10
+
+
 def test_parameters_and_groups_of_a_file(
     own_robots: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused
 ) -> None:

@@ -299,7 +299,11 @@ def _feet_only(spec: mujoco.MjSpec, feet: Sequence[Foot], like: mujoco.MjsGeom) 
 def _add_servo(spec: mujoco.MjSpec, servo: Servo) -> None:
     """One PD servo; every field is set, for the file's default class may have put anything there."""
     joint = spec.joint(servo.joint)
-    joint.limited, joint.range = mujoco.mjtLimited.mjLIMITED_TRUE, (servo.low, servo.high)
+    in_degrees = (
+        spec.compiler.degree and joint.type == mujoco.mjtJoint.mjJNT_HINGE
+    )  # as MJCF is unless it says otherwise
+    range_said = np.degrees((servo.low, servo.high)) if in_degrees else (servo.low, servo.high)
+    joint.limited, joint.range = mujoco.mjtLimited.mjLIMITED_TRUE, range_said
     added = spec.add_actuator(name=servo.name, trntype=mujoco.mjtTrn.mjTRN_JOINT, target=servo.joint)
     added.gaintype, added.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
     added.dyntype, added.actdim = mujoco.mjtDyn.mjDYN_NONE, -1

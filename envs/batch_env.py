@@ -9,13 +9,12 @@ import numpy as np
 
 from ..robots import Robot, SurefootError, get_robot, unknown
 from ..robots.moments import split_moment
-from ..robots.parameters import Fields
 from .ground import Ground
 from .inputs import Inputs
 from .samplers import Sampler
 from .schedule import Schedule
 from .sensors import Sensors
-from .simulation import ContactForces, Simulation
+from .simulation import ContactForces, Robots, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import CONFIGS, Family, kind_of
 from .terrain import TerrainOptions, on_terrain
@@ -111,7 +110,7 @@ class BatchEnv:
         self.robot, self.task_name, self.num_envs = robot, task, num_envs
         self.variation, self.autoreset = variation, autoreset
         self._settled = False  # every world keeps its task
-        self._ahead: tuple[np.ndarray, Fields] | None = None  # parameters of the next episodes, drawn already
+        self._ahead: Robots | None = None  # of the next episodes, drawn already
         self.rng, self.seed = np.random.default_rng(seed), seed
         self.simulation = Simulation(
             robot,
@@ -256,7 +255,7 @@ class BatchEnv:
                 values, self._origin[ids] = self.sampler.draw(self.rng, len(ids))
                 self.simulation.set_parameters(ids, values)
             else:
-                self.simulation.set_parameters(ids, *self._draw(self.variation, len(ids)))
+                self.simulation.become(ids, self._draw(self.variation, len(ids)))
             if self.variation.later:
                 self.schedule.take(ids, self.values[ids], *self.variation.sample_later(self.rng, len(ids), self.table))
 
@@ -278,14 +277,12 @@ class BatchEnv:
         self.lengths[ids] = 0
         self._observe(ids)
 
-    def _draw(self, variation: Variation, n: int) -> tuple[np.ndarray, Fields]:
-        """Parameters (n, K) of the next n episodes, and the model fields that they make."""
-        if self._ahead is None or len(self._ahead[0]) < n:
-            values = variation.sample(self.rng, max(n, AHEAD), self.table)
-            self._ahead = values, self.table.fields(values)
-        values, fields = self._ahead
-        self._ahead = values[n:], {name: array[n:] for name, array in fields.items()}
-        return values[:n], {name: array[:n] for name, array in fields.items()}
+    def _draw(self, variation: Variation, n: int) -> Robots:
+        """The robots of the next n episodes."""
+        if self._ahead is None or len(self._ahead) < n:
+            self._ahead = self.simulation.work_out(variation.sample(self.rng, max(n, AHEAD), self.table))
+        drawn, self._ahead = self._ahead[:n], self._ahead[n:]
+        return drawn
 
     def observe(self) -> np.ndarray:
         """Look again, after a goal has changed between two steps. Returns `observation`, only its newest step anew."""

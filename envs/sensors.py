@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..robots.layout import as_slice
 from .simulation import Simulation
 
 # Which sensor a part of an observation comes from. Of a robot without an IMU `angular_velocity` is a joint's.
@@ -36,8 +37,8 @@ class Sensors:
                 kind = "velocity"
             if kind in kinds:
                 kind_of[part] = kinds.index(kind)
-        self._measured = np.flatnonzero(kind_of >= 0)
-        self._kind_of = kind_of[self._measured]
+        self._measured = as_slice(np.flatnonzero(kind_of >= 0))
+        self._kind_of = kind_of[kind_of >= 0]
 
         def columns(name: str) -> np.ndarray:
             return table.columns(name) if name not in table.absent else np.zeros(0, np.int64)
@@ -50,54 +51,65 @@ class Sensors:
             joints = self._parts["joint_position"]
             if joints.stop - joints.start != len(self._encoder):
                 self._encoder = np.zeros(0, np.int64)
-        self._level = np.zeros((sim.num_worlds, len(self._measured)), np.float32)
-        self._error = np.zeros((sim.num_worlds, len(self._measured)), np.float32)  # constant, of this episode
-        self._drawn = np.zeros((sim.num_worlds, len(self._measured)), np.float32)  # it over its standard deviation
-        self._seen = -1
+        n, size = sim.num_worlds, len(self._kind_of)
+        self._level, self._drawn, self._error, self._random = (np.zeros((n, size), np.float32) for _ in range(4))
+        self._spread = np.zeros(
+            (n, size)
+        )  # of the constant error, which is what was `_drawn` for the episode times this
+        self._displaced, self._matrix = np.zeros((n, 3)), np.tile(np.eye(3), (n, 1, 1))
+        self._offset = np.zeros((n, len(self._encoder)))
         self._noisy = self._biased = self._turned = self._off = False
 
     def _refresh(self) -> None:
-        """Look up the worlds' parameters after any were set."""
-        self._seen, values = self.sim.written, self.sim.values
-        self._noisy, self._biased = bool(values[:, self._noise].any()), bool(values[:, self._bias].any())
-        self._turned = bool(values[:, self._turn].any() or values[:, self._place].any())
-        self._off = "joint_position" in self._parts and bool(values[:, self._encoder].any())
-        if self._noisy:
-            self._level[:] = values[:, self._noise][:, self._kind_of]
-        if self._biased:
-            self._error[:] = self._drawn * values[:, self._bias][:, self._kind_of]
-        if self._turned:
-            self._matrix = _rotations(values[:, self._turn])
+        """Look up the parameters of worlds that were given others."""
+        ids = np.flatnonzero(self.sim.fresh)
+        self.sim.fresh[:] = False
+        values = self.sim.values[ids]
+        if len(self._noise):
+            self._level[ids] = values[:, self._noise][:, self._kind_of]
+            self._noisy = bool(self._level.any())
+        if len(self._bias):
+            self._spread[ids] = values[:, self._bias][:, self._kind_of]
+            self._biased = bool(self._spread.any())
+            self._error[ids] = self._drawn[ids] * self._spread[ids]
+        if len(self._turn) and (self._turned or values[:, self._turn].any() or values[:, self._place].any()):
+            self._matrix[ids], self._displaced[ids] = _rotations(values[:, self._turn]), values[:, self._place]
+            self._turned = bool(self._displaced.any() or (self._matrix != np.eye(3)).any())
+        if "joint_position" in self._parts:
+            self._offset[ids] = values[:, self._encoder]
+            self._off = bool(self._offset.any())
 
     def begin(self, ids: np.ndarray, rng: np.random.Generator) -> None:
         """Worlds `ids` begin an episode, with other constant errors."""
-        if self._seen != self.sim.written:
+        if self.sim.fresh.any():
             self._refresh()
         if self._biased:
-            self._drawn[ids] = rng.standard_normal((len(ids), len(self._measured)), np.float32)
-            self._error[ids] = self._drawn[ids] * self.sim.values[ids][:, self._bias][:, self._kind_of]
+            self._drawn[ids] = rng.standard_normal((len(ids), len(self._kind_of)), np.float32)
+            self._error[ids] = self._drawn[ids] * self._spread[ids]
 
     def measure(self, ids: np.ndarray | slice, seen: np.ndarray, rng: np.random.Generator) -> None:
         """Change true observations `seen` (N, O) of worlds `ids` into measured ones, in place."""
-        if self._seen != self.sim.written:
+        if self.sim.fresh.any():
             self._refresh()
         if not (self._noisy or self._biased or self._turned or self._off):
             return
-        rows = seen[ids]
+        rows = seen[ids]  # of a slice it is `seen` itself
         if self._turned:
             self._misplace(rows, ids)
         if self._off:
-            rows[:, self._parts["joint_position"]] += self.sim.values[ids][:, self._encoder]
+            rows[:, self._parts["joint_position"]] += self._offset[ids]
         if self._biased:
             rows[:, self._measured] += self._error[ids]
         if self._noisy:
-            drawn = rng.standard_normal((len(rows), len(self._measured)), np.float32)
-            rows[:, self._measured] += drawn * self._level[ids]
-        seen[ids] = rows
+            noise = rng.standard_normal(dtype=np.float32, out=self._random[: len(rows)])
+            noise *= self._level[ids]
+            rows[:, self._measured] += noise
+        if not isinstance(ids, slice):
+            seen[ids] = rows
 
     def _misplace(self, rows: np.ndarray, ids: np.ndarray | slice) -> None:
         """The IMU's own axes, and the velocity of the place where it is: v + w x r."""
-        turn, place = self._matrix[ids], self.sim.values[ids][:, self._place]
+        turn, place = self._matrix[ids], self._displaced[ids]
         linear, angular = self._parts.get("linear_velocity"), self._parts.get("angular_velocity")
         if linear is not None and angular is not None:
             rows[:, linear] += np.cross(rows[:, angular], place)

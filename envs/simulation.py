@@ -1,17 +1,16 @@
 """N worlds of one robot on MuJoCo's thread pool, each with its own physical parameters."""
 
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from ..robots import Robot, SurefootError
+from ..robots.layout import as_slice
 from ..robots.parameters import Fields, ParameterTable
+from ..robots.quiet import quiet
 from ..robots.robot import compile_quietly
 
 ContactForces = Literal["none", "exact", "fast"]
@@ -25,33 +24,24 @@ SMALL = 128
 SATURATION = 2.0
 
 
-def _load_libmujoco() -> tuple[Any, Any]:
-    """MuJoCo's library and a C function that does nothing, to be its log handler; (None, None) where not found."""
-    for path in Path(mujoco.__file__).parent.glob("libmujoco*"):
-        lib = ctypes.CDLL(str(path))
-        if hasattr(lib, "mju_setLogHandler"):
-            lib.mju_setLogHandler.argtypes, lib.mju_setLogHandler.restype = [ctypes.c_void_p], ctypes.c_void_p
-            return lib, ctypes.cast(ctypes.CDLL(None).abs, ctypes.c_void_p)
-    return None, None
+@dataclass(frozen=True)
+class Robots:
+    """n robots, worked out.
 
-
-_LIB, _SILENCE = _load_libmujoco()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No MuJoCo warnings on stderr or in MUJOCO_LOG.TXT: `Simulation` reads the counters and reports them instead.
-
-    The handler is a C function because it is called from MuJoCo's threads; the user's own is put back afterwards.
+    Attributes:
+        values: (n, K) their parameters. fields: the model fields (n, ...) that these make.
+        lift: (n,) m by which each home pose is higher than the nominal one.
     """
-    if _LIB is None:
-        yield
-        return
-    previous = _LIB.mju_setLogHandler(_SILENCE)
-    try:
-        yield
-    finally:
-        _LIB.mju_setLogHandler(previous)
+
+    values: np.ndarray
+    fields: Fields
+    lift: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: slice) -> "Robots":
+        return Robots(self.values[rows], {name: a[rows] for name, a in self.fields.items()}, self.lift[rows])
 
 
 class Simulation:
@@ -62,7 +52,7 @@ class Simulation:
         table: the robot's parameters.
         values: (N, K) parameter values of each world (read it; write through `set_parameters`).
         lift: (N,) m by which each world's home pose is higher than the nominal one: longer legs stand higher.
-        written: how often parameters were set.
+        fresh: (N,) bool, worlds whose parameters were set since somebody (`Sensors`) looked and cleared it.
         qpos, qvel, ctrl: live arrays (N, nq), (N, nv), (N, nu).
         diverged: (N,) bool, worlds that blew up in the last step; MuJoCo has put them back to their default pose.
     """
@@ -104,11 +94,13 @@ class Simulation:
         if self._exact_forces:
             self.cfrc_ext = np.zeros((num_worlds, self.model.nbody, 6))
             self._data = mujoco.MjData(self.model)
+            self._touching, self._applied = self.batch.bind("ncon"), self.batch.bind("xfrc_applied")
+            self._middle, self._centre = self.batch.bind("subtree_com"), self.batch.bind("xipos")
         elif contact_forces == "fast":
             self.cfrc_ext = self.batch.bind("cfrc_ext")
         self.diverged = np.zeros(num_worlds, dtype=bool)
         self.divergences = 0
-        self.lift, self.written = np.zeros(num_worlds), 0
+        self.lift, self.fresh = np.zeros(num_worlds), np.zeros(num_worlds, bool)
         self._outside = Outside(self)
         self._expanded: dict[str, np.ndarray] = {}
         self._constants = False  # whether MuJoCo derives constants from a field that differs between worlds
@@ -116,33 +108,43 @@ class Simulation:
         first, last = mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADCTRL
         self._warnings = self.batch.warning[:, int(first) : int(last) + 1, 1]  # live counters of bad numbers, (N, 4)
 
-    def set_parameters(self, ids: np.ndarray, values: np.ndarray, fields: Fields | None = None) -> None:
+    def work_out(self, values: np.ndarray) -> Robots:
+        """The robots with parameters `values` (n, K); many cost little more than one.
+
+        Raises `SurefootError` for illegal values.
+        """
+        fields = self.table.fields(values)
+        self._check_delay(values)
+        return Robots(values, fields, self.table.shape.lift(fields) if "body_pos" in fields else np.zeros(len(values)))
+
+    def set_parameters(self, ids: np.ndarray, values: np.ndarray) -> None:
         """Give worlds `ids` (n,) the parameters `values` (n, K), always from the compiled nominal model.
 
-        `fields`: what `table.fields` makes of them, where that is already worked out. Raises `SurefootError` for illegal
-        values, before anything is written.
+        Raises `SurefootError` for illegal values, before anything is written.
         """
-        fields = self.table.fields(values) if fields is None else fields
-        self._check_delay(values)
+        self.become(ids, self.work_out(values))
+
+    def become(self, ids: np.ndarray, robots: Robots) -> None:
+        """Let worlds `ids` (n,) be these n robots."""
+        fields = robots.fields
         for name in fields.keys() - self._expanded.keys():
             self._expanded[name] = self.batch.expand(name)
             self._constants |= name in mujoco.MjModel._setconst_inputs or name.startswith("opt.")
         for name, array in self._expanded.items():
             array[ids] = fields[name] if name in fields else self.table.nominal_field(name)
-        self.values[ids] = values
-        self.written += 1
+        self.values[ids] = robots.values
+        self.fresh[ids] = True
         if self._constants:
             self.batch.set_const(ids)
         if "body_pos" in self._expanded:
-            self._rise(ids, fields if "body_pos" in fields else None)
+            self._rise(ids, robots.lift)
         self._outside.set(ids, self._expanded.get("actuator_forcerange"))
 
-    def _rise(self, ids: np.ndarray, fields: Fields | None) -> None:
+    def _rise(self, ids: np.ndarray, lift: np.ndarray) -> None:
         """Put the bases of worlds `ids`, whose geometry has changed, as far above the ground as they were."""
-        shape = self.table.shape
-        lift = shape.lift(fields) if fields is not None else np.zeros(len(ids))
-        if shape.height is not None:
-            self.qpos[ids, shape.height] += lift - self.lift[ids]
+        height = self.table.shape.height
+        if height is not None:
+            self.qpos[ids, height] += lift - self.lift[ids]
         self.lift[ids] = lift
 
     def _check_delay(self, values: np.ndarray) -> None:
@@ -208,11 +210,23 @@ class Simulation:
 
     def _compute_contact_forces(self) -> None:
         # The one loop over worlds: MuJoCo has no batched call for it, and sensors give other values with RK4. The nominal
-        # model serves all worlds: contact forces are in the data, and cfrc_ext depends on no parameter.
-        for i in range(self.num_worlds):
+        # model serves all worlds: contact forces are in the data, and cfrc_ext depends on no parameter. Copying a world's
+        # data out is what costs, so worlds that touch nothing (more than half, while an ant runs) are spared it.
+        alone = self._touching == 0 if not self.model.neq else np.zeros(self.num_worlds, bool)
+        self.cfrc_ext[alone] = self._forces_of_pushes(alone)
+        for i in np.flatnonzero(~alone):
             self.batch.get_data(i, self._data)
             mujoco.mj_rnePostConstraint(self.model, self._data)
             self.cfrc_ext[i] = self._data.cfrc_ext
+
+    def _forces_of_pushes(self, worlds: np.ndarray) -> np.ndarray:
+        """What cfrc_ext is in `worlds` (N,) bool without contacts, (n, nbody, 6): pushes, about the trees' centres of mass."""
+        applied = self._applied[worlds]
+        if not applied.any():
+            return np.zeros_like(applied)
+        force, torque = applied[:, :, :3], applied[:, :, 3:]
+        arm = self._middle[worlds][:, self.model.body_rootid] - self._centre[worlds]
+        return np.concatenate([torque - np.cross(arm, force), force], axis=2)
 
 
 class Outside:
@@ -220,53 +234,62 @@ class Outside:
 
     def __init__(self, sim: Simulation):
         self.sim = sim
-        at = sim.table.layout
+        at, n, nu = sim.table.layout, sim.num_worlds, sim.model.nu
         self._force, self._impulse, self._fade = (
             sim.table.columns(name) if name not in sim.table.absent else np.zeros(0, np.int64)
             for name in ("force", "impulse", "torque_speed")
         )
-        self._axes = np.array(["xyz".index(axis) for axis in at.axes], np.int64)
+        self._axes = as_slice(np.array(["xyz".index(axis) for axis in at.axes], np.int64))
+        self._dofs = as_slice(at.dofs)
         self._push = sim.batch.bind("xfrc_applied")[:, at.base]  # (N, 6), a view
-        self.pending = np.zeros((sim.num_worlds, len(self._axes)))  # N s, to be given in the next control step
+        self.pending = np.zeros((n, len(at.axes)))  # N s, to be given in the next control step
+        self._steady, self._blow = np.zeros_like(self.pending), np.zeros_like(self.pending)  # N; N s
         self._pushing = False
         self._range: np.ndarray | None = None
-        self._limits = np.zeros((sim.num_worlds, sim.model.nu, 2))
-        self._fading = np.zeros(0, np.int64)  # worlds whose motors weaken with speed
-        outputs = sim.model.actuator_gear[:, 0]
-        self._direction = np.where(outputs < 0, -1.0, 1.0)
+        # Of each motor: its forces at rest, and what it loses of them, in shares, with each rad/s.
+        self._least, self._most, self._loss = (np.zeros((n, nu)) for _ in range(3))
+        self._weak = np.zeros(n, bool)  # worlds whose motors weaken with speed
+        self._fading: np.ndarray | slice | None = None  # the same
+        self._direction = np.where(sim.model.actuator_gear[:, 0] < 0, -1.0, 1.0)
 
     def set(self, ids: np.ndarray, ranges: np.ndarray | None) -> None:
         """Worlds `ids` have new parameters; `ranges` (N, nu, 2): the motors' force limits, where they differ."""
-        values = self.sim.values
-        self.pending[ids] = values[ids][:, self._impulse]
-        pushing = bool(values[:, self._force].any() or values[:, self._impulse].any())
+        values = self.sim.values[ids]
+        self._steady[ids] = values[:, self._force]
+        self.pending[ids] = self._blow[ids] = values[:, self._impulse]
+        pushing = bool(self._steady.any() or self._blow.any())
         if self._pushing and not pushing:
             self._push[:] = 0.0
         self._pushing = pushing
-        self._fading = np.flatnonzero(values[:, self._fade].any(axis=1))
+        if len(self._fade):
+            self._loss[ids] = SATURATION * values[:, self._fade] * self._direction
         if ranges is not None:
             self._range = ranges
-            self._limits[ids] = ranges[ids]
+            self._least[ids], self._most[ids] = ranges[ids, :, 0], ranges[ids, :, 1]
+            self._weak[ids] = self._loss[ids].any(axis=1)
+            some = np.flatnonzero(self._weak)
+            # All of them as a slice, which copies nothing.
+            self._fading = slice(None) if len(some) == self.sim.num_worlds else some if len(some) else None
 
     def begin(self, ids: np.ndarray) -> None:
         """Worlds `ids` begin an episode, perhaps with a blow."""
         if self._pushing:
-            self.pending[ids] = self.sim.values[ids][:, self._impulse]
+            self.pending[ids] = self._blow[ids]
 
     def apply(self) -> None:
         """Write forces and limits of the control step that follows."""
         if self._pushing:
-            force = self.sim.values[:, self._force] + self.pending / self.sim.robot.control_dt
+            force = self._steady
+            if self.pending.any():
+                force = force + self.pending / self.sim.robot.control_dt
+                self.pending[:] = 0.0
             self._push[:, self._axes] = force
-            self.pending[:] = 0.0
-        if len(self._fading) and self._range is not None:
+        if self._fading is not None and self._range is not None:
             some = self._fading
-            speed = self.sim.qvel[some][:, self.sim.table.layout.dofs] * self._direction
             # Speed of the step's beginning; only in the direction in which the motor drives: it brakes with all it has.
-            share = SATURATION * self.sim.values[some][:, self._fade] * speed
-            limits = self._limits[some]
-            self._range[some, :, 0] = limits[:, :, 0] * np.clip(SATURATION + share, 0.0, 1.0)
-            self._range[some, :, 1] = limits[:, :, 1] * np.clip(SATURATION - share, 0.0, 1.0)
+            share = self.sim.qvel[some][:, self._dofs] * self._loss[some]
+            self._range[some, :, 0] = self._least[some] * np.clip(SATURATION + share, 0.0, 1.0)
+            self._range[some, :, 1] = self._most[some] * np.clip(SATURATION - share, 0.0, 1.0)
 
 
 def _edited(robot: Robot, nominal: mujoco.MjModel, max_delay: float, accelerometer: bool) -> mujoco.MjModel:

@@ -232,29 +232,34 @@ def _dress(recording: Recording) -> mujoco.MjSpec:
         spec.delete(light)
     gradient, checker = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT, mujoco.mjtBuiltin.mjBUILTIN_CHECKER
     spec.add_texture(
-        name="surefoot_sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=gradient,
+        name="surefoot_stage_sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=gradient,
         rgb1=_HAZE, rgb2=(0.72, 0.77, 0.82), width=128, height=768,
     )  # fmt: skip
     spec.add_texture(
-        name="surefoot_floor", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=checker,
+        name="surefoot_stage_floor", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=checker,
         rgb1=(0.80, 0.82, 0.83), rgb2=(0.70, 0.73, 0.75), width=256, height=256,
     )  # fmt: skip
-    material = spec.add_material(name="surefoot_floor", texuniform=True, texrepeat=(1, 1), specular=0.1, shininess=0.1)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "surefoot_floor"
+    material = spec.add_material(
+        name="surefoot_stage_floor", texuniform=True, texrepeat=(1, 1), specular=0.1, shininess=0.1
+    )
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "surefoot_stage_floor"
     planes = [geom for geom in spec.worldbody.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE]
     if not planes:
         has_ground = any(geom.type == mujoco.mjtGeom.mjGEOM_HFIELD for geom in spec.geoms)
         plane = mujoco.mjtGeom.mjGEOM_PLANE
         planes = [] if has_ground else [spec.worldbody.add_geom(type=plane, size=(0, 0, 1), contype=0, conaffinity=0)]
     for plane in planes:
-        plane.material, plane.rgba = "surefoot_floor", (0.5, 0.5, 0.5, 1)  # this grey means "the material's colour"
+        plane.material, plane.rgba = (
+            "surefoot_stage_floor",
+            (0.5, 0.5, 0.5, 1),
+        )  # this grey means "the material's colour"
         plane.size[:2] = 0  # without end
     spec.visual.rgba.haze = (*_HAZE, 1)
     spec.visual.map.shadowclip = 2.0  # at 1, the floor's own shadow speckles it near the edge of the shadow map
     spec.visual.headlight.ambient, spec.visual.headlight.diffuse = (0.42,) * 3, (0.3,) * 3
     spec.visual.headlight.specular = (0, 0, 0)
     spec.body(recording.base).add_light(
-        name="surefoot_sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACK,
+        name="surefoot_stage_sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACK,
         pos=(0.8, -1.2, 3.0), dir=SUN, diffuse=(0.6,) * 3, specular=(0.15,) * 3, castshadow=True,
     )  # fmt: skip
     return spec

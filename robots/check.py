@@ -9,6 +9,7 @@ from .anatomy import Anatomy
 from .catalogue import get_robot
 from .derived import described, examine, hints_of, labels, loader
 from .menagerie_robots import PREFIX, by_hand, menagerie_hints, menagerie_loader
+from .quiet import quiet
 from .robot import Robot
 from .servos import at
 from .source import is_file_name, read_source
@@ -193,7 +194,8 @@ def hold(robot: Robot, model: mujoco.MjModel) -> tuple[list[str], str]:
     base = model.body(robot.base).id
     before = float(data.xpos[base, 2])
     for _ in range(round(HELD / model.opt.timestep)):
-        mujoco.mj_step(model, data)
+        with quiet():
+            mujoco.mj_step(model, data)
         if data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number or not np.isfinite(data.qpos).all():
             return ["the simulation diverges while the home pose is held: gains too stiff for the masses?"], "diverged"
     if robot.control != "position":

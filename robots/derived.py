@@ -172,8 +172,9 @@ def sound(name: str, spec: mujoco.MjSpec) -> None:
             xx, yy, zz, xy, xz, yz = body.fullinertia
             moments = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         if not np.isfinite([body.mass, *moments]).all() or body.mass < 0 or (moments < 0).any():
-            what = f"mass {body.mass:g} kg" if not body.mass >= 0 else f"principal inertia {_list(moments)} kg m^2"
-            raise SurefootError(f"robot {name!r}: body {body.name!r} has {what}: expected numbers of 0 or more")
+            sound_mass = np.isfinite(body.mass) and body.mass >= 0
+            what = f"principal inertia {_list(moments)} kg m^2" if sound_mass else f"mass {body.mass:g} kg"
+            raise SurefootError(f"robot {name!r}: body {body.name!r} has {what}: expected finite numbers of 0 or more")
         if 2 * moments.max() > moments.sum() * (1 + 1e-4) and not spec.compiler.balanceinertia:
             raise SurefootError(
                 f"robot {name!r}: body {body.name!r} has the principal inertia {_list(moments)} kg m^2, which no solid has: "
@@ -298,7 +299,11 @@ def _feet_only(spec: mujoco.MjSpec, feet: Sequence[Foot], like: mujoco.MjsGeom) 
 def _add_servo(spec: mujoco.MjSpec, servo: Servo) -> None:
     """One PD servo; every field is set, for the file's default class may have put anything there."""
     joint = spec.joint(servo.joint)
-    joint.limited, joint.range = mujoco.mjtLimited.mjLIMITED_TRUE, (servo.low, servo.high)
+    in_degrees = (
+        spec.compiler.degree and joint.type == mujoco.mjtJoint.mjJNT_HINGE
+    )  # as MJCF is unless it says otherwise
+    range_said = np.degrees((servo.low, servo.high)) if in_degrees else (servo.low, servo.high)
+    joint.limited, joint.range = mujoco.mjtLimited.mjLIMITED_TRUE, range_said
     added = spec.add_actuator(name=servo.name, trntype=mujoco.mjtTrn.mjTRN_JOINT, target=servo.joint)
     added.gaintype, added.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
     added.dyntype, added.actdim = mujoco.mjtDyn.mjDYN_NONE, -1

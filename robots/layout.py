@@ -147,3 +147,12 @@ def _is_long(model: mujoco.MjModel, body: int) -> bool:
     geoms = model.geom_bodyid == body
     ball = (model.geom_type[geoms] == mujoco.mjtGeom.mjGEOM_SPHERE).all() and not model.body_ipos[body].any()
     return bool(not ball or (model.body_parentid[1:] == body).any())
+
+
+def as_slice(at: np.ndarray) -> np.ndarray | slice:
+    """Indices as a slice where they are evenly spaced, which copies nothing."""
+    if not len(at):
+        return slice(0, 0)
+    step = int(at[1] - at[0]) if len(at) > 1 else 1
+    even = step > 0 and bool((np.diff(at) == step).all())
+    return slice(int(at[0]), int(at[-1]) + 1, step) if even else at

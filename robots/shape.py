@@ -144,12 +144,15 @@ class Shape:
 
     def _matter_of(self, f: dict[str, np.ndarray], along: np.ndarray, across: np.ndarray, mapped) -> None:  # type: ignore[no-untyped-def]
         model = self.model
+        tensors = []
         for b in self.explained:
             mass, centre, tensor = self._of_shapes(f, b)
             volume = self._volume[b]
             f["body_mass"][:, b] = model.body_mass[b] * mass / volume
             f["body_ipos"][:, b] = centre
-            self._diagonal(f, b, tensor * (model.body_mass[b] / volume))
+            tensors.append(tensor * (model.body_mass[b] / volume))
+        if tensors:
+            self._diagonal(f, np.array(self.explained), np.stack(tensors, axis=1))
         some = self._matter
         if not len(some):
             return
@@ -163,22 +166,21 @@ class Shape:
         a = g[:, :, None, None] * np.eye(3) + (s - g)[:, :, None, None] * u[:, :, None] * u[:, None, :]
         second = more[:, :, None, None] * (a @ second @ a)
         new = np.trace(second, axis1=2, axis2=3)[:, :, None, None] * np.eye(3) - second
-        for i, b in enumerate(some):
-            self._diagonal(f, b, new[:, i])
+        self._diagonal(f, some, new)
 
-    def _diagonal(self, f: dict[str, np.ndarray], body: int, tensor: np.ndarray) -> None:
-        """Write tensors (n, 3, 3) about the centre of mass as principal moments, in the nominal axes where those fit."""
-        q = self._frame[body]
-        local = q.T @ tensor @ q
-        trace = np.trace(local, axis1=1, axis2=2)
-        off = np.abs(local[:, (0, 0, 1), (1, 2, 2)]).max(axis=1)
-        f["body_inertia"][:, body] = local[:, (0, 1, 2), (0, 1, 2)]
-        askew = np.flatnonzero(off > ROUND * trace)
-        if len(askew):
-            moments, vectors = np.linalg.eigh(local[askew])
+    def _diagonal(self, f: dict[str, np.ndarray], bodies: np.ndarray, tensor: np.ndarray) -> None:
+        """Write tensors (n, bodies, 3, 3) about centres of mass as principal moments, in the nominal axes where those fit."""
+        q = self._frame[bodies]
+        local = q.transpose(0, 2, 1) @ tensor @ q
+        trace = np.trace(local, axis1=2, axis2=3)
+        off = np.abs(local[:, :, (0, 0, 1), (1, 2, 2)]).max(axis=2)
+        f["body_inertia"][:, bodies] = local[:, :, (0, 1, 2), (0, 1, 2)]
+        rows, askew = np.nonzero(off > ROUND * trace)
+        if len(rows):
+            moments, vectors = np.linalg.eigh(local[rows, askew])
             vectors[:, :, 2] = np.cross(vectors[:, :, 0], vectors[:, :, 1])  # right-handed
-            f["body_inertia"][askew, body] = moments
-            f["body_iquat"][askew, body] = _quaternions(q @ vectors)
+            f["body_inertia"][rows, bodies[askew]] = moments
+            f["body_iquat"][rows, bodies[askew]] = _quaternions(q[askew] @ vectors)
 
     def _of_shapes(self, f: dict[str, np.ndarray], body: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Volume (n,), centre (n, 3) and inertia tensor per density about it (n, 3, 3) of a body's primitive shapes."""

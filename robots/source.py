@@ -5,6 +5,7 @@ Nothing is compiled here. The XML is parsed only after it is known to declare no
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def absolute(name: str) -> str:
 def read_source(path: str | Path) -> Source:
     """Parse a MJCF or URDF file and find all the files that it names.
 
-    Raises `SurefootError` in one line for a missing, huge or broken file, XML with DOCTYPE or ENTITY, paths out of the
+    Raises `SurefootError` in one line for a missing, huge or broken file, XML with DOCTYPE, ENTITY or NaN, paths out of the
     file's folder, and files that are not there.
     """
     path = Path(absolute(str(path)))
@@ -105,9 +106,26 @@ def _parse(path: Path) -> ElementTree.Element:
                 f"{str(path)!r} has a {word[2:].decode().upper()} declaration, which a robot does not need: refused"
             )
     try:
-        return ElementTree.fromstring(data)
+        root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist
         raise SurefootError(f"{str(path)!r} is not well-formed XML: {' '.join(str(error).split())}") from error
+    _check_numbers(path, root)
+    return root
+
+
+def _check_numbers(path: Path, root: ElementTree.Element) -> None:
+    """Raise `SurefootError` for the first attribute with a NaN among its numbers: MuJoCo takes it, and simulates nonsense."""
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if "nan" in value.lower() and name != "name" and _has_nan(value):
+                raise SurefootError(f"{str(path)!r}: {name}={value[:60]!r} of a <{element.tag}> is not a number")
+
+
+def _has_nan(value: str) -> bool:
+    try:
+        return any(math.isnan(float(word)) for word in value.split())
+    except ValueError:  # not numbers at all
+        return False
 
 
 def _refuse(path: Path, what: str, why: str) -> NoReturn:

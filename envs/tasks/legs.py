@@ -86,13 +86,6 @@ def foot_columns(robot: Robot, model: mujoco.MjModel) -> tuple[np.ndarray, ...]:
     return np.array(at[0])[:, None] + xyz, np.array(at[1])[:, None] + xyz, np.array(at[2])
 
 
-def as_slice(at: np.ndarray) -> np.ndarray | slice:
-    """Indices as a slice where they are evenly spaced, which copies nothing."""
-    step = int(at[1] - at[0]) if len(at) > 1 else 1
-    even = step > 0 and bool((np.diff(at) == step).all())
-    return slice(int(at[0]), int(at[-1]) + 1, step) if even else at
-
-
 def pose_weights(sim: Simulation, legs: list[np.ndarray]) -> np.ndarray:
     """How much each joint should stay at home, (nu,): the calf may move freely, Playground's 1, 1, .1.
 

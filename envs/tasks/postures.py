@@ -9,8 +9,8 @@ import numpy as np
 from mujoco.batch import Batch
 
 from ...robots import Robot
+from ...robots.quiet import quiet
 from .. import rewards
-from ..simulation import quiet
 from .scene import Scene
 from .velocity import Legged
 from .velocity_config import WEIGHTS, VelocityConfig

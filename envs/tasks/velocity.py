@@ -10,12 +10,13 @@ from typing import ClassVar, get_args, get_type_hints
 import numpy as np
 
 from ...robots import Robot, SurefootError, unknown
+from ...robots.layout import as_slice
 from .. import rewards
 from ..ground import Ground
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
 from .fitting import does_not_fit
-from .legs import as_slice, first_group, foot_columns, legs_of, pose_weights, quadruped_geometry
+from .legs import first_group, foot_columns, legs_of, pose_weights, quadruped_geometry
 from .velocity_config import LEGS, WEIGHTS, VelocityConfig, for_legs
 
 LEAD = 0.75  # m/s and rad/s by which the reference gait strives beyond the speed that the base has

@@ -46,6 +46,19 @@ def test_an_unusable_robot_writes_nothing(tmp_path: Path, refused) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rock.xml"]
 
 
+def test_a_robot_that_blows_up_is_told_and_leaves_no_log(
+    own_robots: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = own_robots.mjcf_biped(tmp_path)
+    file.write_text(file.read_text().replace('damping="1"', 'damping="1" stiffness="-1e8"'))
+    monkeypatch.chdir(tmp_path)
+    assert run(["robot", "check", str(file)]) == 0
+    said = capfd.readouterr()
+    assert "the simulation diverges while the home pose is held" in " ".join(said.out.split())
+    assert not said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["biped.xml", "biped.yaml"]
+
+
 def test_a_robot_of_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["robot", "check", "quadruped"]) == 0
     assert "kp 35 N m/rad" in capsys.readouterr().out
@@ -88,6 +101,15 @@ def test_a_controller_knows_its_file_again(
     assert recording.compile().nu == 12, "a recording needs no file"
     (folder / "dog.xml").write_text(before)
     assert run(["evaluate", str(out), "--episodes", "1"]) == 0
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("make", ["mjcf_dog", "urdf_dog", "mjcf_biped"])
+def test_films_of_a_file(make: str, own_robots: ModuleType, tmp_path: Path) -> None:
+    """With the floor and sky that we add to a file without any, and those that films of all robots have."""
+    assert run(small(getattr(own_robots, make)(tmp_path), tmp_path / "run", "1e3")) == 0
+    assert run(["replay", str(tmp_path / "run"), "--seconds", "0.4", "--poster", str(tmp_path / "gait.png")]) == 0
+    assert np.asarray(Image.open(tmp_path / "gait.png")).std() > 10
 
 
 def test_parameters_and_groups_of_a_file(

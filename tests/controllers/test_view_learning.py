@@ -10,7 +10,7 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import run_episodes
 from surefoot.controllers.training import make_algorithm, make_env
 from surefoot.controllers.worlds import worlds_of
-from surefoot.envs import batch_env
+from surefoot.envs import tasks
 from surefoot.envs.tasks import Velocity
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ class Brace(Velocity):
 
 def learnt(monkeypatch: pytest.MonkeyPatch, view: str, worlds: int, steps: int) -> tuple[float, float, float]:
     """Mean return of a second before training and after, and after with the pictures of other worlds."""
-    monkeypatch.setitem(batch_env.TASKS, "velocity", Brace)
+    monkeypatch.setitem(tasks.TASKS, "velocity", Brace)
     hyper: dict[str, Any] = {
         "inputs": (view,), "network": "cnn", "num_envs": worlds, "n_steps": 24, "batch_size": worlds * 6, "mirror": False,
         "net": (64,), "log_std_init": -1.0, "gamma": 0.9, "encoder_width": 32, "linear_decay": True,

@@ -84,6 +84,25 @@ def test_contact_forces(name: str) -> None:
         assert touched > 10, "it never touched the ground"
 
 
+@pytest.mark.parametrize("name", ["ant", "humanoid"])
+def test_pushes_on_robots_in_the_air_are_mujocos(name: str) -> None:
+    """Worlds without contacts are worked out together: bit for bit what mj_rnePostConstraint makes of each."""
+    env = BatchEnv(name, "run", 6, threads=1, seed=0, tasks=Task({"force.x": 3.7, "force.y": -20.1, "force.z": 11.3}))
+    env.reset()
+    sim, data, alone = env.simulation, mujoco.MjData(env.simulation.model), 0
+    sim.qpos[:3, 2] += 1.0
+    for t in range(30):
+        sim.ctrl[:] = np.random.default_rng(t).uniform(env.task.action_low, env.task.action_high, (6, env.num_actions))
+        sim.step()
+        for world in range(6):
+            sim.batch.get_data(world, data)
+            mujoco.mj_rnePostConstraint(sim.model, data)
+            alone += data.ncon == 0
+            assert np.array_equal(sim.cfrc_ext[world], data.cfrc_ext)
+            assert data.cfrc_ext.any()
+    assert alone
+
+
 def test_fast_contact_forces_are_near() -> None:
     exact, fast = (BatchEnv("ant", "run", 2, threads=1, contact_forces=c, seed=0) for c in ("exact", "fast"))
     exact.reset(0), fast.reset(0)

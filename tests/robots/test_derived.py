@@ -1,5 +1,6 @@
 """Robots derived from files: what is found is what was written, they stand, and any part of a model may be odd."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +90,22 @@ def test_what_the_files_say_is_kept(own_robots: ModuleType, tmp_path: Path) -> N
     assert biped.fallen_height == 0.4
     assert model.geom("floor").friction[0] == 0.9, "the file's own plane"
     assert [model.geom(g).type[0] for g in range(model.ngeom)].count(mujoco.mjtGeom.mjGEOM_PLANE) == 1
+
+
+@pytest.mark.parametrize("make", ["mjcf_dog", "mjcf_biped"])
+def test_a_file_in_degrees_is_the_same_robot(make: str, own_robots: ModuleType, tmp_path: Path) -> None:
+    """MJCF is in degrees unless it says otherwise."""
+    file = getattr(own_robots, make)(tmp_path)
+    wanted = get_robot(str(file)).compile()
+
+    def degrees(found: re.Match[str]) -> str:
+        return f'range="{" ".join(str(np.degrees(float(x))) for x in found[1].split())}"'
+
+    text = file.read_text().replace('angle="radian" ', "")
+    file.write_text(re.sub(r'\brange="(.*?)"', degrees, text))
+    model = get_robot(str(file)).compile()
+    np.testing.assert_allclose(model.jnt_range, wanted.jnt_range, atol=1e-12)
+    np.testing.assert_allclose(model.actuator_ctrlrange, wanted.actuator_ctrlrange, atol=1e-12)
 
 
 def test_a_mirrored_push_gives_the_mirrored_motion(own: Robot) -> None:

@@ -53,6 +53,8 @@ LAUGHS = '<?xml version="1.0"?>\n<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;
         ('<?xml version="1.0" encoding="nonsense"?><mujoco/>', "is not well-formed XML"),
         ("", "is not well-formed XML"),
         ("<sdf/>", "is neither MJCF nor URDF: its outermost element is <sdf>"),
+        ('<mujoco><worldbody><body name="nan" pos="0 NaN 1"/></worldbody></mujoco>', "pos='0 NaN 1' of a <body> is not a"),
+        ('<robot name="r"><link name="a"><inertial><mass value="nan"/></inertial></link></robot>', "value='nan' of a <mass>"),
         ('<mujoco><include file="/etc/passwd"/></mujoco>', "'/etc/passwd', which is an absolute path"),
         ('<mujoco><include file="../up.xml"/></mujoco>', "'../up.xml', which is outside the model's folder"),
         ('<mujoco><include file="none.xml"/></mujoco>', "'none.xml', which is missing: looked for"),
@@ -86,6 +88,8 @@ def test_laughs_in_an_include_and_a_link_out_of_the_folder(tmp_path: Path) -> No
     write(tmp_path / "robot" / "part.xml", LAUGHS.replace("mujoco", "mujocoinclude"))
     file = write(tmp_path / "robot" / "robot.xml", '<mujoco><include file="part.xml"/></mujoco>')
     assert "part.xml' has a DOCTYPE declaration" in said(file)
+    write(tmp_path / "robot" / "part.xml", '<mujocoinclude><geom size="nan"/></mujocoinclude>')
+    assert "part.xml': size='nan' of a <geom> is not a number" in said(file)
     write(tmp_path / "secret.stl", "x")
     os.symlink(tmp_path / "secret.stl", tmp_path / "robot" / "leg.stl")
     write(file, '<mujoco><asset><mesh file="leg.stl"/></asset></mujoco>')
@@ -104,8 +108,9 @@ def test_a_missing_file_names_its_neighbours(own_robots: ModuleType, tmp_path: P
         ('<inertial pos="0 0 0" mass="1" fullinertia="1 0.1 0.1 0 0 0"/>', "which no solid has"),
         (
             '<inertial pos="0 0 0" mass="-2" diaginertia="1 1 1"/>',
-            "body 'b' has mass -2 kg: expected numbers of 0 or more",
+            "body 'b' has mass -2 kg: expected finite numbers of 0 or more",
         ),
+        ('<inertial pos="0 0 0" mass="inf" diaginertia="1 1 1"/>', "body 'b' has mass inf kg"),
         ('<inertial pos="0 0 0" mass="1" diaginertia="1 -1 1"/>', "principal inertia 1, -1, 1"),
         ('<geom name="h" size="0.1" mass="-1"/>', "negative"),
         ('<geom name="h" size="0"/>', "size 0 must be positive in geom"),

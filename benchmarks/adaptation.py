@@ -13,7 +13,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 import torch
 from common import RESULTS, write_result
+from one_by_one import figures_of, searched, twinned
 
 from surefoot.controllers import threads
-from surefoot.controllers.adaptation import META_TRAIN, Budget, maml, search
-from surefoot.controllers.adaptation.base import Point
+from surefoot.controllers.adaptation import META_TRAIN, Budget, maml
 from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.identify import walk_and_identify
 from surefoot.controllers.adaptation.maml import Actor
@@ -66,7 +66,8 @@ class Training:
 class Row:
     """A suite, the methods that are trained on it, and what is measured.
 
-    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures.
+    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures. With `twin` that
+    method stands beside them, which needs no training of its own.
     """
 
     about: str
@@ -75,6 +76,7 @@ class Row:
     measure: Callable[["Row", Mapping[str, list[Controller]]], dict[str, Any]]
     trial: int = 1
     episodes: int = 10
+    twin: bool = False
 
 
 AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
@@ -120,6 +122,8 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     for split in (s for s in suite.splits if s not in ("train", "validation")):
         curves = {name: [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
                   for name, found in seeds.items()}  # fmt: skip
+        if row.twin:
+            curves["twin"] = [twinned(c, suite, split, k) for k, c in enumerate(seeds[BASELINE])]
         base, best = (np.mean([c[-1]["task_returns"] for c in curves[name]], axis=0) for name in (BASELINE, ORACLE))
         for name, found in curves.items():
             for point in (p for curve in found for p in curve):
@@ -152,30 +156,6 @@ def on_split(
         stops = [0, *(round(t / dt) for t in POINTS)] if adapts else [0]
         points = walk_and_judge(controller, tasks, len(tasks), stops, seed=seed, **where)
     return [figures_of([point], list(range(len(every)))) for point in points]
-
-
-def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
-    """CMA-ES for each of `tasks` robots by itself; points where all of them have one. None for another robot."""
-    if suite.robot_of(split) != controller.config.robot:
-        return []
-    every = suite.tasks(split)
-    chosen = list(range(0, len(every), max(1, len(every) // tasks)))[:tasks]
-    budget = Budget(seconds=None, robot_seconds=64.0)
-    curves = [search(controller, every[i], budget, seed=seed, episodes=8).curve for i in chosen]
-    return [figures_of(points, chosen) for points in zip(*curves, strict=False)]
-
-
-def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
-    """What robots on `tasks` reached after the same motion, in one evaluation or in one each."""
-    returns, tracked, fell = (
-        np.concatenate([getattr(p.evaluation, name) for p in points]) for name in ("returns", "tracked", "fell")
-    )
-    return {
-        "robot_seconds": points[0].robot_seconds, "seconds": round(float(np.mean([p.seconds for p in points])), 2),
-        "return": float(returns.mean()), "tracking": float(tracked.mean()), "falls": float(fell.mean()),
-        "success": float((~fell & (tracked >= TRACKING)).mean()),
-        "tasks": tasks, "task_returns": returns.reshape(len(tasks), -1).mean(axis=1).tolist(),
-    }  # fmt: skip
 
 
 def identification(row: Row, seeds: Seeds) -> dict[str, Any]:
@@ -270,8 +250,10 @@ ROWS = {
     "ant-cripple": Row("3: a dead leg", "ant-cripple", _DYNAMICS, families),
     "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _QUADRUPED, by_budget, episodes=4),
-    "quadruped-payload": Row("5: loads", "quadruped-payload", _QUADRUPED, by_budget, episodes=4),
-    "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _QUADRUPED, by_budget, episodes=4),
+    "quadruped-payload": Row("5: loads", "quadruped-payload", _QUADRUPED, by_budget, episodes=4, twin=True),
+    "quadruped-damage": Row(
+        "5: weak and dead motors", "quadruped-damage", _QUADRUPED, by_budget, episodes=4, twin=True
+    ),
     "identify": Row("6: parameters from four seconds", "quadruped-payload", _IDENTIFY, identification, episodes=8),
     "gradients-cheetah-dir": Row(
         "7: one and three gradient steps", "cheetah-dir", _GRADIENTS, gradient_steps, episodes=20

@@ -1,6 +1,6 @@
 """How near the truth are the parameters that a simulation is fitted to, from four seconds of walking?
 
-    python benchmarks/identification.py              # the 32 robots of the test split, twice: about 10 minutes on one core
+    python benchmarks/identification.py              # the 32 robots of the test split, twice: about 10 minutes of one free core
 
 The shipped quadruped walks on robots of suite quadruped-payload's split `test`, with new commands each time; its sensors' log
 (`simulated_log.NOISE`) is all that the fit sees. What the suite varies is fitted. Each robot is written down when it is done,
@@ -66,7 +66,7 @@ def known(path: str, seconds: float) -> dict[tuple[int, int], dict[str, Any]]:
 
 
 def figures(fits: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """By parameter, as `benchmarks/adaptation.py` has it for the regression; the last row is of all intervals together."""
+    """By parameter, as `benchmarks/adaptation.py` has it for the regression; `coverage` is of all intervals together."""
     rows = []
     for name in FIT:
         true, value, _, low, high = np.array([one["fitted"][name] for one in fits]).T

@@ -12,9 +12,9 @@ eliminated window by window, which leaves a Gauss-Newton step in the parameters;
 is now known of them. The first rounds trust the predictions less (`COOLING`), so that nothing is settled while much
 is wrong, and draw far apart (`WIDE`): between near draws the jumps are most of what differs, and slopes that are
 mostly noise make steps short (errors in variables). Rounds go on until a step is within its own uncertainty. Each
-signal weighs as its noise allows, which is estimated from the residuals (variance components). The covariance is that
-of clusters, one a window (Liang and Zeger, "Longitudinal data analysis using generalized linear models", Biometrika
-73, 1986).
+signal weighs as its noise allows, which is estimated from the residuals (variance components). The covariance is the
+mean of two: that of clusters, one a window (Liang and Zeger, "Longitudinal data analysis using generalized linear
+models", Biometrika 73, 1986), and what the noise alone would give.
 """
 
 from dataclasses import dataclass
@@ -189,9 +189,9 @@ class Search:
         scores -= scores.mean(0)
         inverse = _inverse(total)
         between = inverse @ (scores.T @ scores) @ inverse * count / (count - p)
-        # Never below what the noise alone would give: a few windows may agree by chance.
-        grow = np.maximum(1.0, np.sqrt(np.diag(inverse) / np.maximum(np.diag(between), 1e-300)))
-        return z, between * np.outer(grow, grow)
+        # A few windows may agree by chance: what the noise alone would give counts as much (Smyth, "Linear models and empirical
+        # Bayes methods", 2004). The larger of the two would be too large: each is uncertain.
+        return z, (between + inverse) / 2
 
 
 def _inverse(curvature: np.ndarray) -> np.ndarray:

@@ -227,6 +227,7 @@ def identify(
     else:
         search = Search(windows, wanted, nominal, np.random.default_rng(seed))
         (z, covariance), noise = search.run(), search.noise
+        freedom *= 2  # of the two estimates that the search's covariance is the mean of
     best = nominal.copy()
     for one, at in zip(wanted, z, strict=True):
         best[one.columns] = one.value(at)

@@ -44,6 +44,7 @@ class Arguments:
 def run(given: Arguments) -> None:
     """Fit and print the tables."""
     from .. import api
+    from ..controllers.adaptation.sysid import WINDOW
     from .tables import console, show_summary
 
     api.check_name(given.json, ".json")
@@ -56,7 +57,7 @@ def run(given: Arguments) -> None:
         seconds=given.seconds,
         solver=given.solver,
         seed=given.seed or 0,
-        **({} if given.window is None else {"window": given.window}),
+        window=WINDOW if given.window is None else given.window,
     )
     for table in api.identification_tables(found):
         show_summary(table)

@@ -167,7 +167,8 @@ def _truth(values: np.ndarray, table: ParameterTable) -> dict[str, float]:
 
     A dead motor is one without strength, which is what a log can tell of it.
     """
-    values, found = values.copy(), {}
+    found: dict[str, float] = {}
+    values = values.copy()
     values[table.columns("motor_strength")] *= 1 - values[table.columns("dead_actuator")]
     for parameter in (p for p in table.parameters if p.law != "flag"):
         at = table.columns(parameter.name)

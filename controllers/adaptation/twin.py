@@ -16,7 +16,7 @@ from ...robots.parameters import ParameterTable
 from ..config import TrainConfig
 from ..controller import Controller
 from ..simulated_log import walk
-from .base import Adaptation, Budget, Estimate
+from .base import Adaptation, Budget, Estimate, Point
 from .finetune import FinetuneConfig, finetune
 from .sysid import RANGES, LogFit, identify, unknowns
 
@@ -74,8 +74,10 @@ def twin(
         robots=found.vary,
     )
     # The robot has moved before the fine-tuning, and does not move during it.
-    moved = {"steps": steps, "episodes": len(walked.log.begins), "robot_seconds": steps * robot.control_dt}
-    later = [dataclasses.replace(point, **moved, seconds=spent + point.seconds) for point in tuned.curve[1:]]
+    later = [
+        Point(steps, len(walked.log.begins), steps * robot.control_dt, spent + point.seconds, point.evaluation)
+        for point in tuned.curve[1:]
+    ]
     return dataclasses.replace(tuned, method="twin", curve=(tuned.before, *later), inferred=estimates(found))
 
 

@@ -1,6 +1,6 @@
 """Training, tuning, evaluating, adapting, and files for elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,15 +106,17 @@ def adapt(
     html: str | Path | None = None,
     plan: Plan = None,
     finetune: Mapping[str, Any] | None = None,
+    fit: Mapping[str, str] | Iterable[str] = (),
     gate: bool = False,
 ) -> Adaptation:
     """Adapt a controller to the robot that `parameters` describe, within a budget of wall-clock, steps or the robot's motion.
 
     `episodes` are evaluated at each of `points` points of the curve after the first. With `out`, the adapted controller
     is saved there (a file, *.safetensors); with `html`, a page shows before and after. `plan` and `finetune`
-    hold the settings of these methods ({"trains": "last"}). Method "auto" is what the controller was trained for, or
-    fits the budget. With `gate` an adapted controller that scores less or is less safe than the one that it would replace is
-    refused (`Adaptation.refused`), and that one stays. Raises `SurefootError` for an unknown method or parameter.
+    hold the settings of these methods ({"trains": "last"}); "twin", which fine-tunes too, fits `fit` to the robot's motion, as
+    `identify` does. Method "auto" is what the controller was trained for, or fits the budget. With `gate` an adapted controller
+    that scores less or is less safe than the one that it would replace is refused (`Adaptation.refused`), and that one stays.
+    Raises `SurefootError` for an unknown method or parameter.
     """
     if method not in (*METHODS, "auto"):
         raise unknown("adaptation method", method, (*METHODS, "auto"))
@@ -123,9 +125,13 @@ def adapt(
     budget = Budget(seconds, steps, robot_seconds)
     if plan is not None and method != "planner":
         raise SurefootError(f"method {method!r} does not plan: expected method 'planner' with settings of a planner")
-    if finetune and method != "finetune":
+    if finetune and method not in ("finetune", "twin"):
         raise SurefootError(f"method {method!r} does not fine-tune: expected method 'finetune' with its settings")
-    options = {"settings": FinetuneConfig.parse(finetune)} if finetune else {}
+    wanted = dict(fit) if isinstance(fit, Mapping) else dict.fromkeys(fit, "")
+    if wanted and method != "twin":
+        raise SurefootError(f"method {method!r} fits no simulation: expected method 'twin' with what to fit")
+    options: dict[str, Any] = {"settings": FinetuneConfig.parse(finetune)} if finetune else {}
+    options |= {"fit": wanted} if wanted else {}
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
     task = task_of(parameters, commands_of(controller))

@@ -10,11 +10,12 @@ results/adaptation/ROW.json, of which `benchmarks/report.py` makes docs/results.
 """
 
 import argparse
+import dataclasses
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 import torch
 from common import RESULTS, write_result
+from one_by_one import ONE_BY_ONE, figures_of
 
 from surefoot.controllers import threads
-from surefoot.controllers.adaptation import META_TRAIN, Budget, maml, search
-from surefoot.controllers.adaptation.base import Point
+from surefoot.controllers.adaptation import META_TRAIN, Budget, maml
 from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.identify import walk_and_identify
 from surefoot.controllers.adaptation.maml import Actor
@@ -56,6 +57,7 @@ class Training:
     """How one method's controller is made; `method` "" is plain training.
 
     It learns on the suite's split `train`, or, to be the oracle of another `split`, on other tasks of that split's laws.
+    `of` is another method whose controllers this one takes.
     """
 
     method: str = ""
@@ -64,13 +66,15 @@ class Training:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     split: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
     """A suite, the methods that are trained on it, and what is measured.
 
-    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures.
+    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures, of the named `splits`
+    or of all but `train` and `validation`.
     """
 
     about: str
@@ -80,6 +84,7 @@ class Row:
     trial: int = 1
     episodes: int = 10
     motor: str = ""  # that dies in mid-walk
+    splits: tuple[str, ...] = ()
 
 
 AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
@@ -130,7 +135,7 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
         json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {"splits": {}, "motor_loss": {}}
     )
     result = known["splits"]
-    for split in (s for s in suite.splits if s not in ("train", "validation")):
+    for split in row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
         for name, found in seeds.items():
             if name.startswith(f"{ORACLE}-") and name != f"{ORACLE}-{split}":
                 continue
@@ -140,7 +145,7 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     lost = Task({"dead_actuator": row.motor}, AHEAD)
     losses = {
         name: [continual(c, lost, Task({}, AHEAD), seed=k).figures() for k, c in enumerate(found)]
-        for name, found in seeds.items() if row.motor and name != "search" and not name.startswith(ORACLE)
+        for name, found in seeds.items() if row.motor and name not in ONE_BY_ONE and not name.startswith(ORACLE)
     }  # fmt: skip
     print(losses)
     losses = known["motor_loss"] | losses
@@ -154,8 +159,8 @@ def on_split(
     every = suite.tasks(split)
     tasks = [task for task in every for _ in range(robots)]
     where = {"robot": suite.robot_of(split), "options": suite.options}
-    if name == "search":
-        return searched(controller, suite, split, seed)
+    if name in ONE_BY_ONE:
+        return ONE_BY_ONE[name](controller, suite, split, seed)
     if name == "identify":
         points = walk_and_identify(controller, tasks, len(tasks), (1, 2, 15), seed=seed, **where).curve
     else:
@@ -163,32 +168,6 @@ def on_split(
         stops = [0, *(round(t / dt) for t in POINTS)] if adapts else [0]
         points = walk_and_judge(controller, tasks, len(tasks), stops, seed=seed, **where)
     return [figures_of([point], list(range(len(every)))) for point in points]
-
-
-def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
-    """CMA-ES for each of `tasks` robots by itself; points where all of them have one. None for another robot."""
-    if suite.robot_of(split) != controller.config.robot:
-        return []
-    every = suite.tasks(split)
-    chosen = list(range(0, len(every), max(1, len(every) // tasks)))[:tasks]
-    budget = Budget(seconds=None, robot_seconds=64.0)
-    curves = [search(controller, every[i], budget, seed=seed, episodes=8).curve for i in chosen]
-    return [figures_of(points, chosen) for points in zip(*curves, strict=False)]
-
-
-def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
-    """What robots on `tasks` reached after the same motion, in one evaluation or in one each."""
-    returns, tracked, fell = (
-        np.concatenate([getattr(p.evaluation, name) for p in points]) for name in ("returns", "tracked", "fell")
-    )
-    done = [p.evaluation.succeeded for p in points]  # where the task says what success is
-    success = (~fell & (tracked >= TRACKING)) if done[0] is None else np.concatenate(done)
-    return {
-        "robot_seconds": points[0].robot_seconds, "seconds": round(float(np.mean([p.seconds for p in points])), 2),
-        "return": float(returns.mean()), "tracking": float(tracked.mean()), "falls": float(fell.mean()),
-        "success": float(np.mean(success)),
-        "tasks": tasks, "task_returns": returns.reshape(len(tasks), -1).mean(axis=1).tolist(),
-    }  # fmt: skip
 
 
 def identification(row: Row, seeds: Seeds) -> dict[str, Any]:
@@ -277,7 +256,7 @@ _QUADRUPED = {
 }
 # Who is told the truth knows only what it was trained on: the oracle of a split has met robots of its kind.
 _EXPERTS = {f"{ORACLE}-{s}": Training("search", steps=2_000_000, split=s) for s in ("test", "extreme")}
-_LEGS = {**_QUADRUPED, **_EXPERTS}
+_LEGS = {**_QUADRUPED, **_EXPERTS, "twin": Training(of=BASELINE)}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
@@ -306,6 +285,7 @@ ROWS = {
 
 def trained(row: Row, method: str, seed: int, folder: Path) -> None:
     """Train one seed of one method, unless its folder holds the finished controller."""
+    method = row.trainings[method].of or method
     out = folder / method / f"seed_{seed}"
     if (out / "controller.safetensors").exists():
         return
@@ -340,11 +320,11 @@ def of_split(suite: TaskSuite, split: str, factor: int = 4) -> TaskSuite:
     )
 
 
-def load(folder: Path, methods: Iterable[str], seeds: int) -> dict[str, list[Controller]]:
+def load(folder: Path, methods: Mapping[str, Training], seeds: int) -> dict[str, list[Controller]]:
     """The seeds that there are, by method; rma's teachers, who know the truth, are the oracle."""
     found: dict[str, list[Controller]] = {}
-    for name in methods:
-        files = [folder / name / f"seed_{k}" / "controller.safetensors" for k in range(seeds)]
+    for name, plan in methods.items():
+        files = [folder / (plan.of or name) / f"seed_{k}" / "controller.safetensors" for k in range(seeds)]
         found[name] = [Controller.load(file) for file in files if file.exists()]
         if name == "rma":
             teachers = [file.parent / "teacher" / file.name for file in files if file.exists()]
@@ -364,6 +344,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="+", metavar="ROW", help="as listed above")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="train and measure these methods alone")
+    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="measure these alone, where methods have budgets")
     parser.add_argument("--train", action="store_true", help="train, and measure nothing")
     parser.add_argument("--measure", action="store_true", help="measure what is trained already")
     parser.add_argument("--runs", type=Path, default=Path("runs/adaptation"), help="folder of the trainings")
@@ -383,7 +364,9 @@ def main() -> None:
                     trained(row, method, seed, folder)
             if not args.train:
                 some = args.only if row.measure is by_budget and args.only else row.trainings
-                figures = row.measure(row, load(folder, some, args.seeds))
+                methods = {method: row.trainings[method] for method in some}
+                row = dataclasses.replace(row, splits=tuple(args.splits or ()))
+                figures = row.measure(row, load(folder, methods, args.seeds))
                 figures |= {"about": row.about, "suite": row.suite, "training_seconds_and_cpus": costs(folder)}
                 write_result(FOLDER / f"{name}.json", figures, seed=0)
     except SurefootError as error:

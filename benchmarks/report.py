@@ -145,7 +145,10 @@ def adaptation(figures: dict[Path, str]) -> Iterator[str]:
             rows = [[p["seed"], p["parameter"], *(f"{100 * p[k]:.1f} %" for k in (
                 "median_error_over_true", "median_error_over_range", "coverage"))] for p in f["parameters"]]  # fmt: skip
             columns = ["seed", "parameter", "median error", "over its range", "within the 90 % interval"]
-            yield from section(title, result, columns, rows, f"{f['robots']} robots of the test split.")
+            note = f"{f['robots']} robots of the test split."
+            if "coverage" in f:
+                note += f" Of all intervals together {percent(f['coverage'])} hold the truth."
+            yield from section(title, result, columns, rows, note)
         elif "means" in f:
             rows = [[name, *(interval(np.array(runs)[:, :, k].mean(axis=1)) for k in range(4))]
                     for name, runs in f["returns"].items()]  # fmt: skip

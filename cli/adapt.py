@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Seconds, Values, parameters, planner, values
+from .options import Count, File, Fits, Flag, Seconds, Values, fits, parameters, planner, values
 
 
 @dataclass
@@ -24,14 +24,18 @@ class Arguments:
     """Setting of method planner, such as samples=64, horizon=16 or model=nominal (what it believes of the robot);
     repeatable."""
     finetune: Values = field(default_factory=list)
-    """Setting of method finetune, such as trains=last (all, last or low-rank), rank=8, leash=0.1 (weight of the divergence
-    from the trained policy) or learning_rate=3e-4; repeatable."""
+    """Setting of method finetune, or of twin's fine-tuning, such as trains=last (all, last or low-rank), rank=8, leash=0.1
+    (weight of the divergence from the trained policy) or learning_rate=3e-4; repeatable."""
+    fit: Fits = field(default_factory=list)
+    """What method twin fits to the robot's motion and perhaps where to look, such as payload=0:6 or motor_strength.* (each
+    motor by itself); repeatable; none: payload, centre of mass, friction, each motor, and what else the training varied."""
     seconds: Seconds = None
     """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where another budget is given."""
     steps: Count = None
     """Budget of environment steps, all worlds together; none: no limit."""
     robot_seconds: Seconds = None
-    """Budget of the robot's motion in seconds, of all robots together where a method uses many at once; none: no limit."""
+    """Budget of the robot's motion in seconds, of all robots together where a method uses many at once; none: no limit, or
+    what a method needs (twin: 10)."""
     episodes: Count = 50
     """Episodes of each evaluation on the curve."""
     seed: Count = 0
@@ -65,6 +69,7 @@ def run(given: Arguments) -> str:
         html=given.html,
         plan=planner(False, given.planner),
         finetune=values("--finetune", given.finetune),
+        fit=fits(given.fit),
         gate=given.gate,
     )
     show_summary(api.summary_table(adaptation))

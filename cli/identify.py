@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Seconds, Values, parameters
-
-Fits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY[=RANGE]")]
+from .options import Count, File, Fits, Seconds, Values, fits, parameters
 
 
 @dataclass
@@ -46,28 +44,20 @@ class Arguments:
 def run(given: Arguments) -> None:
     """Fit and print the tables."""
     from .. import api
-    from ..robots import SurefootError
+    from ..controllers.adaptation.sysid import WINDOW
     from .tables import console, show_summary
 
     api.check_name(given.json, ".json")
-    fit: dict[str, str] = {}
-    for item in given.fit:
-        key, equals, text = (part.strip() for part in item.partition("="))
-        if not key or bool(equals) != bool(text):
-            raise SurefootError(f"--fit {item}: expected KEY or KEY=RANGE")
-        if key in fit:
-            raise SurefootError(f"--fit {item}: {key!r} was already given")
-        fit[key] = text
     found = api.identify(
         given.robot,
         given.log,
-        fit,
+        fits(given.fit),
         columns=given.columns,
         known=parameters("--set", given.parameters),
         seconds=given.seconds,
         solver=given.solver,
         seed=given.seed or 0,
-        **({} if given.window is None else {"window": given.window}),
+        window=WINDOW if given.window is None else given.window,
     )
     for table in api.identification_tables(found):
         show_summary(table)

@@ -13,6 +13,7 @@ from ..robots.errors import SurefootError
 Values = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=VALUE")]
 Limits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="CRITERION=VALUE")]
 Ranges = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=RANGE")]
+Fits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY[=RANGE]")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
@@ -76,6 +77,19 @@ def pairs(flag: str, items: Sequence[str]) -> dict[str, str]:
         if key in found:
             raise SurefootError(f"{flag} {item}: {key!r} was already given as {found[key]!r}")
         found[key] = value
+    return found
+
+
+def fits(items: Sequence[str]) -> dict[str, str]:
+    """What to fit and where to look for it, "" for the usual range, from the repeated `--fit KEY[=RANGE]`."""
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, text = (part.strip() for part in item.partition("="))
+        if not key or bool(equals) != bool(text):
+            raise SurefootError(f"--fit {item}: expected KEY or KEY=RANGE")
+        if key in found:
+            raise SurefootError(f"--fit {item}: {key!r} was already given")
+        found[key] = text
     return found
 
 

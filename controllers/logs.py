@@ -122,6 +122,7 @@ class RobotLog:
         signals: by name (see `COLUMNS`): position and velocity (T, J), command (T, nu); of a floating base orientation
             (T, 4) and angular_velocity (T, 3), perhaps acceleration, linear_velocity (T, 3) and height (T, 1).
         truth: the robot's true parameters as far as they are known, such as {"payload": 3.0}.
+        begins: the rows at which it was set down anew, as after a fall; motion does not go on from the row before.
     """
 
     robot: Robot
@@ -129,6 +130,7 @@ class RobotLog:
     joints: tuple[str, ...]
     signals: Mapping[str, np.ndarray]
     truth: Mapping[str, float] = field(default_factory=dict)
+    begins: tuple[int, ...] = (0,)
 
     def __len__(self) -> int:
         return len(self.signals["position"])
@@ -144,7 +146,15 @@ class RobotLog:
         rows = min(len(self), 1 + round(seconds / self.dt))
         if rows < MIN_ROWS:
             raise SurefootError(f"{seconds:g} s of the log are {rows} rows: expected {MIN_ROWS} or more")
-        return dataclasses.replace(self, signals={name: part[:rows] for name, part in self.signals.items()})
+        signals = {name: part[:rows] for name, part in self.signals.items()}
+        return dataclasses.replace(self, signals=signals, begins=tuple(row for row in self.begins if row < rows))
+
+    def starts(self, lead: int, length: int) -> np.ndarray:
+        """First rows of as many pieces of `length` rows as there are, one after the other, each with `lead` rows before it;
+        no row is in two pieces, and no piece goes on across one of `begins`."""
+        ends = (*self.begins[1:], len(self))
+        spells = [np.arange(a + lead, b - length + 1, length) for a, b in zip(self.begins, ends, strict=True)]
+        return np.concatenate(spells)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..robots import Robot, SurefootError, get_robot, unknown
 from ..robots.files import check_name, replacing
 from ..robots.parameters import ParameterTable
 from .controller import Controller
-from .logs import COLUMNS, OPTIONAL, TRUE, Joints
+from .logs import COLUMNS, OPTIONAL, TRUE, Joints, RobotLog
 
 NOISE = {  # standard deviations: encoders, an IMU and a state estimator of a good legged robot
     "position": 0.002,  # rad
@@ -42,51 +42,89 @@ def write_log(
 ) -> dict[str, np.ndarray]:
     """Let a controller drive the simulated robot with `parameters`, and write the log (*.csv or *.parquet).
 
-    `noise` is a factor on `NOISE`, or standard deviations by signal; `omit` names optional signals to leave out; `timestep`
-    is another time step of the physics, s. The columns are those of `COLUMNS`, and `true.KEY` for every parameter. Returns
-    the columns as they are written. Raises `SurefootError` where the robot falls: its episode would have ended.
+    `omit` names optional signals to leave out; the other arguments are those of `walk`. The columns are those of `COLUMNS`,
+    and `true.KEY` for every parameter. Returns the columns as they are written. Raises `SurefootError` where the robot falls:
+    its episode would have ended.
     """
     path, omitted = Path(path), set(omit)
     check_name(path, *_WRITERS)
     for name in omitted - set(OPTIONAL):
         raise unknown("optional signal", name, OPTIONAL)
+    task = Task(dict(parameters or {}), dict(goal or {}))
+    dt = get_robot(controller.config.robot).control_dt
+    # A row more than intervals, and a step before the first row.
+    walked = walk(controller, task, seconds + 2 * dt, noise=noise, timestep=timestep, seed=seed)
+    if walked.falls:
+        raise SurefootError(f"the robot falls after {walked.falls[0] * dt:.2f} s: no log of {seconds:g} s")
+    log, elements = walked.log, Joints.of(walked.log.robot, walked.log.robot.compile()).elements()
+    table = {}
+    for signal, part in {"time": np.arange(len(log))[:, None] * log.dt, **log.signals}.items():
+        for i, element in enumerate(elements[signal] if signal not in omitted else ()):
+            table[COLUMNS[signal].replace("{}", element)] = part[:, i]
+    table |= {TRUE + key: np.full(len(log), value) for key, value in log.truth.items()}
+    with replacing(path) as temporary:
+        _WRITERS[path.suffix](temporary, table)
+    return table
+
+
+@dataclasses.dataclass(frozen=True)
+class Walked:
+    """A walk's log, the control steps that it took (a row each, but for the first of an episode), and those of the falls."""
+
+    log: RobotLog
+    steps: int
+    falls: tuple[int, ...]
+
+
+def walk(
+    controller: Controller,
+    task: Task,
+    seconds: float,
+    *,
+    noise: float | Mapping[str, float] = 1.0,
+    timestep: float | None = None,
+    seed: int = 0,
+) -> Walked:
+    """Let a controller drive the simulated robot of `task` for `seconds` of motion, in new episodes where it falls.
+
+    `noise` is a factor on `NOISE`, or standard deviations by signal; `timestep` is another time step of the physics, s.
+    """
     config, settings = controller.config, controller.settings
     robot = get_robot(config.robot)
     if timestep is not None:
         robot = at_rate(robot, robot.control_dt, timestep)
     env = BatchEnv(
         robot, config.task, 1, config=configured(config.task, **config.options), history=settings.history,
-        inputs=settings.inputs, tasks=Task(dict(parameters or {}), dict(goal or {})), seed=seed, autoreset=False,
+        inputs=settings.inputs, tasks=task, seed=seed, autoreset=False,
     )  # fmt: skip
     controller.check(env)
     sim, joints = env.simulation, Joints.of(robot, env.simulation.model)
     acceleration = sim.batch.bind("qacc") if joints.floating else None
     gravity = -float(env.values[0, sim.table.columns("gravity")[0]])
-    rows: dict[str, list[np.ndarray]] = {signal: [] for signal in joints.elements()}
-    observation = env.reset(seed)
+    rows: dict[str, list[np.ndarray]] = {signal: [] for signal in joints.elements() if signal != "time"}
+    begins, falls, steps = [0], [], round(seconds / robot.control_dt)
+    observation, begun = env.reset(seed), True
     controller.reset()
-    steps = round(seconds / robot.control_dt)
-    for k in range(-1, steps + 1):  # the accelerometer shows something only after a step
+    for k in range(steps):
         state = sim.qpos[0].copy(), sim.qvel[0].copy(), None if acceleration is None else acceleration[0].copy()
-        observation, _, terminated, _ = env.step(controller.act(observation))
-        if terminated[0]:
-            raise SurefootError(f"the robot falls after {(k + 1) * robot.control_dt:.2f} s: no log of {seconds:g} s")
-        if k >= 0:
-            rows["time"].append(np.array([k * robot.control_dt]))
+        observation, _, terminated, truncated = env.step(controller.act(observation))
+        if not begun:  # the accelerometer shows something only after a step
             rows["command"].append(sim.ctrl[0].copy())
             for name, value in measured(joints, *state, gravity=gravity).items():
                 rows[name].append(value)
-    signals = {name: np.array(part) for name, part in rows.items() if name not in omitted}
+        begun = bool(terminated[0] or truncated[0])
+        if terminated[0]:
+            falls.append(k)
+        if begun:
+            begins.append(len(rows["command"]))
+            observation = env.reset()
+            controller.reset()
+    widths = {signal: len(names) for signal, names in joints.elements().items()}
+    signals = {name: np.array(part).reshape(-1, widths[name]) for name, part in rows.items()}
     levels = {name: noise * NOISE[name] for name in NOISE} if isinstance(noise, int | float) else dict(noise)
     _add_noise(signals, levels, np.random.default_rng(seed))
-    table = {}
-    for signal, part in signals.items():
-        for i, element in enumerate(joints.elements()[signal]):
-            table[COLUMNS[signal].replace("{}", element)] = part[:, i]
-    table |= {TRUE + key: np.full(steps + 1, value) for key, value in _truth(env.values[0], sim.table).items()}
-    with replacing(path) as temporary:
-        _WRITERS[path.suffix](temporary, table)
-    return table
+    truth = _truth(env.values[0], sim.table)
+    return Walked(RobotLog(robot, robot.control_dt, joints.names, signals, truth, tuple(begins)), steps, tuple(falls))
 
 
 def at_rate(robot: Robot, dt: float, timestep: float | None = None) -> Robot:
@@ -125,8 +163,13 @@ def rotate(w: np.ndarray, xyz: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _truth(values: np.ndarray, table: ParameterTable) -> dict[str, float]:
-    """Every parameter of `values` (K,): one number where its elements are alike, else one an element."""
+    """Every parameter of `values` (K,): one number where its elements are alike, else one an element.
+
+    A dead motor is one without strength, which is what a log can tell of it.
+    """
     found: dict[str, float] = {}
+    values = values.copy()
+    values[table.columns("motor_strength")] *= 1 - values[table.columns("dead_actuator")]
     for parameter in (p for p in table.parameters if p.law != "flag"):
         at = table.columns(parameter.name)
         alike = np.ptp(values[at]) == 0

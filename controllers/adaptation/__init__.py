@@ -18,11 +18,13 @@ from .planner import planner
 from .recurrent import recurrent
 from .rma import rma
 from .search import search
+from .twin import MOTION, twin, unsuited
 from .zero_shot import zero_shot
 
 METHODS: dict[str, Adapter] = {
     "zero-shot": zero_shot,
     "finetune": finetune,
+    "twin": twin,
     "planner": planner,
     "recurrent": recurrent,
     "rma": rma,
@@ -53,6 +55,8 @@ def methods_of(controller: Controller) -> list[str]:
         known.add("search")  # which needs less
     if controller.config.algo != "ppo":
         known.discard("finetune")
+    if unsuited(controller):
+        known.discard("twin")
     return [name for name in METHODS if name in known]
 
 
@@ -60,15 +64,20 @@ def choose_method(controller: Controller, budget: Budget) -> str:
     """What method "auto" stands for: what the controller was trained for, else fine-tuning where the motion is enough for it.
 
     Fine-tuning needs hours of the robot's motion (all robots together), which only a simulation without a limit on it has.
+    Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that.
     """
     supported = methods_of(controller)
     if controller.config.method in supported:
         return controller.config.method
     simulated = budget.robot_seconds is None or budget.robot_seconds >= ENOUGH
-    return "finetune" if simulated and "finetune" in supported else "zero-shot"
+    if simulated and "finetune" in supported:
+        return "finetune"
+    seconds = budget.robot_seconds is not None and budget.robot_seconds >= MOTION
+    return "twin" if seconds and "twin" in supported else "zero-shot"
 
 
 __all__ = [
     "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method",
-    "context", "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "zero_shot",
+    "context", "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "twin",
+    "zero_shot",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -86,13 +87,20 @@ def finetune(
     episodes: int = 50,
     points: int = 4,
     settings: FinetuneConfig | None = None,
+    robots: Mapping[str, str] | None = None,
 ) -> Adaptation:
-    """Continue PPO on `task` until the budget is spent. Raises `SurefootError` for controllers of other algorithms."""
+    """Continue PPO on `task` until the budget is spent.
+
+    With `robots`, a variation as `--vary` takes it, it learns on these instead, with the goal of `task`, which the curve is
+    still measured on. Raises `SurefootError` for controllers of other algorithms.
+    """
     if controller.config.algo != "ppo":
         raise SurefootError(f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}")
     plan = settings or FinetuneConfig()
     limit = budget.limit(get_robot(controller.config.robot).control_dt)
-    hyperparameters = plan.within(limit)
+    hyperparameters: dict[str, Any] = plan.within(limit)
+    if robots:
+        hyperparameters |= {"sampler": "uniform", "redraw": 0.0}  # those of the training had its robots to choose from
     # A broken leg has no mirror image: a symmetric policy is continued as the same function without the tie.
     trained = controller.settings
     untie = isinstance(trained, OnPolicySettings) and trained.mirror and not trained.untied
@@ -100,12 +108,16 @@ def finetune(
     fields = controller.config.model_dump()
     fields["hyperparameters"] |= network
     adapted_config = checked_config(**fields)
-    fields |= {"vary": {}, "parameters": dict(task.parameters), "seed": seed, "seconds": None}
+    fields |= {"vary": dict(robots or {}), "parameters": {} if robots else dict(task.parameters)}
+    fields |= {"seed": seed, "seconds": None}
     fields |= {"suite": None, "suite_sha256": None}  # of the training; adapting may see any task
     fields |= {"hyperparameters": {**fields["hyperparameters"], **hyperparameters}, "steps": limit or 10**12}
     config = checked_config(**fields)
     env = make_env(config, int(hyperparameters["num_envs"]))
-    env.set_tasks(task)  # goals as well as parameters
+    if robots:
+        env.task.set_goal(np.arange(env.num_envs), task)
+    else:
+        env.set_tasks(task)  # goals as well as parameters
     model = make_algorithm(config, env)
     assert isinstance(model, PPO)
     assert isinstance(model.policy, Policy)

@@ -5,13 +5,16 @@ Two things stand in the way of plain least squares (as of
 their rows by the sensors' noise. And the simulation jumps: a foot that is a tenth of a millimetre lower lands one physics
 step earlier, so derivatives at a point say little, and a line search ends between two jumps.
 
-Therefore each round simulates every window with as many draws of parameters and starts as twice their number, and fits a
-linear model to the residuals; what it cannot explain is the jumps' share, and counts as noise of that shape (statistical
-linearisation: Garcia-Fernandez et al., "Posterior linearization filter", IEEE TSP 63, 2015). Starts are eliminated window by
-window, which leaves a Gauss-Newton step in the parameters; starts are then drawn anew from what is now known of them. The
-first rounds trust the predictions less (`COOLING`), so that nothing is settled while much is wrong. Each signal weighs as its
-noise allows, which is estimated from the residuals (variance components). The covariance is that of clusters, one a window
-(Liang and Zeger, "Longitudinal data analysis using generalized linear models", Biometrika 73, 1986).
+Therefore each round simulates every window with as many draws of parameters and starts as twice their number, and
+fits a linear model to the residuals; what it cannot explain is the jumps' share, and counts as noise of that shape
+(statistical linearisation: Garcia-Fernandez et al., "Posterior linearization filter", IEEE TSP 63, 2015). Starts are
+eliminated window by window, which leaves a Gauss-Newton step in the parameters; starts are then drawn anew from what
+is now known of them. The first rounds trust the predictions less (`COOLING`), so that nothing is settled while much
+is wrong, and draw far apart (`WIDE`): between near draws the jumps are most of what differs, and slopes that are
+mostly noise make steps short (errors in variables). Rounds go on until a step is within its own uncertainty. Each
+signal weighs as its noise allows, which is estimated from the residuals (variance components). The covariance is the
+mean of two: that of clusters, one a window (Liang and Zeger, "Longitudinal data analysis using generalized linear
+models", Biometrika 73, 1986), and what the noise alone would give.
 """
 
 from dataclasses import dataclass
@@ -23,7 +26,8 @@ from .windows import Windows
 
 STARTS = 32  # points from which the search may begin, beside the nominal robot
 COOLING = (256.0, 64.0, 16.0, 4.0)  # factors on the noise's variance in the first rounds
-ROUNDS = 6  # that follow
+WIDE = 0.1  # how far about z they draw, as a share of the range
+ROUNDS = (5, 12)  # that follow: so many at least, at most
 POOLED = 4  # of the last rounds, whose linear models together give the result
 JUMPS = 3.0  # factor on what the linear models cannot explain: some tens of draws tell a jump's size only roughly
 FEWEST = 24  # draws of a round: they have to tell one unknown from another
@@ -71,7 +75,7 @@ class Search:
         self.noise = {name: NOISE[name] for name in windows.names}
         # Starts are drawn as mean + factor x standard normal; a draw of the parameters is about z +- reach.
         self.factor = np.repeat(np.diag(windows.start_noise(self.noise))[None], windows.count, axis=0)
-        self.reach = np.full(len(wanted), 0.01)
+        self.reach = np.full(len(wanted), WIDE)
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """Parameters (C, K) of candidates (C, p)."""
@@ -85,19 +89,21 @@ class Search:
         middle = np.array([np.clip(u.z(float(self.nominal[u.columns].mean())), 0, 1) for u in self.wanted])
         z = self._begin(middle)
         kept = []
-        for heat in (*COOLING, *[1.0] * ROUNDS):
+        for heat in (*COOLING, *[1.0] * ROUNDS[1]):
             self._linearise(z)
             self._eliminate(heat)
             kept.append((z, self.curvature, self.slope))
-            step = _bounded(
-                self.curvature.sum(0), self.slope.sum(0), np.maximum(-z, -FARTHEST), np.minimum(1 - z, FARTHEST)
-            )
+            total = self.curvature.sum(0)
+            step = _bounded(total, self.slope.sum(0), np.maximum(-z, -FARTHEST), np.minimum(1 - z, FARTHEST))
             self._move(step)
+            z = z + step
+            if len(kept) < len(COOLING):
+                continue
             if heat == 1:
                 self._estimate_noise(step)
-            z = z + step
-            known = np.sqrt(np.diag(_inverse(self.curvature.sum(0))))
-            self.reach = np.clip(2 * known, 2e-3, 0.05)
+            self.reach = np.clip(2 * np.sqrt(np.diag(_inverse(total))), 2e-3, 0.05)
+            if len(kept) >= len(COOLING) + ROUNDS[0] and step @ total @ step < len(z):
+                break
         return self._pool(kept[-POOLED:])
 
     def _begin(self, nominal: np.ndarray) -> np.ndarray:
@@ -183,9 +189,9 @@ class Search:
         scores -= scores.mean(0)
         inverse = _inverse(total)
         between = inverse @ (scores.T @ scores) @ inverse * count / (count - p)
-        # Never below what the noise alone would give: a few windows may agree by chance.
-        grow = np.maximum(1.0, np.sqrt(np.diag(inverse) / np.maximum(np.diag(between), 1e-300)))
-        return z, between * np.outer(grow, grow)
+        # A few windows may agree by chance: what the noise alone would give counts as much (Smyth, "Linear models and empirical
+        # Bayes methods", 2004). The larger of the two would be too large: each is uncertain.
+        return z, (between + inverse) / 2
 
 
 def _inverse(curvature: np.ndarray) -> np.ndarray:

@@ -37,7 +37,7 @@ WINDOW = 0.2  # s
 USUAL = ("payload", "friction", "motor_strength")  # what is fitted where nobody says; of these what the robot has
 RANGES = {  # where to look for a parameter where nobody says
     "mass": "log:0.3:3", "inertia": "log:0.3:3", "com": "-0.1:0.1", "friction": "log:0.1:3", "damping": "log:0.1:10",
-    "armature": "log:0.1:10", "frictionloss": "0:5", "kp": "log:0.3:3", "kd": "log:0.1:10", "motor_strength": "0.2:2",
+    "armature": "log:0.1:10", "frictionloss": "0:5", "kp": "log:0.3:3", "kd": "log:0.1:10", "motor_strength": "0:2",
     "delay": "0:0.04", "gravity": "1:20", "size": "log:0.5:2", "length": "log:0.5:2", "girth": "log:0.5:2",
     "foot_size": "log:0.5:2", "contact_stiffness": "log:0.1:10", "contact_damping": "log:0.1:2",
     "contact_softness": "log:0.1:10", "encoder_offset": "-0.2:0.2", "torque_speed": "0:0.2", "fluid_density": "0:1500",
@@ -179,16 +179,18 @@ def identify(
     known: Mapping[str, float | str] | None = None,
     seconds: float | None = None,
     window: float = WINDOW,
+    at_most: int | None = None,
     timestep: float | None = None,
     solver: str = "surefoot",
     seed: int = 0,
 ) -> LogFit:
     """Fit parameters of a simulated robot to a log: ["payload", "friction"], {"payload": "0:6", "motor_strength.*": ""}.
 
-    Without `fit`: what of `USUAL` the robot has. `log` is a file (see `controllers.logs`, also for `columns`) or what was
-    read from one. `known` is what else differs from the nominal robot, `seconds` how much of the log to use, `timestep`
-    another time step of the physics, s. `solver` "mujoco" is least squares by `mujoco.sysid`. Raises `SurefootError` for a
-    bad log, an unknown parameter, or a log too short for the number of parameters.
+    Without `fit`: what of `USUAL` the robot has. `log` is a file (see `controllers.logs`, also for `columns`) or what
+    was read from one. `known` is what else differs from the nominal robot, `seconds` how much of the log to use,
+    `at_most` the number of windows from all over it that suffice (time grows with it), `timestep` another time step
+    of the physics, s. `solver` "mujoco" is least squares by `mujoco.sysid`. Raises `SurefootError` for a bad log, an
+    unknown parameter, or a log too short for the number of parameters.
     """
     robot = get_robot(robot) if isinstance(robot, str) else robot
     model = robot.compile()
@@ -210,7 +212,8 @@ def identify(
     delays = [one.high for one in wanted if table.parameter(one.name).name == "delay"]
     longest = float(max([nominal[table.columns("delay")].max(), *delays]))
     windows, held_out = (
-        Windows(read, window, held_out=which, max_delay=longest, timestep=timestep) for which in (False, True)
+        Windows(read, window, held_out=which, at_most=at_most, max_delay=longest, timestep=timestep)
+        for which in (False, True)
     )
     freedom = windows.count - len(wanted)
     if freedom < 3:
@@ -224,6 +227,7 @@ def identify(
     else:
         search = Search(windows, wanted, nominal, np.random.default_rng(seed))
         (z, covariance), noise = search.run(), search.noise
+        freedom *= 2  # of the two estimates that the search's covariance is the mean of
     best = nominal.copy()
     for one, at in zip(wanted, z, strict=True):
         best[one.columns] = one.value(at)

@@ -37,22 +37,28 @@ class Windows:
         window: float,
         *,
         held_out: bool = False,
+        at_most: int | None = None,
         max_delay: float = 0.0,
         timestep: float | None = None,
     ):
-        """With `held_out` those that are held out, else the others. Raises `SurefootError` where the log is too short."""
+        """With `held_out` those that are held out, else the others; of more than `at_most` so many, spread evenly.
+
+        Raises `SurefootError` where the log is too short.
+        """
         self.robot = _with_smooth_delays(at_rate(log.robot, log.dt, timestep))
         self.model = self.robot.compile()
         self.joints = Joints.of(self.robot, self.model)
         self.max_delay = max_delay
         self.steps = max(1, round(window / log.dt))
         lead = int(np.ceil(max_delay / log.dt - 1e-9))  # rows before a window whose commands may still act in it
-        begin = np.arange(lead, len(log) - self.steps, self.steps + 1)
+        begin = log.starts(lead, self.steps + 1)
         if len(begin) < EVERY:
             raise SurefootError(
                 f"a log of {log.seconds:.3g} s holds {len(begin)} windows of {window:g} s: expected {EVERY} or more"
             )
         begin = begin[(np.arange(len(begin)) % EVERY == EVERY - 1) == held_out]
+        if at_most is not None and len(begin) > at_most:
+            begin = begin[np.linspace(0, len(begin) - 1, at_most).round().astype(int)]
         self.count = len(begin)
         rows = begin[:, None] + np.arange(self.steps + 1)
         self.measured = {name: part[rows] for name, part in log.signals.items() if name != "command"}

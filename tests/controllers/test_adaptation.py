@@ -33,8 +33,10 @@ def unchanged(controller: Controller, before: dict[str, torch.Tensor]) -> bool:
 def test_no_method_changes_the_controller_it_is_given(method: str, controller: Controller) -> None:
     if method == "planner":
         controller.plan = PlannerConfig(samples=3, horizon=1)  # the least work
+    options = {"fit": {"payload": "0:8"}} if method == "twin" else {}
     before, config = snapshot(controller), controller.config.model_copy(deep=True)
-    adaptation = METHODS[method](controller, HEAVY, Budget(None, 500), episodes=2, points=1)
+    budget = Budget(1.0, 100) if method == "twin" else Budget(None, 500)
+    adaptation = METHODS[method](controller, HEAVY, budget, episodes=2, points=1, **options)
     assert unchanged(controller, before)
     assert controller.config == config
     assert adaptation.controller.config.vary == config.vary  # what it was trained on

@@ -13,8 +13,9 @@ import pytest
 from surefoot import api
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.logs import COLUMNS, Joints, read_columns, read_log
-from surefoot.controllers.simulated_log import at_rate, write_log
+from surefoot.controllers.simulated_log import at_rate, walk, write_log
 from surefoot.envs.simulation import Simulation
+from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot
 
 SECONDS = 0.8
@@ -345,3 +346,25 @@ def test_steps_of_another_length() -> None:
     assert at_rate(robot, 0.002).compile().opt.timestep == 0.002
     assert at_rate(robot, 0.011).compile().opt.timestep == pytest.approx(0.011 / 3)
     assert at_rate(robot, 0.02, 0.001).compile().opt.timestep == 0.001
+
+
+def test_windows_do_not_go_on_across_a_fall(walker: Controller) -> None:
+    walked = walk(walker, Task({"motor_strength": 0.0}), 3.0)
+    log = walked.log
+    assert len(walked.falls) >= 2
+    assert log.begins[:2] == (0, walked.falls[0])  # a row a control step, but for the first of an episode
+    assert len(log) == walked.steps - len(log.begins)
+    starts = log.starts(1, 4)
+    spell = np.searchsorted(log.begins, starts, side="right")
+    assert (spell == np.searchsorted(log.begins, starts + 3, side="right")).all()
+    assert (starts - 1 >= np.array(log.begins)[spell - 1]).all()
+    assert len(set(spell)) > 1
+    jumps = np.abs(np.diff(log.signals["height"][:, 0])) > 0.05
+    assert set(np.flatnonzero(jumps) + 1) <= set(log.begins)
+    assert log.first(1.0).begins == tuple(row for row in log.begins if row < 51)
+
+
+def test_a_dead_motor_is_one_without_strength(walker: Controller) -> None:
+    truth = walk(walker, Task({"dead_actuator": "rear_left_calf", "motor_strength": 0.9}), 0.5).log.truth
+    assert truth["motor_strength.rear_left_calf"] == 0.0
+    assert truth["motor_strength.rear_left_hip"] == 0.9

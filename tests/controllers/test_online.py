@@ -125,8 +125,9 @@ def test_a_method_needs_its_controller(memory: Controller, controller: Controlle
 def test_auto(memory: Controller, controller: Controller) -> None:
     assert choose_method(memory, Budget()) == "recurrent"
     assert choose_method(controller, Budget()) == "finetune"
-    assert choose_method(controller, Budget(None, None, 10.0)) == "zero-shot"
-    found = api.adapt(controller, HEAVY, method="auto", seconds=None, robot_seconds=10.0, episodes=2)
+    assert choose_method(controller, Budget(None, None, 10.0)) == "twin"
+    assert choose_method(controller, Budget(None, None, 5.0)) == "zero-shot"
+    found = api.adapt(controller, HEAVY, method="auto", seconds=None, robot_seconds=5.0, episodes=2)
     assert found.method == "zero-shot"
 
 

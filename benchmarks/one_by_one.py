@@ -1,0 +1,84 @@
+"""Methods that meet one robot at a time, and the figures of a point on an adaptation curve; for `adaptation.py`."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from common import ROOT
+
+from surefoot.controllers.adaptation import Budget, search, twin
+from surefoot.controllers.adaptation.base import Point
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.envelope import TRACKING
+from surefoot.envs.suites import TaskSuite
+from surefoot.envs.variation import Task
+
+DONE = ROOT / "runs" / "twin"  # robots that are done already
+TWIN = Budget(seconds=60.0, robot_seconds=10.0)
+
+
+def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
+    """CMA-ES for each of `tasks` robots by itself; points where all of them have one. None for another robot."""
+    if suite.robot_of(split) != controller.config.robot:
+        return []
+    every = suite.tasks(split)
+    chosen = some(every, tasks)
+    budget = Budget(seconds=None, robot_seconds=64.0)
+    curves = [search(controller, every[i], budget, seed=seed, episodes=8).curve for i in chosen]
+    return [figures_of(points, chosen) for points in zip(*curves, strict=False)]
+
+
+def twinned(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
+    """Method twin for each of `tasks` robots by itself, before and after ten seconds of motion and a minute of wall-clock.
+
+    A robot that is done is kept in `DONE` for this very controller, and not done again. None for another robot.
+    """
+    if suite.robot_of(split) != controller.config.robot:
+        return []
+    every, curves = suite.tasks(split), []
+    weights = b"".join(part.detach().numpy().tobytes() for part in controller.policy.parameters())
+    folder = DONE / f"{suite.family}-{split}-{hashlib.sha256(weights).hexdigest()[:12]}"
+    for i in some(every, tasks):
+        file = folder / f"task_{i}.json"
+        if not file.exists():
+            found = twin(controller, every[i], TWIN, seed=seed, episodes=8, points=1)
+            curve = [figures_of([point], [i]) for point in (found.before, found.after)]
+            print(split, i, every[i], [(p["seconds"], round(p["return"], 1)) for p in curve], flush=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(curve), encoding="utf-8")
+        curves.append(json.loads(file.read_text(encoding="utf-8")))
+    return [together(points) for points in zip(*curves, strict=True)]
+
+
+def some(tasks: Sequence[Task], number: int) -> list[int]:
+    """Which of the tasks stand for all of them, where each is costly."""
+    return list(range(0, len(tasks), max(1, len(tasks) // number)))[:number]
+
+
+def together(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One point of as many robots, whose evaluations are of as many episodes each."""
+    means = {
+        key: float(np.mean([point[key] for point in points]))
+        for key in ("robot_seconds", "seconds", "return", "tracking", "falls", "success")
+    }
+    return means | {key: [one for point in points for one in point[key]] for key in ("tasks", "task_returns")}
+
+
+def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
+    """What robots on `tasks` reached after the same motion, in one evaluation or in one each."""
+    returns, tracked, fell = (
+        np.concatenate([getattr(p.evaluation, name) for p in points]) for name in ("returns", "tracked", "fell")
+    )
+    done = [p.evaluation.succeeded for p in points]  # where the task says what success is
+    success = (~fell & (tracked >= TRACKING)) if done[0] is None else np.concatenate(done)
+    return {
+        "robot_seconds": points[0].robot_seconds, "seconds": round(float(np.mean([p.seconds for p in points])), 2),
+        "return": float(returns.mean()), "tracking": float(tracked.mean()), "falls": float(fell.mean()),
+        "success": float(np.mean(success)),
+        "tasks": tasks, "task_returns": returns.reshape(len(tasks), -1).mean(axis=1).tolist(),
+    }  # fmt: skip
+
+
+ONE_BY_ONE = {"search": searched, "twin": twinned}

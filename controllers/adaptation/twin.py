@@ -1,0 +1,118 @@
+"""Real to sim: the robot walks for some seconds, a simulation is fitted to what its sensors saw, and PPO learns in that.
+
+Fine-tuning needs hours of motion. Here they are those of simulated robots that move like this one (as in Ramos et al., 2019,
+"BayesSim", and Lim et al., 2022, "Real2Sim2Real"), and the real one only moves for as long as it takes to be measured.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+from ...envs.inputs import REMEMBERED
+from ...envs.suites import load_suite
+from ...envs.variation import Task, without_star
+from ...robots import SurefootError, get_robot
+from ...robots.parameters import ParameterTable
+from ..config import TrainConfig
+from ..controller import Controller
+from ..simulated_log import walk
+from .base import Adaptation, Budget, Estimate, Point
+from .finetune import FinetuneConfig, finetune
+from .sysid import RANGES, LogFit, identify, unknowns
+
+MOTION = 10.0  # s of walking where the budget does not say
+TUNING = 60.0  # s of fine-tuning where the budget does not say
+LEAST = 1.0  # s of fine-tuning where the fit has used the budget up
+WINDOWS, SPARE = 24, 7  # pieces of motion that are fitted, or as many more than parameters: more would only take longer
+BREAKS = ("payload", "com", "friction", "motor_strength.*")  # what goes wrong with robots
+PRODUCTS = ("mass", "inertia", "kp")  # act as other motors and a payload do: beside those the log tells none of them
+
+
+def twin(
+    controller: Controller,
+    task: Task,
+    budget: Budget,
+    *,
+    seed: int = 0,
+    episodes: int = 50,
+    points: int = 4,
+    fit: Mapping[str, str] | None = None,
+    settings: FinetuneConfig | None = None,
+) -> Adaptation:
+    """Walk for some seconds, fit a simulation to what the sensors saw, and fine-tune in it.
+
+    The budget's motion (`MOTION` where it names none) is walked with the controller as it is, with the noise of
+    `simulated_log.NOISE`; its wall-clock is that of fit and fine-tuning, of which the latter has what the former leaves.
+    `fit` is what to fit, as `sysid.identify` takes it; without it `suspects`. `settings` are `finetune`'s.
+
+    Raises `SurefootError` for a controller that is `unsuited`, what cannot be fitted, and motion that is too short.
+    """
+    if why := unsuited(controller):
+        raise SurefootError(why)
+    robot = get_robot(controller.config.robot)
+    model = robot.compile()
+    table = ParameterTable(robot, model)
+    asked = dict(fit) if fit else suspects(controller.config, table)
+    number = len(unknowns(asked, table, float(model.body_mass.sum())))  # before anything moves
+    steps = budget.limit(robot.control_dt) or round(MOTION / robot.control_dt)
+    walked = walk(controller, task, steps * robot.control_dt, seed=2000 + seed)
+    started = time.perf_counter()
+    try:
+        found = identify(walked.log.robot, walked.log, asked, at_most=max(WINDOWS, number + SPARE), seed=seed)
+    except SurefootError as error:
+        raise SurefootError(f"method 'twin' after {steps * robot.control_dt:g} s of motion: {error}") from error
+    spent = time.perf_counter() - started
+    left = TUNING if budget.seconds is None else max(budget.seconds - spent, LEAST)
+    tuned = finetune(
+        controller,
+        task,
+        Budget(left),
+        seed=seed,
+        episodes=episodes,
+        points=points,
+        settings=settings,
+        robots=found.vary,
+    )
+    # The robot has moved before the fine-tuning, and does not move during it.
+    later = [
+        Point(steps, len(walked.log.begins), steps * robot.control_dt, spent + point.seconds, point.evaluation)
+        for point in tuned.curve[1:]
+    ]
+    return dataclasses.replace(tuned, method="twin", curve=(tuned.before, *later), inferred=estimates(found))
+
+
+def unsuited(controller: Controller) -> str:
+    """Why a controller cannot be adapted like this, in one line; "" where it can."""
+    config = controller.config
+    if config.algo != "ppo":
+        return f"method 'twin' continues ppo controllers, not {config.algo!r}"
+    told = [name for name in controller.settings.inputs if name not in REMEMBERED]
+    if told:
+        return f"method 'twin' is for controllers that sense only their own motion; this one is told {', '.join(told)}"
+    if config.options.get("terrain"):
+        return "method 'twin' fits robots on a level floor; this controller's ground is a terrain"
+    return ""
+
+
+def suspects(config: TrainConfig, table: ParameterTable) -> dict[str, str]:
+    """What may differ: what breaks, as far as the robot has it, and what else the training varied, one number each.
+
+    Ranges are the usual ones ("") and not those of the training, which this robot may be outside of.
+    """
+    varied = list(config.vary)
+    if config.suite:
+        varied += [key for task in load_suite(config.suite).tasks("train") for key in task.parameters]
+    found = {key: "" for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)}
+    known = {without_star(key) for key in found}
+    for name in dict.fromkeys(without_star(key).split(".")[0] for key in varied):
+        if name in RANGES and name not in (*known, *PRODUCTS):
+            found[name] = ""
+    return found
+
+
+def estimates(found: LogFit) -> dict[str, Estimate]:
+    """The fitted parameters, with standard deviations of which the fit's 90 % intervals are made."""
+    return {
+        part.name: Estimate(part.value, (part.interval[1] - part.interval[0]) / (2 * 1.645), part.true)
+        for part in found.fitted
+    }

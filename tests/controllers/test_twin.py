@@ -1,0 +1,131 @@
+"""Method twin: a few seconds of motion tell what the robot is, and a simulation of it is where the controller learns."""
+
+import pytest
+
+from surefoot import api
+from surefoot.controllers.adaptation import Budget, finetune, methods_of, twin
+from surefoot.controllers.adaptation.twin import suspects
+from surefoot.controllers.config import checked_config
+from surefoot.controllers.controller import Controller
+from surefoot.controllers.training import make_env
+from surefoot.envs.variation import Task
+from surefoot.robots import SurefootError, get_robot
+from surefoot.robots.parameters import ParameterTable
+
+DT = 0.02
+HEAVY = Task({"payload": 6.0}, {"vx": 0.5})
+BROKEN = Task({"payload": 6.0, "motor_strength.front_left": 0.4})
+
+
+def table_of(robot: str) -> ParameterTable:
+    return ParameterTable(get_robot(robot), get_robot(robot).compile())
+
+
+def test_the_robot_moves_only_while_it_is_measured(controller: Controller) -> None:
+    """Also a robot that falls five times a second is known by then: no window goes on across a fall."""
+    collapses = Task({"payload": 6.0, "motor_strength": 0.3})
+    fit = {"payload": "0:10", "motor_strength": ""}
+    found = twin(controller, collapses, Budget(0.1, None, 3.0), episodes=2, points=2, fit=fit)
+    first, *later = found.curve
+    assert (first.steps, first.robot_seconds, first.seconds) == (0, 0.0, 0.0)
+    assert later
+    for point in later:
+        assert (point.steps, point.robot_seconds) == (150, 3.0)
+        assert point.episodes > 5
+        assert point.seconds > 1.0  # of fine-tuning at least
+    assert (found.method, found.task) == ("twin", collapses)
+    assert list(found.inferred) == list(fit)
+    payload, strength = found.inferred.values()
+    assert (payload.true, strength.true) == (6.0, 0.3)
+    assert payload.mean == pytest.approx(6.0, abs=0.2)
+    assert strength.mean == pytest.approx(0.3, abs=0.01)
+    assert payload.std < 0.2
+
+
+def test_finetune_learns_on_the_robots_that_it_is_given(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On draws of a variation, with the task's goal; what it would be judged on is never simulated for learning."""
+    made = []
+
+    def watched(*args, **others):
+        made.append(make_env(*args, **others))
+        return made[-1]
+
+    monkeypatch.setitem(finetune.__globals__, "make_env", watched)
+    finetune(controller, HEAVY, Budget(None, 800), episodes=2, points=1, robots={"payload": "2:3", "friction": "0.7"})
+    (env,) = made
+    drawn = env.values[:, env.table.columns("payload")[0]]
+    assert ((drawn >= 2) & (drawn <= 3)).all()
+    assert len(set(drawn)) > 1
+    assert (env.values[:, env.table.columns("friction")] == 0.7).all()
+    assert (env.task.command()[:, 0] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("robot", "expected"),
+    [
+        ("quadruped", ["payload", "com", "friction", "motor_strength.*", "delay"]),
+        ("half_cheetah", ["payload", "com", "friction", "motor_strength.*", "gravity"]),
+    ],
+)
+def test_what_is_suspected(robot: str, expected: list[str]) -> None:
+    """What breaks, and what the training varied unless the log could not tell it from these."""
+    vary = {
+        "mass.*": "0.9:1.1",
+        "motor_strength": "0.8:1.2",
+        "friction": "0.5:1",
+        "dead_actuator": "none",
+        "kp": "0.9:1.1",
+    }
+    vary |= {"delay": "0:0.02"} if robot == "quadruped" else {"gravity": "5:15"}
+    config = checked_config(robot=robot, task="run", algo="ppo", steps=1, vary=vary)
+    assert list(suspects(config, table_of(robot))) == expected
+    config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite="quadruped-rma")
+    assert set(suspects(config, table_of("quadruped"))) == {"payload", "com", "friction", "motor_strength.*", "kd"}
+
+
+def test_half_cheetah() -> None:
+    """Torque motors and a base on rails: whatever a log can hold can be fitted."""
+    found = api.adapt(
+        "half_cheetah-run", {"payload": 2.0, "dead_actuator": "bfoot"}, method="twin", seconds=1, robot_seconds=4,
+        fit=["payload", "motor_strength.bfoot", "motor_strength.ffoot"], episodes=2, points=1,
+    )  # fmt: skip
+    mean = {name: estimate.mean for name, estimate in found.inferred.items()}
+    assert mean["payload"] == pytest.approx(2.0, abs=0.1)
+    assert mean["motor_strength.bfoot"] == pytest.approx(0.0, abs=0.02)
+    assert mean["motor_strength.ffoot"] == pytest.approx(1.0, abs=0.02)
+    assert found.inferred["motor_strength.bfoot"].true == 0.0
+
+
+def test_who_is_refused(controller: Controller) -> None:
+    assert "twin" in methods_of(controller)
+    config = controller.config
+    told = {**config.hyperparameters, "inputs": ("payload",)}
+    others = {
+        "continues ppo controllers, not 'a2c'": {"algo": "a2c"},
+        "this one is told payload": {"hyperparameters": told},
+        "ground is a terrain": {"options": {"terrain": "stairs-up"}},
+    }
+    for said, change in others.items():
+        other = Controller(config.model_copy(update=change), controller.policy)
+        assert "twin" not in methods_of(other)
+        with pytest.raises(SurefootError, match=said):
+            twin(other, HEAVY, Budget())
+    with pytest.raises(SurefootError, match=r"method 'twin' after 0\.5 s of motion: .* expected 5 or more"):
+        twin(controller, HEAVY, Budget(1.0, None, 0.5), fit={"payload": ""})
+    with pytest.raises(SurefootError, match="cannot fit 'dead_actuator', which is on or off"):
+        twin(controller, HEAVY, Budget(), fit={"dead_actuator": ""})
+    with pytest.raises(SurefootError, match="fits no simulation: expected method 'twin'"):
+        api.adapt(controller, HEAVY, method="zero-shot", fit=["payload"])
+
+
+@pytest.mark.slow
+def test_a_broken_quadruped_walks_again_after_ten_seconds_of_motion() -> None:
+    found = api.adapt("quadruped-velocity", BROKEN, method="twin", seconds=90, robot_seconds=10, episodes=30, points=1)
+    before, after = found.before.evaluation, found.after.evaluation
+    assert found.after.robot_seconds == 10.0
+    for name, estimate in found.inferred.items():
+        assert estimate.mean == pytest.approx(estimate.true, abs=0.05 if name != "payload" else 0.3)
+    assert after.tracking > before.tracking + 0.1
+    assert after.mean > before.mean + 8

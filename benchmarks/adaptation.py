@@ -38,7 +38,7 @@ from surefoot.controllers.comparison import compare
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
 from surefoot.controllers.training import train
-from surefoot.envs.suites import TaskSuite, load_suite, make_suite
+from surefoot.envs.suites import TaskSuite, load_suite
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot, unknown
 
@@ -56,7 +56,6 @@ SAMI = {  # facts/protocols.md: the best of its methods on train, moderate, extr
 class Training:
     """How one method's controller is made; `method` "" is plain training.
 
-    It learns on the suite's split `train`, or, to be the oracle of another `split`, on other tasks of that split's laws.
     `of` is another method whose controllers this one takes.
     """
 
@@ -65,7 +64,6 @@ class Training:
     steps: int | None = None
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
-    split: str = ""
     of: str = ""
 
 
@@ -127,7 +125,7 @@ def published(row: Row, content: Mapping[str, Any]) -> dict[str, Any]:
 def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     """Every method at budgets of the robot's motion, each robot by itself, on `row.episodes` robots a task.
 
-    Figures of methods that are not among `seeds` stay as the row's file has them. An "oracle-SPLIT" meets its split alone.
+    Figures of methods that are not among `seeds` stay as the row's file has them.
     """
     suite = load_suite(row.suite)
     file = FOLDER / f"{row.suite}.json"
@@ -137,15 +135,13 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     result = known["splits"]
     for split in row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
         for name, found in seeds.items():
-            if name.startswith(f"{ORACLE}-") and name != f"{ORACLE}-{split}":
-                continue
             curves = [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
             result.setdefault(split, {})[name] = curves
             print(split, name, [[(p["robot_seconds"], round(p["return"], 1)) for p in curve] for curve in curves])
     lost = Task({"dead_actuator": row.motor}, AHEAD)
     losses = {
         name: [continual(c, lost, Task({}, AHEAD), seed=k).figures() for k, c in enumerate(found)]
-        for name, found in seeds.items() if row.motor and name not in ONE_BY_ONE and not name.startswith(ORACLE)
+        for name, found in seeds.items() if row.motor and name not in (*ONE_BY_ONE, ORACLE)
     }  # fmt: skip
     print(losses)
     losses = known["motor_loss"] | losses
@@ -254,9 +250,7 @@ _QUADRUPED = {
     "search": Training("search", steps=2_000_000),
     "identify": Training("identify", steps=2_000_000),
 }
-# Who is told the truth knows only what it was trained on: the oracle of a split has met robots of its kind.
-_EXPERTS = {f"{ORACLE}-{s}": Training("search", steps=2_000_000, split=s) for s in ("test", "extreme")}
-_LEGS = {**_QUADRUPED, **_EXPERTS, "twin": Training(of=BASELINE)}
+_LEGS = {**_QUADRUPED, **{name: Training(of=BASELINE) for name in ("twin", "finetune")}}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
@@ -290,12 +284,9 @@ def trained(row: Row, method: str, seed: int, folder: Path) -> None:
     if (out / "controller.safetensors").exists():
         return
     shutil.rmtree(out, ignore_errors=True)
-    plan, suite, source = row.trainings[method], load_suite(row.suite), row.suite
-    if plan.split:
-        suite, source = of_split(suite, plan.split), str(folder / f"{method}.json")
-        suite.save(source)
+    plan, suite = row.trainings[method], load_suite(row.suite)
     asked: dict[str, Any] = {
-        "suite": source, "seed": seed, "steps": plan.steps, "out": out, "hyperparameters": dict(plan.hyperparameters)
+        "suite": row.suite, "seed": seed, "steps": plan.steps, "out": out, "hyperparameters": dict(plan.hyperparameters)
     }  # fmt: skip
     print(f"{folder.name}/{method}/seed_{seed}", file=sys.stderr)
     started = time.perf_counter()
@@ -304,20 +295,6 @@ def trained(row: Row, method: str, seed: int, folder: Path) -> None:
     else:
         train(suite.robot, suite.task, algo=plan.algo, **asked)
     (out / "seconds").write_text(f"{time.perf_counter() - started:.1f} {threads.UPDATE_THREADS}")
-
-
-def of_split(suite: TaskSuite, split: str, factor: int = 4) -> TaskSuite:
-    """A suite whose training tasks are `factor` times as many draws from a split's laws, none of them its own tasks."""
-    laws = [(law.vary, factor * law.count) for law in suite.laws[split]]
-    about = f"other tasks of the laws of {suite}, {split}"
-    return make_suite(
-        f"{suite.family}-{split}",
-        suite.robot_of(split),
-        suite.task,
-        {"train": laws},
-        options=suite.options,
-        about=about,
-    )
 
 
 def load(folder: Path, methods: Mapping[str, Training], seeds: int) -> dict[str, list[Controller]]:

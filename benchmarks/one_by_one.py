@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from common import ROOT
 
-from surefoot.controllers.adaptation import Budget, search, twin
+from surefoot.controllers.adaptation import Adapter, Budget, finetune, search, twin
 from surefoot.controllers.adaptation.base import Point
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
 from surefoot.envs.suites import TaskSuite
 from surefoot.envs.variation import Task
 
-DONE = ROOT / "runs" / "twin"  # robots that are done already
-TWIN = Budget(seconds=60.0, robot_seconds=10.0)
+DONE = ROOT / "runs" / "one_by_one"  # robots that are done already
 
 
 def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
@@ -30,8 +30,10 @@ def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, ta
     return [figures_of(points, chosen) for points in zip(*curves, strict=False)]
 
 
-def twinned(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
-    """Method twin for each of `tasks` robots by itself, before and after ten seconds of motion and a minute of wall-clock.
+def adapted(
+    method: Adapter, budget: Budget, controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8
+) -> list[dict[str, Any]]:
+    """`method` for each of `tasks` robots by itself, before and after its budget.
 
     A robot that is done is kept in `DONE` for this very controller, and not done again. None for another robot.
     """
@@ -39,13 +41,14 @@ def twinned(controller: Controller, suite: TaskSuite, split: str, seed: int, tas
         return []
     every, curves = suite.tasks(split), []
     weights = b"".join(part.detach().numpy().tobytes() for part in controller.policy.parameters())
-    folder = DONE / f"{suite.family}-{split}-{hashlib.sha256(weights).hexdigest()[:12]}"
+    name = getattr(method, "__name__", "")
+    folder = DONE / f"{name}-{suite.family}-{split}-{hashlib.sha256(weights).hexdigest()[:12]}"
     for i in some(every, tasks):
         file = folder / f"task_{i}.json"
         if not file.exists():
-            found = twin(controller, every[i], TWIN, seed=seed, episodes=8, points=1)
+            found = method(controller, every[i], budget, seed=seed, episodes=8, points=1)
             curve = [figures_of([point], [i]) for point in (found.before, found.after)]
-            print(split, i, every[i], [(p["seconds"], round(p["return"], 1)) for p in curve], flush=True)
+            print(name, split, i, every[i], [(p["seconds"], round(p["return"], 1)) for p in curve], flush=True)
             folder.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(curve), encoding="utf-8")
         curves.append(json.loads(file.read_text(encoding="utf-8")))
@@ -81,4 +84,8 @@ def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-ONE_BY_ONE = {"search": searched, "twin": twinned}
+ONE_BY_ONE = {
+    "search": searched,
+    "twin": partial(adapted, twin, Budget(seconds=60.0, robot_seconds=10.0)),
+    "finetune": partial(adapted, finetune, Budget(seconds=60.0)),
+}

@@ -208,7 +208,7 @@ def budgets(title: str, result: Result) -> Iterator[str]:
     columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
     note = (
         f"Success: {result['figures']['success']}. The oracle of a split is the better of the policy that is told the truth "
-        f"and fine-tuning on the true robot. Its lead over the randomised controller, which is the gap to be closed (95 % interval "
+        f"and fine-tuning on the true robot. Its lead over the randomised controller is the gap to be closed (95 % interval "
         f"over tasks; none where it may be 0): {'; '.join(leads)}."
     )
     yield from section(title, result, columns, rows, note)

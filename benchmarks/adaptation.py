@@ -318,7 +318,9 @@ def costs(folder: Path) -> dict[str, list[str]]:
 def main() -> None:
     about = "\n".join(f"  {name:22} {row.about}" for name, row in ROWS.items())
     parser = argparse.ArgumentParser(description=__doc__ + about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="as listed above; hours each, so none where none is named")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help="as listed above; hours each, so none where none is named"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="train and measure these methods alone")
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="measure these alone, where methods have budgets")

@@ -24,7 +24,7 @@ def write_result(path: Path | str, figures: dict[str, Any], seed: int | None) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "figures": figures,
-        "command": shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
+        "command": shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *_arguments()]),
         "seed": seed,
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": machine(),
@@ -35,6 +35,13 @@ def write_result(path: Path | str, figures: dict[str, Any], seed: int | None) ->
     partial.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def _arguments() -> list[str]:
+    """As they were typed, without the folder of the runs: where it was on that machine changes no figure."""
+    given = sys.argv[1:]
+    at = given.index("--runs") if "--runs" in given else len(given)
+    return given[:at] + given[at + 2 :]
 
 
 def machine() -> dict[str, Any]:

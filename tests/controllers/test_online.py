@@ -109,7 +109,7 @@ def test_the_curve_is_the_robots_motion(memory: Controller) -> None:
 
 def test_a_method_needs_its_controller(memory: Controller, controller: Controller) -> None:
     assert methods_of(memory) == ["zero-shot", "planner", "recurrent"]
-    assert methods_of(controller) == ["zero-shot", "finetune", "planner"]
+    assert methods_of(controller) == ["zero-shot", "finetune", "twin", "planner"]
     with pytest.raises(
         SurefootError, match=r"'rma' needs a controller that was trained for it .*supports zero-shot, planner"
     ):

@@ -190,21 +190,22 @@ def budgets(title: str, result: Result) -> Iterator[str]:
     rows, leads = [], []
     for split, methods in result["figures"]["splits"].items():
         base, (oracle, best) = returns_by_task(methods["randomised"]), oracle_of(methods)
-        low, high = leading(np.array([best[task] - base[task] for task in best]))
-        leads.append(f"{split} {np.mean([best[t] - base[t] for t in best]):.1f} [{low:.1f}, {high:.1f}] ({oracle})")
+        lead = np.array([best[task] - base[task] for task in best])
+        surely, _ = bootstrap(mean, lead)
+        leads.append(f"{split} {interval(lead)} ({oracle})")
         for method, curves in methods.items():
             for points in zip(*curves, strict=True):
                 values = {k: np.array([p[k] for p in points]) for k in ("return", "tracking", "success")}
-                met = [
-                    task for task in points[0]["tasks"] if task in best
-                ]  # on the same tasks, where a method has met only some
-                reached = [
-                    np.mean([dict(zip(p["tasks"], p["task_returns"], strict=True))[t] for t in met]) for p in points
-                ]
-                gaps = gap_closed(np.array(reached), np.mean([base[t] for t in met]), np.mean([best[t] for t in met]))
+                # On the same tasks, where a method has met only some.
+                met = [task for task in points[0]["tasks"] if task in best]
+                ours, worst, most = (
+                    np.mean([[found[task] for task in met] for found in group], axis=1)
+                    for group in ([returns_by_task([[p]]) for p in points], [base], [best])
+                )
+                gaps = gap_closed(ours, worst, most)
                 rows.append([split, method, len(points), f"{points[0]['robot_seconds']:g} s", interval(values["return"]),
                              f"{values['tracking'].mean():.3f}", f"{100 * values['success'].mean():.1f} %",
-                             interval(gaps, 2) if low > 0 else "no gap"])  # fmt: skip
+                             interval(gaps, 2) if surely > 0 else "no gap"])  # fmt: skip
     columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
     note = (
         f"Success: {result['figures']['success']}. The oracle of a split is the better of the policy that is told the truth "
@@ -232,13 +233,6 @@ def oracle_of(methods: Mapping[str, Any]) -> tuple[str, dict[int, float]]:
     found = {name: returns_by_task(methods[name]) for name in ("oracle", "finetune") if methods.get(name)}
     met = set.intersection(*(set(one) for one in found.values()))
     return max(found.items(), key=lambda item: np.mean([item[1][task] for task in met]))
-
-
-def leading(differences: np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of differences (tasks,), over tasks."""
-    draws = np.random.default_rng(0).choice(differences, (2000, len(differences))).mean(axis=1)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def share(values: Sequence[float]) -> str:

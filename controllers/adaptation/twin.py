@@ -95,7 +95,7 @@ def unsuited(controller: Controller) -> str:
 
 
 def suspects(config: TrainConfig, table: ParameterTable) -> dict[str, str]:
-    """What may differ: what breaks, as far as the robot has it, and what else the training varied, one number each.
+    """What may differ: what breaks, as far as the robot has it, and what else the training varied, a number for each key.
 
     Ranges are the usual ones ("") and not those of the training, which this robot may be outside of.
     """
@@ -103,10 +103,12 @@ def suspects(config: TrainConfig, table: ParameterTable) -> dict[str, str]:
     if config.suite:
         varied += [key for task in load_suite(config.suite).tasks("train") for key in task.parameters]
     found = {key: "" for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)}
-    known = {without_star(key) for key in found}
-    for name in dict.fromkeys(without_star(key).split(".")[0] for key in varied):
-        if name in RANGES and name not in (*known, *PRODUCTS):
-            found[name] = ""
+    taken = {int(k) for key in found for k in table.columns(without_star(key))}
+    for key in dict.fromkeys(map(without_star, varied)):
+        name = key.split(".")[0]
+        if name in RANGES and name not in PRODUCTS and not taken.intersection(table.columns(key).tolist()):
+            found[key] = ""
+            taken.update(table.columns(key).tolist())
     return found
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from surefoot import api
 from surefoot.controllers.adaptation import Budget, finetune, methods_of, twin
-from surefoot.controllers.adaptation.twin import suspects
+from surefoot.controllers.adaptation.twin import BREAKS, suspects
 from surefoot.controllers.config import checked_config
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import make_env
@@ -83,6 +83,9 @@ def test_what_is_suspected(robot: str, expected: list[str]) -> None:
     assert list(suspects(config, table_of(robot))) == expected
     config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite="quadruped-rma")
     assert set(suspects(config, table_of("quadruped"))) == {"payload", "com", "friction", "motor_strength.*", "kd"}
+    config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite="quadruped-morphology")
+    shapes = {"size", "length.thigh", "length.calf", "length.trunk", "girth.trunk", "foot_size"}
+    assert set(suspects(config, table_of("quadruped"))) - set(BREAKS) == shapes
 
 
 def test_half_cheetah() -> None:

@@ -9,11 +9,13 @@ quiet cores: one thread 11.6 k, two threads never spinning (OMP_WAIT_POLICY=pass
 import os
 import sys
 
+from ..envs.cpus import CPUS
+
 if "torch" not in sys.modules:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # For updates only; while MuJoCo's pool is at work torch has one thread.
-UPDATE_THREADS = min(os.cpu_count() or 1, 8)
+UPDATE_THREADS = min(CPUS, 8)
 if "torch" in sys.modules and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
     UPDATE_THREADS = 1  # too late to limit the spinning: one thread is then the safe choice
 
@@ -23,5 +25,5 @@ def share_cpus(processes: int) -> None:
     global UPDATE_THREADS
     from ..envs import simulation
 
-    simulation.DEFAULT_THREADS = max(1, (os.cpu_count() or 1) // processes)
+    simulation.DEFAULT_THREADS = max(1, CPUS // processes)
     UPDATE_THREADS = min(UPDATE_THREADS, simulation.DEFAULT_THREADS)

@@ -12,10 +12,11 @@ from ..robots.layout import as_slice
 from ..robots.parameters import Fields, ParameterTable
 from ..robots.quiet import quiet
 from ..robots.robot import compile_quietly
+from .cpus import CPUS
 
 ContactForces = Literal["none", "exact", "fast"]
 
-DEFAULT_THREADS = 0  # of MuJoCo's pool where nobody says; 0: one for each CPU
+DEFAULT_THREADS = CPUS  # of MuJoCo's pool where nobody says
 # Worlds x physics steps x degrees of freedom of a control step below which one thread is at least as fast as two: waking
 # the second one costs as much as it would do (cartpole, 2 steps x 2 degrees of freedom: up to about 32 worlds).
 SMALL = 128

@@ -397,13 +397,19 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
         tune("hopper", "run", study=study, trials=1, **SAME)
 
 
-def test_the_cpus_are_shared() -> None:
-    code = """
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_the_cpus_are_shared(all_of_them: bool) -> None:
+    """Those that the process may use: a scheduler may have given it fewer than there are."""
+    code = f"""
 import os
+if not {all_of_them} and hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
 import surefoot
 from surefoot.controllers import threads
 from surefoot.envs.batch_env import BatchEnv
-cpus = os.cpu_count()
+from surefoot.envs.cpus import CPUS as cpus
+if hasattr(os, "sched_getaffinity"):
+    assert cpus == len(os.sched_getaffinity(0))
 assert BatchEnv("hopper", "run", 64).simulation.batch.nthread == cpus
 threads.share_cpus(cpus)
 assert BatchEnv("hopper", "run", 64).simulation.batch.nthread == threads.UPDATE_THREADS == 1

@@ -1,7 +1,6 @@
 """`balance` and `swing-up` against Gymnasium's CartPole-v1 and Pendulum-v1: motion, rewards, starts, ends."""
 
 import math
-import os
 
 import gymnasium
 import mujoco
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from surefoot.envs import simulation
 from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.cpus import CPUS
 from surefoot.envs.simulation import SMALL, Simulation
 from surefoot.envs.tasks.poles import swing_up_cost
 from surefoot.envs.variation import Task, Variation
@@ -187,8 +187,8 @@ def test_there_are_no_goals() -> None:
 
 
 def test_little_work_is_done_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "DEFAULT_THREADS", 0)  # as where the tests do not run side by side
+    monkeypatch.setattr(simulation, "DEFAULT_THREADS", CPUS)  # as where the tests do not run side by side
     one, all_cpus = (Simulation(get_robot("cartpole"), worlds) for worlds in (SMALL // 4, SMALL // 4 + 1))
     asked = Simulation(get_robot("cartpole"), 8, threads=2)
     assert (one.batch.nthread, asked.batch.nthread) == (1, 2)
-    assert all_cpus.batch.nthread == min(os.cpu_count() or 1, SMALL)
+    assert all_cpus.batch.nthread == min(CPUS, SMALL)

@@ -23,7 +23,7 @@ from ..envs.samplers import make_sampler
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
-from ..envs.tasks import CONFIGS, FAMILIES, Legged
+from ..envs.tasks import CONFIGS, FAMILIES, Legged, Run
 from ..envs.variation import Task, Variation
 from ..envs.views import VIEWS
 from ..robots import SurefootError, get_robot
@@ -111,7 +111,8 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
 def mirror_map(env: BatchEnv) -> Mirror:
     """Observation and action maps of the robot's mirror image. Raises `SurefootError` where there is none."""
     symmetry = env.robot.symmetry
-    if symmetry is None or not isinstance(env.task, Legged):
+    # A published family's goal may be on one side, and its policies are not told which.
+    if symmetry is None or not (isinstance(env.task, Legged) or type(env.task) is Run):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
     index, sign = env.task.mirror()
     inputs, input_sign = env.inputs.mirror(symmetry)

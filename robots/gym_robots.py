@@ -65,6 +65,8 @@ ANT = Robot(
         "back_left": ("hip_3", "ankle_3"),
         "back_right": ("hip_4", "ankle_4"),
     },
+    # As the model is placed: it runs along x, and legs 1 and 4 are in front, whatever the file calls them.
+    symmetry=Symmetry((2, 3, 0, 1, 6, 7, 4, 5), (-1.0, 1.0) * 4),
     camera=(5.0, 120.0, -25.0),
 )
 HUMANOID = Robot(
@@ -73,6 +75,11 @@ HUMANOID = Robot(
     base="torso",
     control="torque",
     control_dt=0.015,  # 5 x 0.003 s
+    # Abdomen y, z, x; legs x, z, y, knee; arms. All but exact: a hip's armature and a knee's stiffness differ a little.
+    symmetry=Symmetry(
+        (0, 1, 2, 7, 8, 9, 10, 3, 4, 5, 6, 14, 15, 16, 11, 12, 13),
+        (1.0, -1.0, -1.0, *(1.0,) * 8, -1.0, -1.0, 1.0, -1.0, -1.0, 1.0),
+    ),
     camera=(4.5, 120.0, -15.0),
 )
 SWIMMER = Robot(

@@ -11,6 +11,7 @@ import numpy as np
 from ...robots import SurefootError
 from ..simulation import ContactForces, Simulation
 from ..variation import Task
+from . import reflection
 from .fitting import usual_task
 
 
@@ -210,6 +211,18 @@ class Run:
             force = sim.cfrc_ext[ids][:, 1:]
             parts.append((np.clip(force, -1, 1) if self.name == "ant" else force).reshape(n, -1))
         return np.concatenate(parts, axis=1, out=out)
+
+    def mirror(self) -> tuple[np.ndarray, np.ndarray]:
+        """Left-right mirror image of the observation: mirrored = sign * observation[index]."""
+        robot, model, skip = self.sim.robot, self.sim.model, self._skip
+        position, velocity = reflection.of_positions(robot, model), reflection.of_dofs(robot, model)
+        parts = [(position[0][skip:] - skip, position[1][skip:]), velocity]
+        if self.name == "humanoid":
+            parts += [reflection.of_bodies(robot, model, signs) for signs in (reflection.INERTIA, reflection.SPATIAL)]
+            parts.append((velocity[0][6:] - 6, velocity[1][6:]))
+        if self._sees_forces:
+            parts.append(reflection.of_bodies(robot, model, reflection.SPATIAL))
+        return reflection.joined(parts)
 
     def command(self) -> np.ndarray:
         """No commands, (N, 0)."""

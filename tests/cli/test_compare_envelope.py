@@ -93,6 +93,14 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
     assert "train: impact" in told
 
 
+def test_axes_without_ranges(walk: Path, tmp_path: Path) -> None:
+    line = "--x payload --y friction --cells 2 --episodes 1 --set gravity=5"
+    assert run(["envelope", str(walk), *line.split(), "--out", str(tmp_path / "map.json")]) == 0
+    found = json.loads((tmp_path / "map.json").read_text())
+    assert found["x"]["values"] == [0, 13]  # the robot's own 12.7 kg
+    assert found["y"]["values"] == [0.1, 3]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -118,7 +126,13 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
         ("envelope RUN --x payload=0:3", "envelope needs two axes"),
         ("envelope RUN --x payload=0:3 --y payload=0:3", "'payload' was already given"),
         ("envelope RUN --x payload=0:3 --y payloat=0:3", "did you mean payload"),
-        ("envelope RUN --x payload=0:3 --y friction", "expected KEY=VALUE"),
+        ("envelope RUN --x payload=0:3 --y friction=", "--x and --y friction=: expected KEY or KEY=RANGE"),
+        ("envelope RUN --x payload --y frictoin", "did you mean friction"),
+        (
+            "envelope RUN --x payload --y dead_actuator",
+            "'dead_actuator' has no usual range: expected dead_actuator=low",
+        ),
+        ("envelope RUN --x payload --y vx", "axis 'vx' has no usual range: expected vx=low:high"),
         ("envelope RUN --x payload=0:300 --y friction=0.5:1", "illegal value 300 for parameter 'payload'"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --out map.png", "ends in .svg or .json"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --set payloat=1", "did you mean payload"),

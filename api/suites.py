@@ -85,6 +85,19 @@ def evaluate_suite(
     return _evaluate_suite(load(source), frozen, splits, episodes=episodes, trial=trial, seed=seed, safety=safety)
 
 
+def as_comparison(results: Sequence[SplitResult], suite: str | Path, name: str, *, seed: int = 1000) -> Comparison:
+    """What `evaluate_suite` found with this seed as the comparison of one method, whose content is what is written."""
+    first = results[0]
+    return Comparison(
+        load_suite(suite),
+        tuple(result.split for result in results),
+        {name: {result.split: (result,) for result in results}},
+        first.returns.shape[1],
+        seed,
+        trial=len(first.evaluation.by_episode),
+    )
+
+
 def compare(
     sources: Sequence[str | Path],
     suite: str | Path,

@@ -51,6 +51,17 @@ def test_compare(walk: Path, short: Path, tmp_path: Path, capsys: pytest.Capture
     assert (tmp_path / "out.svg").read_text().startswith("<svg")
 
 
+def test_evaluate_writes_what_compare_would(walk: Path, short: Path, tmp_path: Path) -> None:
+    asked, files = ["--suite", str(short), "--split", "test", "--episodes", "2", "--trial", "2"], {}
+    for verb in ("evaluate", "compare"):
+        names = [str(tmp_path / f"{verb}{suffix}") for suffix in (".json", ".svg")]
+        assert run([verb, str(walk), *asked, "--json", names[0], "--figure", names[1]]) == 0
+        files[verb] = [Path(name).read_text() for name in names]
+    assert files["evaluate"] == files["compare"]
+    figures = json.loads(files["evaluate"][0])["splits"]["test"]["methods"]["walk"]
+    assert {"iqm_interval", "cvar", "by_episode", "by_second", "safety", "profile"} <= set(figures)
+
+
 def test_envelope(walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = [
         "envelope",
@@ -108,6 +119,9 @@ def test_axes_without_ranges(walk: Path, tmp_path: Path) -> None:
         ("evaluate RUN --limit falls", "--limit falls: expected KEY=VALUE"),
         ("evaluate RUN --limit falls=few", "limit falls=few: expected a number"),
         ("evaluate RUN --suite quadruped-payload --checkpoints --limit falls=0", "leave out --limit"),
+        ("evaluate RUN --json out.json", "--json and --figure belong to a suite"),
+        ("evaluate RUN --suite quadruped-payload --json out.txt", "ends in .json"),
+        ("evaluate RUN --suite quadruped-payload --figure out.png", "ends in .svg"),
         ("compare", "compare needs runs and a suite"),
         ("compare RUN", "compare needs runs and a suite"),
         ("compare RUN --suite quadruped-paylod", "did you mean quadruped-payload"),

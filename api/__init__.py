@@ -49,6 +49,7 @@ from .suites import (
     as_comparison,
     choose,
     compare,
+    comparison_safety,
     envelope,
     evaluate_suite,
     list_suites,
@@ -58,7 +59,7 @@ from .suites import (
 
 __all__ = [
     "SeedSummary", "adapt", "as_comparison", "catalogue", "change_table", "check_exports", "check_name",
-    "check_robot", "choose", "compare", "comparison_tables", "continual", "curve_table",
+    "check_robot", "choose", "compare", "comparison_safety", "comparison_tables", "continual", "curve_table",
     "duration", "envelope", "envelope_tables", "evaluate", "evaluate_suite", "evaluation_table", "export",
     "export_recording", "identification_tables", "identify", "import_sb3", "inferred_table", "info", "info_table",
     "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "play",

@@ -39,7 +39,8 @@ def test_compare(walk: Path, short: Path, tmp_path: Path, capsys: pytest.Capture
     assert run([*line, *roles, "--episodes", "2", *files]) == 0
     text = capsys.readouterr().out
     for word in ("test: 2 tasks", "moderate: 2 tasks", "walk (baseline)", "quadruped-velocity (oracle)", "IQM", "CVaR",
-                 "gap closed", "beats baseline", "OOD gap", "2 episodes a task", "out.svg"):  # fmt: skip
+                 "gap closed", "beats baseline", "OOD gap", "2 episodes a task", "time_to_fall",
+                 "largest normal force", "out.svg"):  # fmt: skip
         assert word in text
     found = json.loads((tmp_path / "out.json").read_text())
     methods = found["splits"]["test"]["methods"]

@@ -41,6 +41,8 @@ def unplannable(controller: Controller) -> str:
     """Why nothing can be planned with a controller, in one line; "" where it can."""
     if controller.config.options.get("terrain"):
         return "method 'planner' knows a level floor only; this controller's ground is a terrain"
+    if controller.config.method in ("maml", "reptile"):  # whose value function is as it was drawn
+        return f"method 'planner' needs a value function, which a training with {controller.config.method!r} leaves out"
     try:
         controller.value(np.zeros((1, *(controller.policy.observation_space.shape or ())), np.float32))
     except SurefootError as error:  # a memory, or nothing that was learnt about what actions are worth

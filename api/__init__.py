@@ -45,19 +45,28 @@ from .showing import (
     write_adaptation_page,
 )
 from .sources import load, load_any
-from .suites import choose, compare, envelope, evaluate_suite, list_suites, make_suite, verify_suites
+from .suites import (
+    as_comparison,
+    choose,
+    compare,
+    comparison_safety,
+    envelope,
+    evaluate_suite,
+    list_suites,
+    make_suite,
+    verify_suites,
+)
 
 __all__ = [
-    "SeedSummary", "adapt", "catalogue", "change_table", "check_exports", "check_name", "check_robot", "choose", "compare",
-    "comparison_tables", "continual", "curve_table", "duration", "envelope", "envelope_tables", "evaluate",
-    "evaluate_suite", "evaluation_table", "export", "export_recording", "identification_tables", "identify",
-    "import_sb3", "inferred_table", "info", "info_table", "list_robots", "list_suites", "load", "load_any",
-    "load_suite", "make", "make_suite", "make_vec", "play", "read_study", "record", "record_worlds", "recording_of",
-    "recording_table", "replay", "resume", "robots_table", "safety_table", "screen", "screening_table", "seeds_table",
-    "split_table",
-    "suite_table", "suites_table", "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune",
-    "tuning_tables", "validation_table", "verify_suites", "view", "write_adaptation_page", "write_content",
-    "write_report",
+    "SeedSummary", "adapt", "as_comparison", "catalogue", "change_table", "check_exports", "check_name",
+    "check_robot", "choose", "compare", "comparison_safety", "comparison_tables", "continual", "curve_table",
+    "duration", "envelope", "envelope_tables", "evaluate", "evaluate_suite", "evaluation_table", "export",
+    "export_recording", "identification_tables", "identify", "import_sb3", "inferred_table", "info", "info_table",
+    "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "play",
+    "read_study", "record", "record_worlds", "recording_of", "recording_table", "replay", "resume", "robots_table",
+    "safety_table", "screen", "screening_table", "seeds_table", "split_table", "suite_table", "suites_table",
+    "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
+    "validation_table", "verify_suites", "view", "write_adaptation_page", "write_content", "write_report",
 ]  # fmt: skip
 
 

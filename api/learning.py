@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, choose_method, methods_of
+from ..controllers.adaptation import (
+    META_TRAIN,
+    METHODS,
+    Adaptation,
+    Budget,
+    FinetuneConfig,
+    choose_method,
+    methods_of,
+    unsupported,
+)
 from ..controllers.adaptation.continual import Change
 from ..controllers.adaptation.continual import continual as _continual
 from ..controllers.adaptation.gate import refusal
@@ -140,12 +149,8 @@ def adapt(
         raise SurefootError(f"adapting on task {controller.config.task!r} needs its goal: give {hidden[0]}=… as well")
     if method == "auto":
         method = choose_method(controller, budget)
-    supported = methods_of(controller)
-    if method in META_TRAIN and method not in supported:
-        raise SurefootError(
-            f"method {method!r} needs a controller that was trained for it (surefoot train --method {method}): this one "
-            f"supports {', '.join(supported)}"
-        )
+    if why := unsupported(method, controller):
+        raise SurefootError(f"{why}: this one supports {', '.join(methods_of(controller))}")
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
     if gate:
         why = refusal(controller, adaptation.controller, task, episodes=episodes, seed=3000 + seed)

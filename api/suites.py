@@ -16,6 +16,7 @@ from ..envs.suites import TaskSuite, load_suite, suite_names
 from ..envs.suites import make_suite as _make_suite
 from ..envs.suites import verify as _verify
 from ..envs.variation import Task
+from ..report import safety_figures_table
 from ..robots import SurefootError, unknown
 from .sources import Settings, Source, load, load_any, task_of
 
@@ -85,6 +86,19 @@ def evaluate_suite(
     return _evaluate_suite(load(source), frozen, splits, episodes=episodes, trial=trial, seed=seed, safety=safety)
 
 
+def as_comparison(results: Sequence[SplitResult], suite: str | Path, name: str, *, seed: int = 1000) -> Comparison:
+    """What `evaluate_suite` found with this seed as the comparison of one method, whose content is what is written."""
+    first = results[0]
+    return Comparison(
+        load_suite(suite),
+        tuple(result.split for result in results),
+        {name: {result.split: (result,) for result in results}},
+        first.returns.shape[1],
+        seed,
+        trial=len(first.evaluation.by_episode),
+    )
+
+
 def compare(
     sources: Sequence[str | Path],
     suite: str | Path,
@@ -105,6 +119,17 @@ def compare(
     methods = load_methods(every)
     first, best = roles
     return _compare(methods, frozen, splits, baseline=first, oracle=best, episodes=episodes, trial=trial, seed=seed)
+
+
+def comparison_safety(content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A title and the safety criteria for each split of a comparison, one column a method; the last says what they mean."""
+    tables = []
+    for split, found in content["splits"].items():
+        table = safety_figures_table({name: figures["safety"] for name, figures in found["methods"].items()})
+        *columns, _ = table["columns"]
+        tables.append((split, {"columns": columns, "rows": [row[:-1] for row in table["rows"]]}))
+    tables[-1][1]["note"] = "\n".join(f"{row[0]}: {row[-1]}" for row in table["rows"])
+    return tables
 
 
 def envelope(

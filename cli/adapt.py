@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Fits, Flag, Seconds, Values, fits, parameters, planner, values
+from .options import Count, File, Fits, Flag, Moment, Values, fits, parameters, planner, values
 
 
 @dataclass
@@ -29,11 +29,11 @@ class Arguments:
     fit: Fits = field(default_factory=list)
     """What method twin fits to the robot's motion and perhaps where to look, such as payload=0:6 or motor_strength.* (each
     motor by itself); repeatable; none: payload, centre of mass, friction, each motor, and what else the training varied."""
-    seconds: Seconds = None
+    seconds: Moment = None  # of 0 `Budget` says in one line what is wrong
     """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where another budget is given."""
     steps: Count = None
     """Budget of environment steps, all worlds together; none: no limit."""
-    robot_seconds: Seconds = None
+    robot_seconds: Moment = None
     """Budget of the robot's motion in seconds, of all robots together where a method uses many at once; none: no limit, or
     what a method needs (twin: 10)."""
     episodes: Count = 50

@@ -12,7 +12,8 @@ from .options import Count, File
 
 @dataclass
 class Arguments:
-    """Put several runs before the same episodes of a suite, and print for each split who is better and how sure that is."""
+    """Put several runs before the same episodes of a suite, and print for each split who is better and how sure that is;
+    and the safety criteria of each."""
 
     sources: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN")]] = ()
     """Run folders, controller files (*.safetensors) or names of shipped controllers. A folder with seed_* in it, as
@@ -61,7 +62,7 @@ def run(given: Arguments) -> None:
         trial=1 if given.trial is None else given.trial,
         seed=1000 if given.seed is None else given.seed,
     ).content()
-    for title, table in api.comparison_tables(found):
+    for title, table in [*api.comparison_tables(found), *api.comparison_safety(found)]:
         show(table["columns"], table["rows"], title, table.get("note", ""))
     for path, _ in files:
         if path is not None:

@@ -6,9 +6,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Values, pairs, parameters
+from .options import Count, File, Values, fits, parameters
 
-Axis = Annotated[str | None, tyro.conf.arg(metavar="KEY=RANGE")]
+Axis = Annotated[str | None, tyro.conf.arg(metavar="KEY[=RANGE]")]
 
 
 @dataclass
@@ -22,7 +22,8 @@ class Arguments:
     """Run folder, controller file (*.safetensors or *.onnx) or name of a shipped controller."""
     x: Axis = None
     """Parameter from left to right and its range, such as payload=0:12, friction=log:0.1:2 or dead_actuator=none|front_left;
-    on task velocity also a command, such as vx=0:2. Keys and units: `surefoot list parameters ROBOT`."""
+    without a range where `surefoot identify` would look. On task velocity also a command, such as vx=0:2.
+    Keys and units: `surefoot list parameters ROBOT`."""
     y: Axis = None
     """Parameter from bottom to top and its range."""
     cells: Count = 12
@@ -46,11 +47,11 @@ def run(given: Arguments) -> None:
     from .tables import console, show
 
     if given.x is None or given.y is None:
-        raise SurefootError("envelope needs two axes, for example: --x payload=0:12 --y friction=0.2:1.2")
+        raise SurefootError("envelope needs two axes, for example: --x payload --y friction=0.2:1.2")
     api.check_name(given.out, ".svg", ".json")
     found = api.envelope(
         given.source,
-        pairs("--x and --y", [given.x, given.y]),
+        fits([given.x, given.y], "--x and --y"),
         adapted=given.adapted,
         parameters=parameters("--set", given.parameters),
         cells=12 if given.cells is None else given.cells,

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Limits, Ranges, Values, pairs, parameters, planner, with_terrain
+from .options import Count, File, Flag, Limits, Ranges, Values, pairs, parameters, planner, with_terrain
 
 
 @dataclass
@@ -47,17 +48,24 @@ class Arguments:
     then means over them."""
     seed: Count = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
+    json: File = None
+    """Write every figure on a suite (IQM, CVaR and the rest of compare's), with each task's returns, to this file (*.json)."""
+    figure: File = None
+    """Draw the performance profile, each task's return and the reward over the time on a suite in this file (*.svg)."""
 
 
 def run(given: Arguments) -> str:
     """Evaluate and print the tables; returns a line about broken limits, empty where there is none."""
     from .. import api
     from ..controllers.safety import check_limits
+    from ..robots import SurefootError
     from .tables import show, show_summary
 
     limits = check_limits(parameters("--limit", given.limit))
     if given.suite or given.split or given.checkpoints:
         return _on_suite(given, limits)
+    if given.json or given.figure:
+        raise SurefootError("--json and --figure belong to a suite: --suite NAME")
     result = api.evaluate(
         given.source,
         parameters=parameters("--set", given.parameters) or None,
@@ -79,19 +87,21 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
     """The tables of splits or of checkpoints."""
     from .. import api
     from ..robots import SurefootError
-    from .tables import show_summary
+    from .tables import console, show_summary
 
     if given.suite is None:
         raise SurefootError("--split and --checkpoints belong to a suite: --suite NAME")
     if given.parameters or given.vary or given.terrain:
         raise SurefootError("a suite (--suite) has its own tasks: give no --vary, --set or --terrain with it")
+    for path, suffix in ((given.json, ".json"), (given.figure, ".svg")):
+        api.check_name(path, suffix)
     episodes = 10 if given.episodes is None else given.episodes
     seed = 1000 if given.seed is None else given.seed
     if given.checkpoints:
         if given.split not in (None, "validation"):
             raise SurefootError(f"checkpoints are chosen on split 'validation', never on {given.split!r}")
-        if limits:
-            raise SurefootError("--checkpoints compares returns and knows no limits: leave out --limit")
+        if limits or given.json or given.figure:
+            raise SurefootError("--checkpoints compares returns alone: leave out --limit, --json and --figure")
         show_summary(api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed)))
         return ""
     splits = None if given.split is None else [given.split]
@@ -100,6 +110,11 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
         given.source, given.suite, splits, episodes=episodes, trial=trial, seed=seed, safety=True
     )
     show_summary(api.split_table(results))
+    content = api.as_comparison(results, given.suite, Path(given.source).name, seed=seed).content()
+    for path in (given.json, given.figure):
+        if path is not None:
+            api.write_content(path, content)
+            console().print(f"wrote {path}", soft_wrap=True)
     return _safety({result.split: result.evaluation for result in results}, limits)
 
 

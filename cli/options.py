@@ -80,15 +80,15 @@ def pairs(flag: str, items: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def fits(items: Sequence[str]) -> dict[str, str]:
-    """What to fit and where to look for it, "" for the usual range, from the repeated `--fit KEY[=RANGE]`."""
+def fits(items: Sequence[str], flag: str = "--fit") -> dict[str, str]:
+    """What to fit (or map) and where to look for it, "" for the usual range, from the repeated `--fit KEY[=RANGE]`."""
     found: dict[str, str] = {}
     for item in items:
         key, equals, text = (part.strip() for part in item.partition("="))
         if not key or bool(equals) != bool(text):
-            raise SurefootError(f"--fit {item}: expected KEY or KEY=RANGE")
+            raise SurefootError(f"{flag} {item}: expected KEY or KEY=RANGE")
         if key in found:
-            raise SurefootError(f"--fit {item}: {key!r} was already given")
+            raise SurefootError(f"{flag} {item}: {key!r} was already given")
         found[key] = text
     return found
 

@@ -82,7 +82,7 @@ class Comparison:
         goals = [e.succeeded for e in evaluations if e.succeeded is not None]
         found |= {"success": float(np.mean(goals))} if goals else {}
         found |= {"tracking": float(tracking), "safety": safety.figures(), "task_returns": scores.tolist()}
-        return found | (self._curves(method, split) if self.trial > 1 else {})
+        return found | self._by_second(method, split) | (self._by_episode(method, split) if self.trial > 1 else {})
 
     def content(self) -> dict[str, Any]:
         """The whole comparison as what JSON holds: figures by split and method, with performance profiles."""
@@ -108,28 +108,29 @@ class Comparison:
         how |= {"baseline": self.baseline, "oracle": self.oracle}
         return {**about, **how, "cvar_share": WORST, "splits": splits}
 
-    def _curves(self, method: str, split: str) -> dict[str, Any]:
-        """How a method gets better within a trial: by episode, with intervals, and by second of motion."""
+    def _by_episode(self, method: str, split: str) -> dict[str, Any]:
+        """How a method gets better within a trial: mean returns of its episodes, with intervals."""
         evaluations = [result.evaluation for result in self.results[method][split]]
         shape = (len(evaluations), self.trial, -1, self.episodes)
         runs = np.array([e.by_episode for e in evaluations]).reshape(shape)  # (S, K, T, E)
         # As in _runs: seeds are drawn again, or the episodes of the only one.
         drawn = runs.mean(axis=3) if len(runs) > 1 else runs[0].transpose(2, 0, 1)
         intervals = [list(bootstrap(mean, drawn[:, k])) if len(drawn) > 1 else None for k in range(self.trial)]
+        return {"by_episode": runs.mean(axis=(0, 2, 3)).tolist(), "by_episode_interval": intervals}
+
+    def _by_second(self, method: str, split: str) -> dict[str, Any]:
+        """The mean reward of a step over the seconds of an episode or trial, nothing where it was not kept."""
+        evaluations = [result.evaluation for result in self.results[method][split]]
         seconds = evaluations[0].robot_seconds / evaluations[0].lengths.sum()
         steps = max(len(e.by_step) for e in evaluations)
+        if not steps:
+            return {}
         every = -(-steps // CURVE)
         padded = [np.pad(e.by_step, (0, -len(e.by_step) % every), constant_values=np.nan) for e in evaluations]
         short = min(len(p) for p in padded)
         by_step = np.nanmean([np.nanmean(p[:short].reshape(-1, every), axis=1) for p in padded], axis=0)
-        return {
-            "by_episode": runs.mean(axis=(0, 2, 3)).tolist(),
-            "by_episode_interval": intervals,
-            "by_second": {
-                "seconds": (seconds * every * (np.arange(len(by_step)) + 0.5)).tolist(),
-                "reward": by_step.tolist(),
-            },
-        }
+        middles = seconds * every * (np.arange(len(by_step)) + 0.5)
+        return {"by_second": {"seconds": middles.tolist(), "reward": by_step.tolist()}}
 
     def _against_baseline(self, method: str, split: str) -> dict[str, Any]:
         assert self.baseline is not None

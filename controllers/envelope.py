@@ -11,6 +11,7 @@ from ..envs.batch_env import BatchEnv
 from ..envs.suites import load_suite
 from ..envs.variation import Task, Term, Variation
 from ..robots import SurefootError
+from .adaptation.sysid import usual_ranges
 from .config import TrainConfig
 from .evaluation import AnyController, Evaluation, run_episodes
 from .gym_ids import needs_robot
@@ -92,9 +93,10 @@ def envelope(
     """`episodes` episodes of each controller in each cell; all controllers meet the same start states and commands.
 
     `grid` holds the two axes in the grammar of variations, {"payload": "0:12", "friction": "log:0.2:2"}: `cells` values from
-    one end to the other, both measured, or the choices of a|b|c. `task` is what the robot is like besides. A key that is a
-    command of the task (vx, vy, yaw of `velocity`) is one here. The first controller is the one whose training range and
-    nominal return count. Raises `SurefootError` for illegal values, before anything is simulated.
+    one end to the other, both measured, or the choices of a|b|c; "" is the range in which identification looks. `task` is what
+    the robot is like besides. A key that is a command of the task (vx, vy, yaw of `velocity`) is one here. The first
+    controller is the one whose training range and nominal return count. Raises `SurefootError` for illegal values, before
+    anything is simulated.
     """
     task = task or Task()
     first = next(iter(controllers.values()))
@@ -109,11 +111,12 @@ def envelope(
             raise SurefootError(f"number of {name} {number}: expected 1 or more")
     if len(grid) != 2:
         raise SurefootError(f"axes {', '.join(grid) or 'none'}: expected two parameters, such as payload and friction")
-    values = [_values(term, cells) for term in Variation.parse(grid).terms]
+    probe = worlds_of(first.config, 1)
+    asked = {key: text or _usual(key, probe) for key, text in grid.items()}
+    values = [_values(term, cells) for term in Variation.parse(asked).terms]
     worlds = (len(values[0]) * len(values[1]) + 1) * episodes
     if worlds > LARGEST:
         raise SurefootError(f"{worlds:,} worlds at once: expected at most {LARGEST:,}, so fewer cells or episodes")
-    probe = worlds_of(first.config, 1)
     x, y = (_axis(key, found, first.config, probe) for key, found in zip(grid, values, strict=True))
     commands = probe.task.command_names
     tasks = [_with(task, {x.key: i, y.key: j}, commands) for j in y.values for i in x.values]
@@ -130,6 +133,16 @@ def envelope(
             criterion = f"no fall and a return of at least {good:.4g} (on the unchanged robot: {nominal:.4g})"
         maps[label] = _map(result, good, (len(y.values), len(x.values), episodes))
     return Envelope(robot, what, str(task), x, y, criterion, maps, episodes, seed)
+
+
+def _usual(key: str, env: BatchEnv) -> str:
+    """The range of an axis for which nobody gives one."""
+    commanded = key in env.task.command_names
+    usual = usual_ranges(float(f"{env.simulation.model.body_mass.sum():.2g}"))
+    name = key if commanded else env.table.parameter(key).name
+    if commanded or name not in usual:  # a switch, or something that has no size of its own
+        raise SurefootError(f"axis {key!r} has no usual range: expected {key}=low:high or {key}=a|b|c")
+    return usual[name]
 
 
 def _values(term: Term, cells: int) -> tuple[float | str, ...]:

@@ -49,7 +49,7 @@ def write(path: str | Path, content: Content) -> None:
 def comparison_figure(content: Content) -> str:
     """For each split the performance profile, and beside it every task's return; one colour a method.
 
-    Of trials below them the return by episode, and the reward by second of motion.
+    Below them the reward by second of motion, where it was kept, and of trials the return by episode.
     """
     splits: Mapping[str, Content] = content["splits"]
     methods = list(next(iter(splits.values()))["methods"])
@@ -60,7 +60,9 @@ def comparison_figure(content: Content) -> str:
         parts += [f'<path class="line s{i}" d="M{x} 44h18"/>', _text(x + 24, 48, method + note)]
         x += 44 + 7 * len(method + note)
     width = (WIDTH - LEFT - RIGHT - GAP) / 2
-    rows = 2 if content["trial"] > 1 else 1  # of plots a split
+    kept = all("by_second" in m for found in splits.values() for m in found["methods"].values())
+    trials = content["trial"] > 1
+    rows = 2 if kept or trials else 1  # of plots a split
     for row, (split, found) in enumerate(splits.items()):
         top = 86 + rows * row * (PANEL + 70)
         results = found["methods"]
@@ -74,11 +76,14 @@ def comparison_figure(content: Content) -> str:
         parts += _plot(LEFT + width + GAP, top, width, title, "task", each, None, dots=True)
         if rows > 1:
             top += PANEL + 70
+        if trials:
             episodes = [(list(range(1, content["trial"] + 1)), results[m]["by_episode"]) for m in methods]
             parts += _plot(LEFT, top, width, f"{split}: return by episode of a trial", "episode", episodes, None)
+        if kept:
             seconds = [(results[m]["by_second"]["seconds"], results[m]["by_second"]["reward"]) for m in methods]
-            title = f"{split}: reward of a step, over a trial"
-            parts += _plot(LEFT + width + GAP, top, width, title, "seconds of motion", seconds, None)
+            title = f"{split}: reward of a step, over {'a trial' if trials else 'an episode'}"
+            left = LEFT + (width + GAP) * trials
+            parts += _plot(left, top, width, title, "seconds of motion", seconds, None)
     shown = colours([roles.get(m) or ("after" if m == _first(methods, roles) else m) for m in methods])
     return _svg(WIDTH, 86 + rows * len(splits) * (PANEL + 70) - 20, parts, shown)
 

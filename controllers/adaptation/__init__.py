@@ -14,7 +14,7 @@ from .context import context
 from .finetune import FinetuneConfig, finetune
 from .identify import identify
 from .maml import maml, reptile
-from .planner import planner
+from .planner import planner, unplannable
 from .recurrent import recurrent
 from .rma import rma
 from .search import search
@@ -48,16 +48,21 @@ META_TRAIN: dict[str, Callable[..., Controller]] = {
 ENOUGH = 600.0  # seconds of motion from which fine-tuning begins to pay
 
 
+def unsupported(method: str, controller: Controller) -> str:
+    """Why `controller` cannot be adapted by a method, in one line; "" where it can."""
+    if method in META_TRAIN:
+        if method == controller.config.method or (method == "search" and controller.identifier):  # which needs less
+            return ""
+        return f"method {method!r} needs a controller that was trained for it (surefoot train --method {method})"
+    if method == "finetune" and controller.config.algo != "ppo":
+        return f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}"
+    reasons = {"twin": unsuited, "planner": unplannable}
+    return reasons[method](controller) if method in reasons else ""
+
+
 def methods_of(controller: Controller) -> list[str]:
     """Names of the methods that `controller` supports."""
-    known = {name for name in METHODS if name not in META_TRAIN} | {controller.config.method}
-    if controller.identifier:
-        known.add("search")  # which needs less
-    if controller.config.algo != "ppo":
-        known.discard("finetune")
-    if unsuited(controller):
-        known.discard("twin")
-    return [name for name in METHODS if name in known]
+    return [name for name in METHODS if not unsupported(name, controller)]
 
 
 def choose_method(controller: Controller, budget: Budget) -> str:
@@ -79,5 +84,5 @@ def choose_method(controller: Controller, budget: Budget) -> str:
 __all__ = [
     "META_TRAIN", "METHODS", "Adaptation", "Adapter", "Budget", "Estimate", "FinetuneConfig", "Point", "choose_method",
     "context", "finetune", "identify", "maml", "methods_of", "planner", "recurrent", "reptile", "rma", "search", "twin",
-    "zero_shot",
+    "unsupported", "zero_shot",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ class Budget:
         for name in limits:
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise SurefootError(f"adaptation budget {name}={value}: expected more than 0")
+                raise SurefootError(f"adaptation budget {name}={value:g}: expected more than 0")
         if all(getattr(self, name) is None for name in limits):
             raise SurefootError("adaptation budget: give seconds, steps or robot_seconds")
 

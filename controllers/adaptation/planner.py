@@ -2,7 +2,10 @@
 
 import dataclasses
 
+import numpy as np
+
 from ...envs.variation import Task
+from ...robots import SurefootError
 from ..config import PlannerConfig
 from ..controller import Controller
 from ..evaluation import evaluate
@@ -32,3 +35,16 @@ def planner(
         curve, last, inferred = (start,), start, {}
     judged = dataclasses.replace(last, evaluation=evaluate(after, task=task, episodes=episodes, seed=1000 + seed))
     return Adaptation("planner", task, after, (*curve, judged), inferred)
+
+
+def unplannable(controller: Controller) -> str:
+    """Why nothing can be planned with a controller, in one line; "" where it can."""
+    if controller.config.options.get("terrain"):
+        return "method 'planner' knows a level floor only; this controller's ground is a terrain"
+    if controller.config.method in ("maml", "reptile"):  # whose value function is as it was drawn
+        return f"method 'planner' needs a value function, which a training with {controller.config.method!r} leaves out"
+    try:
+        controller.value(np.zeros((1, *(controller.policy.observation_space.shape or ())), np.float32))
+    except SurefootError as error:  # a memory, or nothing that was learnt about what actions are worth
+        return f"method 'planner' cannot plan with this controller: {error}"
+    return ""

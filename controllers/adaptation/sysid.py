@@ -46,6 +46,11 @@ RANGES = {  # where to look for a parameter where nobody says
 SOLVERS = ("surefoot", "mujoco")
 
 
+def usual_ranges(mass: float) -> dict[str, str]:
+    """`RANGES` of a robot of `mass` kg, which carries up to as much."""
+    return {**RANGES, "payload": f"0:{mass:g}"}
+
+
 def unknowns(fit: Mapping[str, str], table: ParameterTable, mass: float) -> list[Unknown]:
     """What to fit, from {"payload": "0:6", "friction": "log:0.3:1.5", "kp": ""}; "": within `RANGES`.
 
@@ -60,8 +65,7 @@ def unknowns(fit: Mapping[str, str], table: ParameterTable, mass: float) -> list
             raise SurefootError(f"cannot fit {key!r}, which is on or off: fit 'motor_strength.*' instead")
         if not parameter.fields:
             raise SurefootError(f"cannot fit {key!r}, which is no part of the robot's model")
-        usual = {**RANGES, "payload": f"0:{mass:g}"}[parameter.name]
-        term = Variation.parse({key: text or usual}).terms[0]
+        term = Variation.parse({key: text or usual_ranges(mass)[parameter.name]}).terms[0]
         if term.law not in ("uniform", "loguniform") or not term.low < term.high:
             raise SurefootError(f"range {text!r} for {key!r}: expected low:high or log:low:high with low < high")
         Variation((term,)).check(table)

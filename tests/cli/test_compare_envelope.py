@@ -39,7 +39,8 @@ def test_compare(walk: Path, short: Path, tmp_path: Path, capsys: pytest.Capture
     assert run([*line, *roles, "--episodes", "2", *files]) == 0
     text = capsys.readouterr().out
     for word in ("test: 2 tasks", "moderate: 2 tasks", "walk (baseline)", "quadruped-velocity (oracle)", "IQM", "CVaR",
-                 "gap closed", "beats baseline", "OOD gap", "2 episodes a task", "out.svg"):  # fmt: skip
+                 "gap closed", "beats baseline", "OOD gap", "2 episodes a task", "time_to_fall",
+                 "largest normal force", "out.svg"):  # fmt: skip
         assert word in text
     found = json.loads((tmp_path / "out.json").read_text())
     methods = found["splits"]["test"]["methods"]
@@ -49,6 +50,17 @@ def test_compare(walk: Path, short: Path, tmp_path: Path, capsys: pytest.Capture
     assert methods["seeds"]["gap_closed"] == 0
     assert methods["seeds"]["probability_of_improvement"] == 0.5
     assert (tmp_path / "out.svg").read_text().startswith("<svg")
+
+
+def test_evaluate_writes_what_compare_would(walk: Path, short: Path, tmp_path: Path) -> None:
+    asked, files = ["--suite", str(short), "--split", "test", "--episodes", "2", "--trial", "2"], {}
+    for verb in ("evaluate", "compare"):
+        names = [str(tmp_path / f"{verb}{suffix}") for suffix in (".json", ".svg")]
+        assert run([verb, str(walk), *asked, "--json", names[0], "--figure", names[1]]) == 0
+        files[verb] = [Path(name).read_text() for name in names]
+    assert files["evaluate"] == files["compare"]
+    figures = json.loads(files["evaluate"][0])["splits"]["test"]["methods"]["walk"]
+    assert {"iqm_interval", "cvar", "by_episode", "by_second", "safety", "profile"} <= set(figures)
 
 
 def test_envelope(walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +105,14 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
     assert "train: impact" in told
 
 
+def test_axes_without_ranges(walk: Path, tmp_path: Path) -> None:
+    line = "--x payload --y friction --cells 2 --episodes 1 --set gravity=5"
+    assert run(["envelope", str(walk), *line.split(), "--out", str(tmp_path / "map.json")]) == 0
+    found = json.loads((tmp_path / "map.json").read_text())
+    assert found["x"]["values"] == [0, 13]  # the robot's own 12.7 kg
+    assert found["y"]["values"] == [0.1, 3]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -100,6 +120,9 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
         ("evaluate RUN --limit falls", "--limit falls: expected KEY=VALUE"),
         ("evaluate RUN --limit falls=few", "limit falls=few: expected a number"),
         ("evaluate RUN --suite quadruped-payload --checkpoints --limit falls=0", "leave out --limit"),
+        ("evaluate RUN --json out.json", "--json and --figure belong to a suite"),
+        ("evaluate RUN --suite quadruped-payload --json out.txt", "ends in .json"),
+        ("evaluate RUN --suite quadruped-payload --figure out.png", "ends in .svg"),
         ("compare", "compare needs runs and a suite"),
         ("compare RUN", "compare needs runs and a suite"),
         ("compare RUN --suite quadruped-paylod", "did you mean quadruped-payload"),
@@ -118,7 +141,13 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
         ("envelope RUN --x payload=0:3", "envelope needs two axes"),
         ("envelope RUN --x payload=0:3 --y payload=0:3", "'payload' was already given"),
         ("envelope RUN --x payload=0:3 --y payloat=0:3", "did you mean payload"),
-        ("envelope RUN --x payload=0:3 --y friction", "expected KEY=VALUE"),
+        ("envelope RUN --x payload=0:3 --y friction=", "--x and --y friction=: expected KEY or KEY=RANGE"),
+        ("envelope RUN --x payload --y frictoin", "did you mean friction"),
+        (
+            "envelope RUN --x payload --y dead_actuator",
+            "'dead_actuator' has no usual range: expected dead_actuator=low",
+        ),
+        ("envelope RUN --x payload --y vx", "axis 'vx' has no usual range: expected vx=low:high"),
         ("envelope RUN --x payload=0:300 --y friction=0.5:1", "illegal value 300 for parameter 'payload'"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --out map.png", "ends in .svg or .json"),
         ("envelope RUN --x payload=0:3 --y friction=0.5:1 --set payloat=1", "did you mean payload"),

@@ -145,6 +145,13 @@ def test_curves_of_trials_by_hand() -> None:
     columns = comparison_tables(two)[0][1]["columns"]
     assert columns[-3:] == ["episode 1", "episode 2", "falls"]
     assert "return by episode of a trial" in comparison_figure(two)
+    # An episode by itself has its course, too, but no others to compare with.
+    single = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds)}}, 2, 0).content()
+    figures = single["splits"]["test"]["methods"]["meta"]
+    assert figures["by_second"] == found["by_second"]
+    assert "by_episode" not in figures
+    assert "test: reward of a step, over an episode" in comparison_figure(single)
+    assert "by episode" not in comparison_figure(single)
 
 
 def test_success_is_what_the_task_calls_it() -> None:

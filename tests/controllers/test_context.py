@@ -296,7 +296,7 @@ def test_what_it_is_trained_with_and_supports(believer: Controller) -> None:
     settings = believer.settings
     assert (believer.config.algo, believer.config.method) == ("context_sac", "context")
     assert (settings.inputs, settings.trial) == (REMEMBERED, 1)
-    assert methods_of(believer) == ["zero-shot", "planner", "context"]
+    assert methods_of(believer) == ["zero-shot", "context"]
 
 
 def test_the_curve_is_the_robots_motion(believer: Controller) -> None:

@@ -124,7 +124,7 @@ def test_advantages_by_hand() -> None:
 def test_meta_training_moves_what_it_should(controllers: dict[str, Controller]) -> None:
     for method, controller in controllers.items():
         assert (controller.config.algo, controller.config.method) == ("ppo", method)
-        assert methods_of(controller) == ["zero-shot", "finetune", "twin", "planner", method]
+        assert methods_of(controller) == ["zero-shot", "finetune", "twin", method]
         rates = torch.cat([r.flatten() for r in controller.training.values()])
         assert (rates == 0.1).all() == (method == "reptile")
     weights = [c.policy.state_dict()["action_net.weight"] for c in controllers.values()]

@@ -108,12 +108,19 @@ def test_the_curve_is_the_robots_motion(memory: Controller) -> None:
 
 
 def test_a_method_needs_its_controller(memory: Controller, controller: Controller) -> None:
-    assert methods_of(memory) == ["zero-shot", "planner", "recurrent"]
+    assert methods_of(memory) == ["zero-shot", "recurrent"]
     assert methods_of(controller) == ["zero-shot", "finetune", "twin", "planner"]
     with pytest.raises(
-        SurefootError, match=r"'rma' needs a controller that was trained for it .*supports zero-shot, planner"
+        SurefootError, match=r"'rma' needs a controller that was trained for it .*supports zero-shot, recurrent$"
     ):
         api.adapt(memory, HEAVY, method="rma")
+    # What no method of its own is missing for is said with what there is, too.
+    for method, why in (
+        ("finetune", "continues ppo controllers"),
+        ("planner", "a value function of single observations"),
+    ):
+        with pytest.raises(SurefootError, match=f"'{method}'.*{why}.*: this one supports zero-shot, recurrent$"):
+            api.adapt(memory, HEAVY, method=method)
     with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected a control step"):
         api.adapt(memory, HEAVY, method="recurrent", robot_seconds=0.001)
     with pytest.raises(SurefootError, match="input 'parameters' stands for what the training varies"):

@@ -72,7 +72,7 @@ _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_
 _WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
 
 # Hexapod: as the quadruped. Two legs: with a longer horizon, as falling takes a second. Reached with the demo's variation, one
-# seed, one thread of a busy machine: biped tracking .87, 1 % fall (4 M steps, 14 min); g1 .82, 5 % (7.6 M, 35 min).
+# seed, on one core: biped tracking .87, 1 % fall (4 M steps, 14 min beside other work); g1 .82, 8 % (8 M, 15 min).
 _BIPEDS = ("biped", "g1")
 _OTHER_LEGS = ("hexapod", *_BIPEDS)
 _LEGGED_TASKS = ("velocity", "direction", "goal-velocity", "goal-position", "stand-up", "jump")

@@ -6,7 +6,7 @@ Fine-tuning needs hours of motion. Here they are those of simulated robots that 
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...envs.inputs import REMEMBERED
 from ...envs.suites import load_suite
@@ -18,12 +18,14 @@ from ..controller import Controller
 from ..simulated_log import walk
 from .base import Adaptation, Budget, Estimate, Point
 from .finetune import FinetuneConfig, finetune
+from .log_search import NOISE
 from .sysid import RANGES, LogFit, identify, unknowns
 
 MOTION = 10.0  # s of walking where the budget does not say
 TUNING = 60.0  # s of fine-tuning where the budget does not say
 LEAST = 1.0  # s of fine-tuning where the fit has used the budget up
 WINDOWS, SPARE = 24, 7  # pieces of motion that are fitted, or as many more than parameters: more would only take longer
+EXPLAINED = 1.5  # times the noise of usual encoders: a fit that misses something leaves ten times as much
 BREAKS = ("payload", "com", "friction", "motor_strength.*")  # what goes wrong with robots
 PRODUCTS = ("mass", "inertia", "kp")  # act as other motors and a payload do: beside those the log tells none of them
 
@@ -43,7 +45,8 @@ def twin(
 
     The budget's motion (`MOTION` where it names none) is walked with the controller as it is, with the noise of
     `simulated_log.NOISE`; its wall-clock is that of fit and fine-tuning, of which the latter has what the former leaves.
-    `fit` is what to fit, as `sysid.identify` takes it; without it `suspects`. `settings` are `finetune`'s.
+    `fit` is what to fit, as `sysid.identify` takes it; without it the fewest `suspects` that explain the motion. `settings`
+    are `finetune`'s.
 
     Raises `SurefootError` for a controller that is `unsuited`, what cannot be fitted, and motion that is too short.
     """
@@ -52,15 +55,18 @@ def twin(
     robot = get_robot(controller.config.robot)
     model = robot.compile()
     table = ParameterTable(robot, model)
-    asked = dict(fit) if fit else suspects(controller.config, table)
-    number = len(unknowns(asked, table, float(model.body_mass.sum())))  # before anything moves
+    rounds = [dict(fit)] if fit else suspects(controller.config, table)
+    numbers = [len(unknowns(asked, table, float(model.body_mass.sum()))) for asked in rounds]  # before anything moves
     steps = budget.limit(robot.control_dt) or round(MOTION / robot.control_dt)
     walked = walk(controller, task, steps * robot.control_dt, seed=2000 + seed)
     started = time.perf_counter()
-    try:
-        found = identify(walked.log.robot, walked.log, asked, at_most=max(WINDOWS, number + SPARE), seed=seed)
-    except SurefootError as error:
-        raise SurefootError(f"method 'twin' after {steps * robot.control_dt:g} s of motion: {error}") from error
+    for asked, number in zip(rounds, numbers, strict=True):
+        try:
+            found = identify(walked.log.robot, walked.log, asked, at_most=max(WINDOWS, number + SPARE), seed=seed)
+        except SurefootError as error:
+            raise SurefootError(f"method 'twin' after {steps * robot.control_dt:g} s of motion: {error}") from error
+        if explains(found):
+            break
     spent = time.perf_counter() - started
     left = TUNING if budget.seconds is None else max(budget.seconds - spent, LEAST)
     tuned = finetune(
@@ -94,22 +100,38 @@ def unsuited(controller: Controller) -> str:
     return ""
 
 
-def suspects(config: TrainConfig, table: ParameterTable) -> dict[str, str]:
-    """What may differ: what breaks, as far as the robot has it, and what else the training varied, a number for each key.
+def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]:
+    """What may differ, the fewest first: what the training varied, a number for each key; and what breaks besides.
 
     Ranges are the usual ones ("") and not those of the training, which this robot may be outside of.
     """
     varied = list(config.vary)
     if config.suite:
         varied += [key for task in load_suite(config.suite).tasks("train") for key in task.parameters]
-    found = {key: "" for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)}
-    taken = {int(k) for key in found for k in table.columns(without_star(key))}
-    for key in dict.fromkeys(map(without_star, varied)):
-        name = key.split(".")[0]
-        if name in RANGES and name not in PRODUCTS and not taken.intersection(table.columns(key).tolist()):
+    breaks = [key for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)]
+    motors = "motor_strength.*"  # also where the training has weak ones in groups, or dead ones
+    names = {key.split(".")[0] for key in varied}
+    first = [motors] if names & {"motor_strength", "dead_actuator"} and motors in breaks else []
+    first += [key for key in map(without_star, varied) if key.split(".")[0] in {*RANGES, "payload"} - {*PRODUCTS}]
+    found = [_apart(first, table), _apart([*breaks, *first], table)]
+    return found[1:] if not first or found[0].keys() == found[1].keys() else found
+
+
+def _apart(keys: Sequence[str], table: ParameterTable) -> dict[str, str]:
+    """Those of the keys that have no element in common with one before."""
+    found: dict[str, str] = {}
+    taken: set[int] = set()
+    for key in dict.fromkeys(keys):
+        columns = set(table.columns(without_star(key)).tolist())
+        if not columns & taken:
             found[key] = ""
-            taken.update(table.columns(key).tolist())
+            taken |= columns
     return found
+
+
+def explains(found: LogFit) -> bool:
+    """Whether what is left of the joints' errors may be their sensors' noise: otherwise something else differs as well."""
+    return all(found.noise[name] <= EXPLAINED * NOISE[name] for name in ("position", "velocity"))
 
 
 def estimates(found: LogFit) -> dict[str, Estimate]:

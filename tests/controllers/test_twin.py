@@ -62,30 +62,46 @@ def test_finetune_learns_on_the_robots_that_it_is_given(
     assert (env.task.command()[:, 0] == 0.5).all()
 
 
-@pytest.mark.parametrize(
-    ("robot", "expected"),
-    [
-        ("quadruped", ["payload", "com", "friction", "motor_strength.*", "delay"]),
-        ("half_cheetah", ["payload", "com", "friction", "motor_strength.*", "gravity"]),
-    ],
-)
-def test_what_is_suspected(robot: str, expected: list[str]) -> None:
-    """What breaks, and what the training varied unless the log could not tell it from these."""
+@pytest.mark.parametrize(("robot", "own"), [("quadruped", "delay"), ("half_cheetah", "gravity")])
+def test_what_is_suspected(robot: str, own: str) -> None:
+    """What the training varied unless the log could not tell it from the rest; then what breaks as well."""
     vary = {
         "mass.*": "0.9:1.1",
         "motor_strength": "0.8:1.2",
         "friction": "0.5:1",
         "dead_actuator": "none",
         "kp": "0.9:1.1",
+        own: "0:0.02" if own == "delay" else "5:15",
     }
-    vary |= {"delay": "0:0.02"} if robot == "quadruped" else {"gravity": "5:15"}
     config = checked_config(robot=robot, task="run", algo="ppo", steps=1, vary=vary)
-    assert list(suspects(config, table_of(robot))) == expected
-    config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite="quadruped-rma")
-    assert set(suspects(config, table_of("quadruped"))) == {"payload", "com", "friction", "motor_strength.*", "kd"}
-    config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite="quadruped-morphology")
+    few, all_of_them = suspects(config, table_of(robot))
+    assert list(few) == ["motor_strength.*", "friction", own]
+    assert list(all_of_them) == [*BREAKS, own]
+    config = checked_config(robot=robot, task="run", algo="ppo", steps=1)
+    assert [tuple(found) for found in suspects(config, table_of(robot))] == [BREAKS]
+
+
+def test_what_is_suspected_after_a_suite() -> None:
+    def suspected(suite: str) -> list[set[str]]:
+        config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, suite=suite)
+        return [set(found) for found in suspects(config, table_of("quadruped"))]
+
+    assert suspected("quadruped-rma")[-1] == {*BREAKS, "kd"}
+    few, all_of_them = suspected("quadruped-morphology")
     shapes = {"size", "length.thigh", "length.calf", "length.trunk", "girth.trunk", "foot_size"}
-    assert set(suspects(config, table_of("quadruped"))) - set(BREAKS) == shapes
+    assert few == {"payload", "friction", *shapes}
+    assert all_of_them == {*BREAKS, *shapes}
+
+
+@pytest.mark.parametrize(("weak", "more"), [({}, False), ({"motor_strength.front_left": 0.3}, True)])
+def test_more_is_suspected_where_what_was_varied_does_not_explain_the_motion(
+    controller: Controller, weak: dict[str, float], more: bool
+) -> None:
+    config = controller.config.model_copy(update={"vary": {"payload": "0:3"}, "suite": None})
+    loaded = Controller(config, controller.policy)
+    found = twin(loaded, Task({"payload": 4.0, **weak}), Budget(0.1, None, 10.0), episodes=2, points=1)
+    assert ("motor_strength.front_left_calf" in found.inferred) == more
+    assert found.inferred["payload"].mean == pytest.approx(4.0, abs=0.4)
 
 
 def test_half_cheetah() -> None:

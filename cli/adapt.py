@@ -28,8 +28,8 @@ class Arguments:
     (weight of the divergence from the trained policy) or learning_rate=3e-4; repeatable."""
     fit: Fits = field(default_factory=list)
     """What method twin fits to the robot's motion and perhaps where to look, such as payload=0:6 or motor_strength.* (each
-    motor by itself); repeatable; none: what the training varied, and, where that does not explain the motion, payload, centre of
-    mass, friction and each motor as well."""
+    motor by itself); repeatable; none: what the training varied, and, where that does not explain the motion, payload, centre
+    of mass, friction and each motor as well."""
     seconds: Moment = None  # of 0 `Budget` says in one line what is wrong
     """Budget of wall-clock time in seconds, evaluations not counted; none: 60, or no limit where another budget is given."""
     steps: Count = None

@@ -18,7 +18,7 @@ from surefoot.controllers.planner import Planner, driver, mppi_weights
 from surefoot.controllers.training import train
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.tasks import VelocityConfig
-from surefoot.envs.variation import Task, Variation
+from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
 SMALL = PlannerConfig(samples=8, horizon=4)
@@ -51,7 +51,7 @@ def test_weights_on_hand_numbers() -> None:
 def test_without_noise_it_is_the_policy(controller: Controller) -> None:
     results = []
     for settings in (None, replace(SMALL, samples=3, horizon=2, noise=0.0)):
-        env = walkers(5, variation=Variation.parse({"payload": "0:3"}), episode_steps=120)
+        env = walkers(5, tasks=[Task({"payload": kg}) for kg in (0.0, 1.0, 2.0, 30.0, 60.0)], episode_steps=120)
         drives = driver(controller if settings is None else planning(controller, settings), env)
         assert isinstance(drives, Controller if settings is None else Planner)
         results.append((run_episodes(env, drives), env.observation, env.rng.bit_generator.state))

@@ -24,7 +24,7 @@ def test_sac_runs_with_half_cheetah() -> None:
 @pytest.mark.parametrize(
     ("algo", "cell", "steps", "wanted"),
     [
-        ("a2c", None, 600_000, 1000),  # 1,622 with seed 0
+        ("a2c", None, 1_000_000, 1000),  # 1,301 and 1,433; after 600,000 -104 and 963
         ("trpo", None, 400_000, 2000),
         ("recurrent_ppo", "lstm", 400_000, 2500),  # 4,284
         ("recurrent_ppo", "gru", 400_000, 2500),  # 5,075

@@ -11,7 +11,7 @@ from . import rma as _rma
 from . import search as _search
 from .base import Adaptation, Adapter, Budget, Estimate, Point
 from .context import context
-from .finetune import FinetuneConfig, finetune
+from .finetune import FinetuneConfig, finetune, untunable
 from .identify import identify
 from .maml import maml, reptile
 from .planner import planner, unplannable
@@ -54,9 +54,7 @@ def unsupported(method: str, controller: Controller) -> str:
         if method == controller.config.method or (method == "search" and controller.identifier):  # which needs less
             return ""
         return f"method {method!r} needs a controller that was trained for it (surefoot train --method {method})"
-    if method == "finetune" and controller.config.algo != "ppo":
-        return f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}"
-    reasons = {"twin": unsuited, "planner": unplannable}
+    reasons = {"finetune": untunable, "twin": unsuited, "planner": unplannable}
     return reasons[method](controller) if method in reasons else ""
 
 

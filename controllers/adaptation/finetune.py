@@ -94,8 +94,8 @@ def finetune(
     With `robots`, a variation as `--vary` takes it, it learns on these instead, with the goal of `task`, which the curve is
     still measured on. Raises `SurefootError` for controllers of other algorithms.
     """
-    if controller.config.algo != "ppo":
-        raise SurefootError(f"method 'finetune' continues ppo controllers, not {controller.config.algo!r}")
+    if why := untunable(controller):
+        raise SurefootError(why)
     plan = settings or FinetuneConfig()
     limit = budget.limit(get_robot(controller.config.robot).control_dt)
     hyperparameters: dict[str, Any] = plan.within(limit)
@@ -234,3 +234,9 @@ class Curve(BaseCallback):
         dt = core_of(self.model).robot.control_dt
         self.points.append(Point(steps, self.ended, steps * dt, self.spent, result))
         self._resumed = time.perf_counter()
+
+
+def untunable(controller: Controller) -> str:
+    """Why a controller cannot be fine-tuned, in one line; "" where it can."""
+    algo = controller.config.algo
+    return "" if algo == "ppo" else f"method 'finetune' continues ppo controllers, not {algo!r}"

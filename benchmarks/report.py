@@ -78,15 +78,24 @@ def learning() -> Iterator[str]:
         yield "100 deterministic episodes a seed; zoo: rl-baselines3-zoo; goal: the best published entry."
         yield from ["", *learning_table().splitlines(), "", "`python benchmarks/learning.py ROW --share 2`, a row each"]
     if result := read("train_speed"):
-        runs = result["figures"]["runs"]
+        f = result["figures"]
+        goals = list(f["runs"][0]["seconds_and_steps_to"])
         rows = [
-            [r["seed"], *(v for at in r["seconds_and_steps_to"].values() for v in at), f"{r['return']:,.0f}"]
-            for r in runs
+            [
+                run["seed"],
+                *(f"{seconds:.0f} ({steps / 1e6:.2f} M)" for seconds, steps in run["seconds_and_steps_to"].values()),
+            ]
+            for run in f["runs"]
         ]
-        least = next(iter(runs[0]["seconds_and_steps_to"]))
-        yield from section(
-            f"half_cheetah to a return of {least}", result, ["seed", "seconds", "steps", "in the end"], rows
+        stock = {goal: next(k for k in f[f"to {goal}"] if k.startswith("stock_sb3_")) for goal in goals}
+        note = "Seconds and steps. Stock SB3's 1 M steps, which reach it, take " + "; ".join(
+            f"{f[f'to {goal}'][name]['seconds_for_1M_steps']:,.0f} s with {name.removeprefix('stock_sb3_').upper()} "
+            f"({f[f'to {goal}']['stock_over_slowest']:.1f} times the slowest of ours, {f[f'to {goal}']['stock_over_mean']:.1f} "
+            "times their mean)"
+            for goal, name in stock.items()
         )
+        columns = ["seed", *(f"to {int(goal):,}" for goal in goals)]
+        yield from section("half_cheetah: time to a return", result, columns, rows, f"{note}.")
     for robot in ("quadruped", "go1"):
         if result := read(f"walking_{robot}"):
             f = result["figures"]
@@ -171,6 +180,7 @@ def compared(title: str, name: str, result: Result, figures: dict[Path, str]) ->
                 " ".join(f"{e:.1f}" for e in v.get("by_episode", ())), f"{v['cvar']:.1f}",
                 ", ".join(f"{k.replace('_', ' ')} {x:.2f}" for k, x in said.items() if not isinstance(x, dict)),
             ])  # fmt: skip
+        rows += one_by_one(split, found["methods"], result["figures"])
     columns = [
         "split",
         "method",
@@ -185,6 +195,18 @@ def compared(title: str, name: str, result: Result, figures: dict[Path, str]) ->
     yield from section(title, result, columns, rows)
     figures[DOCS / "results" / f"{name}.svg"] = comparison_figure(content)
     yield from ["", f"![{name}](results/{name}.svg)"]
+
+
+def one_by_one(split: str, methods: Mapping[str, Any], figures: Result) -> Iterator[list[Any]]:
+    """Rows of the methods that meet one robot at a time, some of the split's; their gain over where they began is the gap's."""
+    lead = methods["oracle"]["mean"] - methods["randomised"]["mean"] if "oracle" in methods else 0.0
+    for method, curves in figures.get("one_by_one", {}).get(split, {}).items():
+        before, after = (np.array([curve[k]["return"] for curve in curves]) for k in (0, -1))
+        last, said = curves[0][-1], figures["published"][method][split]
+        closed = interval((after - before) / lead, 2) if lead > 0 else "–"
+        budget = f"{last['robot_seconds']:,.0f} s of motion, {len(last['tasks'])} robots"
+        beside = f"over asked {said['over_asked']:.2f}, asked {said['asked']:.2f}"
+        yield [split, f"{method} ({budget})", len(curves), interval(after), "–", closed, "", "–", beside]
 
 
 def budgets(title: str, result: Result) -> Iterator[str]:
@@ -214,11 +236,15 @@ def budgets(title: str, result: Result) -> Iterator[str]:
         f"(95 % interval over tasks; none where it may be 0): {'; '.join(leads)}."
     )
     yield from section(title, result, columns, rows, note)
-    rows = [[method, len(found), *(share([f[k] for f in found]) for k in ("recovered", "recovered_within_2_s", "falls")),
+    shares = {
+        "recovered": "recovered", "within 2 s": "recovered_within_2_s", "follows": "follows",
+        "follows within 2 s": "follows_within_2_s", "falls": "falls",
+    }  # fmt: skip
+    rows = [[method, len(found), *(share([f[k] for f in found]) if k in found[0] else "–" for k in shares.values()),
              *(f"{np.mean(times):.2f} s" if times else "–" for times in (
                  [f[k] for f in found if f[k] is not None] for k in ("seconds_to_recover", "seconds_to_notice")))]
             for method, found in result["figures"].get("motor_loss", {}).items()]  # fmt: skip
-    columns = ["a motor dies at 4 s", "seeds", "recovered", "within 2 s", "falls", "recovered after", "noticed after"]
+    columns = ["a motor dies at 4 s", "seeds", *shares, "recovered after", "noticed after"]
     if rows:
         yield from section(f"{title}: a motor dies in mid-walk", result, columns, rows)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
-from .controllers.adaptation.continual import Change
+from .controllers.adaptation.continual import FOLLOWS, Change
 from .controllers.adaptation.sysid import LogFit
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
@@ -156,14 +156,20 @@ def change_table(change: Change) -> dict[str, Any]:
     def time(name: str) -> str:
         return "-" if found[name] is None else f"{found[name]:.2f} s"
 
-    row = [change.method, share("recovered"), share("recovered_within_2_s"), time("seconds_to_recover"),
-           share("noticed"), time("seconds_to_notice"), share("false_alarms"), share("falls")]  # fmt: skip
-    columns = ["method", "recovered", "within 2 s", "median", "noticed", "median", "false alarms", "falls"]
+    cells = {
+        "method": change.method,
+        "recovered": share("recovered"), "recovered within 2 s": share("recovered_within_2_s"),
+        "median": time("seconds_to_recover"),
+        "follows": share("follows"), "follows within 2 s": share("follows_within_2_s"),
+        "noticed": share("noticed"), "noticed after": time("seconds_to_notice"), "false alarms": share("false_alarms"),
+        "falls": share("falls"),
+    }  # fmt: skip
     note = (
         f"{len(change.fell)} robots, {change.before} until {change.at:g} s, then {change.after}; recovered: the error is back\n"
-        "under twice what it was in the two seconds before, and stays there; noticed: by the drop in reward"
+        "under twice what it was in the two seconds before, and stays there; follows: it is under\n"
+        f"{FOLLOWS:.2f} m/s, as in an episode that counts as a success, and stays there; noticed: by the drop in reward"
     )
-    return {"columns": columns, "rows": [row], "note": note}
+    return {"columns": list(cells), "rows": [list(cells.values())], "note": note}
 
 
 def identification_tables(found: LogFit) -> list[dict[str, Any]]:

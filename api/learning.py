@@ -24,6 +24,7 @@ from ..controllers.evaluation import evaluate as _evaluate
 from ..controllers.gym_ids import needs_robot
 from ..controllers.metadata import Metadata
 from ..controllers.training import train as _train
+from ..controllers.transfer import moved
 from ..envs.tasks import FAMILIES as GOALS
 from ..envs.variation import Task
 from ..robots import SurefootError, unknown
@@ -104,6 +105,7 @@ def adapt(
     source: Source,
     parameters: Settings | Task,
     *,
+    robot: str | None = None,
     method: str = "finetune",
     seconds: float | None = 60.0,
     steps: int | None = None,
@@ -125,7 +127,8 @@ def adapt(
     hold the settings of these methods ({"trains": "last"}); "twin", which fine-tunes too, fits `fit` to the robot's motion, as
     `identify` does. Method "auto" is what the controller was trained for, or fits the budget. With `gate` an adapted controller
     that scores less or is less safe than the one that it would replace is refused (`Adaptation.refused`), and that one stays.
-    Raises `SurefootError` for an unknown method or parameter.
+    `robot` is another one than the controller's own, which is sensed and driven alike.
+    Raises `SurefootError` for an unknown method or parameter, and for a robot that the controller does not fit.
     """
     if method not in (*METHODS, "auto"):
         raise unknown("adaptation method", method, (*METHODS, "auto"))
@@ -143,6 +146,8 @@ def adapt(
     options |= {"fit": wanted} if wanted else {}
     controller = load(source, plan)
     needs_robot(controller.config, "adapt")
+    if robot is not None and robot != controller.config.robot:
+        controller = moved(controller, robot)
     task = task_of(parameters, commands_of(controller))
     hidden = [name for name in commands_of(controller) if controller.config.task in GOALS and name not in task.goal]
     if hidden:
@@ -174,19 +179,24 @@ def continual(
     seconds: float = 20.0,
     robots: int = 50,
     seed: int = 0,
+    method: str = "",
+    budget: float | None = None,
 ) -> Change:
     """Let robots walk and change them at second `at` into what `parameters` describe: who notices, who recovers, how soon?
 
     `before` describes them until then, nominal where not given. What the controller adapts by within motion (a memory, a
-    history, an identifier) runs on. Raises `SurefootError` for an unknown parameter, or too little time around the change.
+    history, an identifier) runs on; with a `method` that makes another controller, such as "twin", a robot that has noticed is
+    adapted within `budget` s of wall-clock (a minute, where not given) and set out again. Raises `SurefootError` for an unknown
+    parameter, or too little time around the change.
     """
     controller = load(source)
     needs_robot(controller.config, "continual")
     commands = commands_of(controller)
     first = None if before is None else task_of(before, commands)
     return _continual(
-        controller, task_of(parameters, commands), first, at=at, seconds=seconds, robots=robots, seed=seed
-    )
+        controller, task_of(parameters, commands), first,
+        at=at, seconds=seconds, robots=robots, seed=seed, method=method, budget=Budget(60.0 if budget is None else budget),
+    )  # fmt: skip
 
 
 def export(source: Source, *, onnx: str | Path | None = None, torchscript: str | Path | None = None) -> Metadata:

@@ -87,6 +87,7 @@ class Row:
 
 AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
 CALF = "front_left_calf"
+STOPPING = ("twin", "finetune")  # a minute, when the motor has died
 SUCCESS = f"no fall and tracking of {TRACKING} or more"
 Seeds = Mapping[str, list[Controller]]
 
@@ -95,18 +96,30 @@ Seeds = Mapping[str, list[Controller]]
 
 
 def families(row: Row, seeds: Seeds) -> dict[str, Any]:
-    """The published protocol: every method on the same trials of every task of every split."""
+    """The published protocol: every method on the same trials of every task of every split.
+
+    Those that meet one robot at a time have some of them; where no others are asked, these stay as the row's file has them.
+    """
     suite = load_suite(row.suite)
-    has = {name for name, found in seeds.items() if found}
-    found = compare(
-        {name: seeds[name] for name in seeds if name in has}, suite, [s for s in suite.splits if s != "validation"],
-        baseline=BASELINE if BASELINE in has else None, oracle=ORACLE if ORACLE in has else None,
-        episodes=row.episodes, trial=row.trial,
-    )  # fmt: skip
-    return {"comparison": found.content(), "published": published(row, found.content())}
+    splits = [s for s in suite.splits if s != "validation"]
+    together = {name: controllers for name, controllers in seeds.items() if name not in ONE_BY_ONE}
+    known = known_figures(row)
+    if together:
+        found = compare(
+            together, suite, splits, baseline=BASELINE if BASELINE in together else None,
+            oracle=ORACLE if ORACLE in together else None, episodes=row.episodes, trial=row.trial,
+        ).content()  # fmt: skip
+    else:
+        found = known["comparison"]
+    alone: dict[str, dict[str, Any]] = known.get("one_by_one", {})
+    for split in row.splits or splits:
+        for name in ONE_BY_ONE.keys() & seeds.keys() if split != "train" else ():
+            curves = [ONE_BY_ONE[name](c, suite, split, k) for k, c in enumerate(seeds[name])]
+            alone.setdefault(split, {})[name] = curves
+    return {"comparison": found, "one_by_one": alone, "published": published(row, found, alone)}
 
 
-def published(row: Row, content: Mapping[str, Any]) -> dict[str, Any]:
+def published(row: Row, content: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]:
     """By method, what the published figures are compared with."""
     splits, figures = content["splits"], {}
     if row.suite == "cheetah-vel":
@@ -117,8 +130,12 @@ def published(row: Row, content: Mapping[str, Any]) -> dict[str, Any]:
         best, factor = SAMI[row.suite]
         asked = dict(zip(("train", "moderate", "extreme"), (best[0], factor * best[1], factor * best[2]), strict=True))
         for split, least in asked.items():
-            for method, found in splits[split]["methods"].items():
-                figures.setdefault(method, {})[split] = {"over_asked": found["mean"] / least, "asked": least}
+            means = {method: found["mean"] for method, found in splits[split]["methods"].items()}
+            means |= {
+                m: float(np.mean([c[-1]["return"] for c in curves])) for m, curves in alone.get(split, {}).items()
+            }
+            for method, value in means.items():
+                figures.setdefault(method, {})[split] = {"over_asked": value / least, "asked": least}
     return figures
 
 
@@ -127,12 +144,8 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
 
     Figures of methods that are not among `seeds` stay as the row's file has them.
     """
-    suite = load_suite(row.suite)
-    file = FOLDER / f"{row.suite}.json"
-    known = (
-        json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {"splits": {}, "motor_loss": {}}
-    )
-    result = known["splits"]
+    suite, known = load_suite(row.suite), known_figures(row)
+    result = known.get("splits", {})
     for split in row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
         for name, found in seeds.items():
             curves = [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
@@ -140,12 +153,21 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
             print(split, name, [[(p["robot_seconds"], round(p["return"], 1)) for p in curve] for curve in curves])
     lost = Task({"dead_actuator": row.motor}, AHEAD)
     losses = {
-        name: [continual(c, lost, Task({}, AHEAD), seed=k).figures() for k, c in enumerate(found)]
-        for name, found in seeds.items() if row.motor and name not in (*ONE_BY_ONE, ORACLE)
+        name: [
+            continual(c, lost, Task({}, AHEAD), seed=k, method=name if name in STOPPING else "").figures()
+            for k, c in enumerate(found)
+        ]
+        for name, found in seeds.items() if row.motor and name not in ("search", ORACLE)
     }  # fmt: skip
     print(losses)
-    losses = known["motor_loss"] | losses
+    losses = known.get("motor_loss", {}) | losses
     return {"splits": result, "motor_loss": losses, "robots_per_task": row.episodes, "success": SUCCESS}
+
+
+def known_figures(row: Row) -> dict[str, Any]:
+    """What the file of a row that is called like its suite holds already."""
+    file = FOLDER / f"{row.suite}.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))["figures"]) if file.exists() else {}
 
 
 def on_split(
@@ -223,24 +245,30 @@ def with_rates(controller: Controller, rate: float) -> Controller:
 
 _GRADIENTS = {
     BASELINE: Training(steps=2_000_000),
-    "maml": Training("maml", steps=8_000_000),
-    "maml-first-order": Training("maml", steps=8_000_000, meta={"order": 1}),
-    "reptile": Training("reptile", steps=8_000_000),
+    "maml": Training("maml", steps=6_000_000),
+    "maml-first-order": Training("maml", steps=6_000_000, meta={"order": 1}),
+    "reptile": Training("reptile", steps=6_000_000),
 }
 _MEMORY = Training("recurrent", "recurrent_ppo")
 _GOALS = {
     BASELINE: Training(steps=2_000_000),
-    "rma": Training("rma", steps=4_000_000),
+    "rma": Training("rma", steps=4_000_000, meta={"share": 0.4}),  # a goal is harder to see than a load
     "recurrent": _MEMORY,
     "context": Training("context", "context_sac"),
 }
 # Two tasks only: fewer worlds, which learn more often.
 _TWO_TASKS = {"num_envs": 32, "tasks": 8, "batch_size": 512, "gradient_steps": 6}
-_DIRECTIONS = {**_GOALS, "context": Training("context", "context_sac", steps=300_000, hyperparameters=_TWO_TASKS)}
+_DIRECTIONS = {
+    **_GOALS,
+    "recurrent": dataclasses.replace(_MEMORY, steps=10_000_000),
+    "context": Training("context", "context_sac", steps=300_000, hyperparameters=_TWO_TASKS),
+}
+_GO_ON = {name: Training(of=BASELINE) for name in ("twin", "finetune")}
 _DYNAMICS = {
     BASELINE: Training(steps=4_000_000),
     "recurrent": _MEMORY,
     "rma": Training("rma", steps=4_000_000),
+    **_GO_ON,
 }
 _REDRAW = {"redraw": 0.004}  # as in RMA's training
 _QUADRUPED = {
@@ -250,7 +278,7 @@ _QUADRUPED = {
     "search": Training("search", steps=2_000_000),
     "identify": Training("identify", steps=2_000_000),
 }
-_LEGS = {**_QUADRUPED, **{name: Training(of=BASELINE) for name in ("twin", "finetune")}}
+_LEGS = {**_QUADRUPED, **_GO_ON}
 _TERRAIN = {name: plan for name, plan in _LEGS.items() if name != "twin"}  # which knows robots, not grounds
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
@@ -343,7 +371,8 @@ def main() -> None:
                         raise unknown(f"method of row {name!r}", method, row.trainings)
                     trained(row, method, seed, folder)
             if not args.train:
-                some = args.only if row.measure is by_budget and args.only else row.trainings
+                few = args.only and (row.measure is by_budget or set(args.only) <= ONE_BY_ONE.keys())
+                some = args.only if few else row.trainings
                 methods = {method: row.trainings[method] for method in some}
                 row = dataclasses.replace(row, splits=tuple(args.splits or ()))
                 figures = row.measure(row, load(folder, methods, args.seeds))

@@ -13,6 +13,7 @@ from surefoot.controllers.adaptation import Adapter, Budget, finetune, search, t
 from surefoot.controllers.adaptation.base import Point
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
+from surefoot.controllers.transfer import moved
 from surefoot.envs.suites import TaskSuite
 from surefoot.envs.variation import Task
 
@@ -35,10 +36,10 @@ def adapted(
 ) -> list[dict[str, Any]]:
     """`method` for each of `tasks` robots by itself, before and after its budget.
 
-    A robot that is done is kept in `DONE` for this very controller, and not done again. None for another robot.
+    A robot that is done is kept in `DONE` for this very controller, and not done again. A split's robot may be another.
     """
     if suite.robot_of(split) != controller.config.robot:
-        return []
+        controller = moved(controller, suite.robot_of(split))
     every, curves = suite.tasks(split), []
     weights = b"".join(part.detach().numpy().tobytes() for part in controller.policy.parameters())
     name = getattr(method, "__name__", "")

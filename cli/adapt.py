@@ -18,6 +18,8 @@ class Arguments:
     parameters: Annotated[Values, tyro.conf.arg(name="set", metavar="KEY=VALUE")] = field(default_factory=list)
     """What is different about the robot, such as payload=6 (kg) or motor_strength.front_left=0.4 (factor); repeatable.
     Keys and units: `surefoot list parameters ROBOT`."""
+    robot: Annotated[str | None, tyro.conf.arg(metavar="ROBOT")] = None
+    """Adapt to another robot, which is sensed and driven alike, such as go1 for a controller of quadruped; none: its own."""
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = "finetune"
     """Adaptation method: `surefoot list methods`; auto: what the controller was trained for, or else fits the budget."""
     planner: Values = field(default_factory=list)
@@ -60,6 +62,7 @@ def run(given: Arguments) -> str:
     adaptation = api.adapt(
         given.source,
         parameters("--set", given.parameters),
+        robot=given.robot,
         method=given.method,
         seconds=60.0 if {given.seconds, given.steps, given.robot_seconds} == {None} else given.seconds,
         steps=given.steps,

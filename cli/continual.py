@@ -14,7 +14,8 @@ class Arguments:
     """Let robots walk, change them in mid-walk, and say how many notice, how many walk as before again, and how soon.
 
     What the controller adapts by while it walks runs on: a memory (method recurrent), a history (rma), an identifier that
-    looks again after a drop in reward (identify). Others show what happens without."""
+    looks again after a drop in reward (identify). With --method a robot that has noticed, or fallen, is adapted and set out
+    again. Others show what happens without."""
 
     source: Positional[Annotated[str, tyro.conf.arg(metavar="RUN")]]
     """Run folder, controller file (*.safetensors) or name of a shipped controller."""
@@ -29,6 +30,11 @@ class Arguments:
     """Seconds of the whole walk; none: 20."""
     robots: Count = 50
     """Number of robots."""
+    method: Annotated[str, tyro.conf.arg(metavar="NAME")] = ""
+    """Adapt robots that have noticed by this method, which makes another controller: twin, finetune,
+    search, maml or reptile."""
+    budget: Seconds = None
+    """Seconds of wall-clock that --method may take; none: 60."""
     seed: Count = 0
     """Seed of start states and commands."""
     json: File = None
@@ -54,6 +60,8 @@ def run(given: Arguments) -> None:
         seconds=20.0 if given.seconds is None else given.seconds,
         robots=50 if given.robots is None else given.robots,
         seed=given.seed or 0,
+        method=given.method,
+        budget=given.budget,
     )
     show_summary(api.change_table(change))
     if given.json is not None:

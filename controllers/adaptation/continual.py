@@ -1,7 +1,8 @@
 """A robot that changes while it walks: is it noticed, and how soon does the robot walk as before?
 
 Whatever adapts within motion runs on: a memory or a history sees the change by itself, an identified robot is identified
-again once its controller has noticed that it earns less than it used to.
+again once its controller has noticed that it earns less than it used to. Methods that make another controller (twin, search,
+maml, finetune) need the robot to stop: once it has noticed, or fallen, it is adapted and walks on.
 """
 
 from dataclasses import dataclass
@@ -11,17 +12,24 @@ import numpy as np
 import torch
 
 from ...envs.batch_env import longest_delay
+from ...envs.rewards import TRACKING_SIGMA
 from ...envs.tasks import Velocity
 from ...envs.variation import Task
-from ...robots import SurefootError
+from ...robots import SurefootError, unknown
 from ..controller import Controller
+from ..envelope import TRACKING
 from ..identifier import STEPS
 from ..worlds import worlds_of
+from . import METHODS, unsupported
+from .base import Budget
 from .identify import empty_window, fill
 from .search import told_in_training
 
+STOPS = ("finetune", "twin", "search", "maml", "reptile")
+SIMULATED = ("finetune",)  # moves simulated robots for hours, and the robot itself not at all
 # s: what errors are averaged over, what "before" is, and what has to follow a change.
 SMOOTHED, STEADY, LEAST = 0.5, 2.0, 2.0
+FOLLOWS = float(np.sqrt(-TRACKING_SIGMA * np.log(TRACKING)))  # m/s: the error at which tracking is what success needs
 # Of `Drop`: s, blocks, blocks, standard deviations, standard deviations.
 BLOCK, WARM_UP, MEMORY, DRIFT, ALARM = 0.5, 4, 12, 1.0, 5.0
 
@@ -31,12 +39,15 @@ class Change:
     """N robots that changed in mid-walk, over S control steps.
 
     Attributes:
-        method: by which they adapt, "zero-shot" where they do not. at: second of the change. seconds: (S,) from the start.
+        method: by which they adapt, "zero-shot" where they do not. stop: s, of motion and computing, that adapting took a robot
+            that noticed, which are part of its times below. at: second of the change. seconds: (S,) from the start.
         error: (S, N), how far from the command (m/s), or how much less than the best reward; averaged over half a second.
         fell: (N,) bool. false_alarms: (N,) bool, a drop was noticed before there was one.
         noticed: (N,) s from the change until the drop was noticed, NaN where it was not.
         recovered: (N,) s from the change until the error was under twice its mean of the two seconds before, and stayed there;
             NaN where that did not happen, or the robot fell.
+        follows: (N,) s, likewise until the error was `FOLLOWS` or less, as in an episode that counts as a success, where the
+            task has a command: a robot that has lost a leg may do so and never walk as before.
     """
 
     method: str
@@ -49,6 +60,8 @@ class Change:
     false_alarms: np.ndarray
     noticed: np.ndarray
     recovered: np.ndarray
+    follows: np.ndarray
+    stop: float = 0.0
 
     def figures(self) -> dict[str, float | None]:
         """Shares of the robots, and medians over those that noticed or recovered (None where none did)."""
@@ -60,6 +73,9 @@ class Change:
             "recovered": float(np.mean(~np.isnan(self.recovered))),
             "recovered_within_2_s": float(np.mean(self.recovered <= 2.0)),
             "seconds_to_recover": median(self.recovered),
+            "follows": float(np.mean(~np.isnan(self.follows))),
+            "follows_within_2_s": float(np.mean(self.follows <= 2.0)),
+            "seconds_to_follow": median(self.follows),
             "noticed": float(np.mean(~np.isnan(self.noticed))),
             "seconds_to_notice": median(self.noticed),
             "false_alarms": float(self.false_alarms.mean()),
@@ -109,12 +125,16 @@ def continual(
     seconds: float = 20.0,
     robots: int = 50,
     seed: int = 0,
+    method: str = "",
+    budget: Budget | None = None,
     **where: Any,
 ) -> Change:
     """Let `robots` robots walk as `before` (nominal where not given) says, and change them into `after` at second `at`.
 
-    Commands that `before` and `after` name are held; others are drawn anew now and then, which counts as an error, too.
-    `where` are arguments of `worlds_of`, such as another robot. Raises `SurefootError` where `at` leaves too little time.
+    With `method`, one that makes another controller within `budget`, a robot that has noticed the change, or fallen, is stopped
+    and adapted, and set out again with the outcome. Commands that `before` and `after` name are held; others are drawn anew
+    now and then, which counts as an error, too. `where` are arguments of `worlds_of`, such as another robot. Raises
+    `SurefootError` where `at` leaves too little time, and for a method that does not suit the controller.
     """
     before, controller = before or Task({}), controller.copy()
     env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
@@ -127,6 +147,8 @@ def continual(
             f"at={at:g} s: expected {STEADY + 1:g} s of walking before and {LEAST:g} s after, of {seconds:g} s"
         )
     env.episode_steps = steps
+    adapted, stop = (controller, 0.0) if not method else _adapted(controller, after, method, budget or Budget(), seed)
+    changed = np.zeros(robots, bool)
     watcher, learner = Drop(robots, dt), Identification(env, controller) if controller.identifier else None
     errors: np.ndarray = np.zeros((steps, robots))
     alarms: np.ndarray = np.zeros((steps, robots), bool)
@@ -138,31 +160,54 @@ def continual(
             env.set_tasks(after)
             observation = env.observe()
         action = controller.act(observation)
+        if changed.any():
+            action[changed] = adapted.act(observation)[changed]
         if learner is not None:
             learner.see(observation, action)
         observation, *_ = env.step(action)
         fell |= env.fell
         errors[k] = _error(env)
         alarms[k] = watcher.update(env.reward) & ~fell
+        if method and k >= change and (now := (alarms[k] | fell) & ~changed).any():
+            changed |= now
+            fell &= ~now
+            for name, value in adapted.told.items():
+                env.inputs.believed[now, env.inputs.known.index(name)] = value
+            observation = env.reset(ids=np.flatnonzero(now))
+            adapted.reset(np.flatnonzero(now))
         if learner is not None:
             learner.learn(alarms[k])
     width = round(SMOOTHED / dt)
     padded = np.concatenate([np.repeat(errors[:1], width - 1, axis=0), errors])
     smooth = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
     usual = errors[change - round(STEADY / dt) : change].mean(axis=0)
-    if not isinstance(env.task, Velocity):  # so that none is negative: short of the best reward
+    follows: np.ndarray = np.full(robots, np.nan)
+    if isinstance(env.task, Velocity):
+        follows = stays_below(smooth[change:], np.full(robots, FOLLOWS)) * dt
+    else:  # so that none is negative: short of the best reward
         smooth, usual = smooth - smooth.min(), usual - smooth.min()
-    method = controller.config.method or "zero-shot"
     noticed = _first(alarms[change:]) * dt
+    since = np.where(fell, np.nan, stop * changed)
     return Change(
-        method, before, after, at, dt * np.arange(1, steps + 1), smooth, fell, np.any(alarms[:change], axis=0), noticed,
-        np.where(fell, np.nan, recovery(smooth[change:], usual) * dt),
+        method or controller.config.method or "zero-shot", before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
+        np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, since + follows, stop,
     )  # fmt: skip
 
 
-def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """From which of the steps (S, N) on `error` is at most twice `usual` (N,) until the end; (N,), NaN where from none."""
-    from_here = np.logical_and.accumulate((error <= 2 * usual)[::-1])[::-1]
+def _adapted(controller: Controller, task: Task, method: str, budget: Budget, seed: int) -> tuple[Controller, float]:
+    """The adapted controller, and the seconds that it took: the robot's motion, where the robot moved, and computing."""
+    if method not in STOPS:
+        raise unknown("adaptation method that stops the robot", method, STOPS)
+    if why := unsupported(method, controller):
+        raise SurefootError(why)
+    found = METHODS[method](controller, task, budget, seed=seed, episodes=1, points=1)
+    motion = 0.0 if method in SIMULATED else found.after.robot_seconds
+    return found.controller, motion + found.after.seconds
+
+
+def stays_below(error: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """From which of the steps (S, N) on `error` is at most `limit` (N,) until the end; (N,), NaN where from none."""
+    from_here = np.logical_and.accumulate((error <= limit)[::-1])[::-1]
     return _first(from_here)
 
 

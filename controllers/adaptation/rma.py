@@ -15,12 +15,13 @@ import torch
 from gymnasium.spaces import Box
 from torch.nn import functional as F
 
+from ...envs.batch_env import BatchEnv
 from ...envs.inputs import REMEMBERED, Inputs
 from ...envs.tasks import FAMILIES
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
-from ..config import checked_config, from_settings
+from ..config import TrainConfig, checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy, known_inputs
@@ -145,7 +146,7 @@ def distil(
     Returns what it knew of each round's samples before it learnt from them, 1 - error / variance of the latent.
     """
     plan = plan or Distillation()
-    env = make_env(student.config, plan.worlds, seed=student.config.seed + 1)
+    env = student_worlds(student.config, plan.worlds)
     names = [name for name in teacher.settings.inputs if name not in REMEMBERED]
     shown = Inputs(names, plan.worlds, env.num_actions, env.table, env.task.command_names)
     rounds = max(1, plan.samples // plan.worlds)
@@ -182,6 +183,13 @@ def distil(
     torch.set_num_threads(1)
     student.timesteps = teacher.timesteps + done
     return known
+
+
+def student_worlds(config: TrainConfig, worlds: int) -> BatchEnv:
+    """Where the student drives. With a goal to find, every second episode begins with what the one before it has shown."""
+    trial = {"trial": 2} if has_goals(config.task) else {}
+    config = config.model_copy(update={"hyperparameters": {**config.hyperparameters, **trial}})
+    return make_env(config, worlds, seed=config.seed + 1)
 
 
 def _encoder(controller: Controller) -> Encoder:

@@ -7,9 +7,12 @@ import pytest
 
 from surefoot import api
 from surefoot.cli.main import run
-from surefoot.controllers.adaptation.continual import Drop, continual, recovery
+from surefoot.controllers.adaptation import Budget
+from surefoot.controllers.adaptation.continual import FOLLOWS, Drop, continual, stays_below
 from surefoot.controllers.adaptation.gate import refusal
 from surefoot.controllers.controller import Controller
+from surefoot.controllers.envelope import TRACKING
+from surefoot.envs.rewards import tracking
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
@@ -22,10 +25,10 @@ def walker() -> Controller:
     return api.load("quadruped-velocity")
 
 
-def test_recovery_by_hand() -> None:
+def test_what_stays_below_a_limit_by_hand() -> None:
     error = np.array([[1, 1, 1, 9], [5, 1, 2, 9], [1, 3, 2, 9], [1, 1, 2, 9]], float)
     # The first spikes in step 1 and is well from step 2 on, the second from step 3 on, the third always, the last never.
-    assert np.array_equal(recovery(error, np.ones(4)), [2, 3, 0, np.nan], equal_nan=True)
+    assert np.array_equal(stays_below(error, np.full(4, 2.0)), [2, 3, 0, np.nan], equal_nan=True)
 
 
 def test_a_drop_is_noticed_soon_and_nothing_else_is() -> None:
@@ -58,8 +61,27 @@ def test_a_dead_motor_in_mid_walk_is_noticed_and_a_lucky_charm_is_not(walker: Co
     assert after > 2 * usual
     same = continual(walker, Task({}, AHEAD), Task({}, AHEAD), robots=16, seconds=10.0)
     assert np.array_equal(same.error[:200], dead.error[:200])  # the same robots until then
-    assert same.figures()["recovered"] == 1
+    assert (same.figures()["recovered"], same.figures()["follows"]) == (1, 1)
+    assert figures["follows"] == np.mean((dead.error[-1] <= FOLLOWS) & ~dead.fell)
+    assert pytest.approx(TRACKING) == tracking(FOLLOWS**2)
     assert same.figures()["noticed"] == 0
+
+
+def test_a_robot_that_stops_to_be_adapted_walks_on_with_the_outcome(walker: Controller) -> None:
+    budget = Budget(None, 12_288)  # too little to learn from: what is to be seen is who stops, and that it takes time
+    heavy = Task({"dead_actuator": "rear_left_calf", "payload": 8.0}, AHEAD)
+    plain = continual(walker, heavy, Task({}, AHEAD), robots=8, seconds=8.0)
+    tuned = continual(walker, heavy, Task({}, AHEAD), robots=8, seconds=8.0, method="finetune", budget=budget)
+    assert (plain.stop, tuned.method) == (0.0, "finetune")
+    assert 0 < tuned.stop < 60  # of computing: it is simulated robots that moved
+    noticed = 4.0 + np.nanmin(plain.noticed)
+    before, after = plain.seconds < noticed - 0.01, plain.seconds > noticed + 0.5
+    assert np.array_equal(plain.error[before], tuned.error[before])
+    assert not np.array_equal(plain.error[after], tuned.error[after])
+    with pytest.raises(SurefootError, match="unknown adaptation method that stops the robot 'twn': did you mean twin"):
+        continual(walker, heavy, method="twn")
+    with pytest.raises(SurefootError, match="'maml' needs a controller that was trained for it"):
+        continual(walker, heavy, method="maml")
 
 
 def test_an_identifier_looks_again_after_the_alarm(walker: Controller) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
-from surefoot.controllers.adaptation.rma import Distillation, distil, student_of
+from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds
+from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.training import train, train_config
@@ -92,6 +93,20 @@ def test_a_student_learns_the_latent(mirror: bool) -> None:
     assert known[-1] > 0.5
     assert known[:1] == distil(teacher, again, 5120, plan=plan)  # same seed, same student
     assert student.timesteps == teacher.timesteps + 20_480
+
+
+def test_a_student_with_a_goal_to_find_meets_second_episodes(teacher: Controller) -> None:
+    """Its history goes on over their beginnings, as in the trials that it is judged by."""
+    seeker = TrainConfig(robot="half_cheetah", task="cheetah-dir", steps=1, suite="cheetah-dir",
+                         hyperparameters={"history": 3, "inputs": ("last_action", "last_reward")})  # fmt: skip
+    env = student_worlds(seeker, 4)
+    env.reset()
+    for _ in range(env.episode_steps):
+        seen, *_ = env.step(np.ones((4, 6)))
+    assert (env.episode == 1).all()
+    oldest, newest = seen[:, : env.step_size], seen[:, -env.step_size :]
+    assert (np.abs(oldest - newest).max(axis=1) > 0.3).all()  # at a beginning without a past they are the same
+    assert student_worlds(teacher.config, 4).trial == 1
 
 
 def test_the_curve_is_the_robots_motion(memory: Controller) -> None:

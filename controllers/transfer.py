@@ -1,0 +1,50 @@
+"""A controller on another robot, which is sensed and driven like its own: what fine-tuning there begins with."""
+
+import dataclasses
+
+from ..envs.batch_env import configured
+from ..envs.tasks.velocity_config import LEGS
+from ..robots import Robot, SurefootError, get_robot
+from ..robots.source import is_file_name
+from .config import checked_config
+from .controller import Controller
+from .worlds import worlds_of
+
+
+def moved(controller: Controller, robot: str) -> Controller:
+    """The same policy as a controller of `robot`, by name or file; what it was trained on is not said of it any more.
+
+    Four legs are brought into the order that the policy knows. Raises `SurefootError` for an unknown robot, and for one that
+    has other observations, other motors or its legs in an order that there is no option for.
+    """
+    config, own, other = controller.config, get_robot(controller.config.robot), get_robot(robot)
+    options = dict(config.options)
+    task = configured(config.task, **options)
+    if hasattr(task, "leg_order") and all(leg_order(r, "standard") for r in (own, other)):
+        wanted = leg_order(own, task.leg_order)
+        orders = [order for order in ("model", "standard") if leg_order(other, order) == wanted]
+        if not orders:
+            raise SurefootError(
+                f"{own.name} has its legs in the order {', '.join(wanted)}, {other.name} has them in the order "
+                f"{', '.join(leg_order(other, 'model'))}: expected a controller that was trained with leg_order=standard"
+            )
+        options["leg_order"] = orders[0]
+    fields = config.model_dump() | {
+        "robot": other.name, "robot_sha256": other.digest if is_file_name(robot) else None, "options": options,
+        "hyperparameters": dataclasses.asdict(controller.settings),  # the other robot may have other presets
+        "vary": {}, "parameters": {}, "suite": None, "suite_sha256": None,
+    }  # fmt: skip
+    found = controller.copy()
+    found.config = checked_config(**fields)
+    controller.check(worlds_of(found.config, 1))
+    return found
+
+
+def leg_order(robot: Robot, order: str) -> tuple[str, ...]:
+    """The four legs in the order "model", the robot's own, or "standard"; empty for a robot without four such legs."""
+    model = robot.compile()
+    leg_of = {motor: leg for leg in LEGS for motor in robot.groups.get(leg, ())}
+    motors = [model.actuator(i).name for i in range(model.nu)]
+    if leg_of.keys() != set(motors):
+        return ()
+    return LEGS if order == "standard" else tuple(dict.fromkeys(leg_of[motor] for motor in motors))

@@ -25,7 +25,7 @@ class Card(BaseModel):
         mean_return, interval: over `episodes` episodes from `evaluation_seed`, and its 95 % bootstrap interval.
         tracking: of `velocity`, as in `Evaluation`; None for other tasks. success: share of the episodes, of tasks that say
             what it is. falls: share of the episodes.
-        suites: by frozen suite of this robot and task the mean return on each of its splits, as it is (benchmarks/zero_shot.py).
+        suites: by frozen suite of this robot and task, the mean return on each of its splits (benchmarks/zero_shot.py).
         training_seconds, machine: wall-clock of this seed's training, and where.
         surefoot, commit, date: version, git commit and day (UTC) on which it was made.
     """

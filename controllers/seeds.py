@@ -68,7 +68,7 @@ class SeedSummary:
 
 def train_seeds(
     robot: str,
-    task: str,
+    task: str = "",
     *,
     seeds: int,
     out: str | Path,

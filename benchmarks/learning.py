@@ -21,11 +21,11 @@ import numpy as np
 from common import RESULTS, write_result
 
 from surefoot.controllers import threads
-from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.presets import settings_for
+from surefoot.controllers.seeds import train_or_continue
 from surefoot.controllers.statistics import bootstrap, mean
-from surefoot.controllers.training import resume, train
+from surefoot.controllers.training import train_config
 from surefoot.robots import SurefootError
 
 # facts/locomotion.md: rl-baselines3-zoo (1 M steps, Humanoid 2 M), mjlab (PPO, 128-628 M steps), and the best published entry.
@@ -43,13 +43,8 @@ FOLDER = RESULTS / "learning"
 
 def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, episodes: int) -> dict[str, Any]:
     """Train (or go on) and judge one seed."""
-    out = runs / f"{robot}-{algo}" / f"seed_{seed}"
-    try:
-        controller = Controller.load(out)
-    except SurefootError:
-        controller = train(robot, "run", algo=algo, seed=seed, steps=steps, out=out)
-    if controller.timesteps < controller.config.steps:
-        controller = resume(out)
+    config = train_config(robot, "run", algo=algo, seed=seed, steps=steps)
+    controller = train_or_continue(config, runs / f"{robot}-{algo}" / f"seed_{seed}")
     result = evaluate(controller, episodes=episodes, seed=12345)
     low, high = result.interval()
     return {

@@ -173,6 +173,7 @@ for kind, spaces in ODD.items():
         ("CartPole-v1", {"task": "balance"}, "'gym:CartPole-v1' is a whole environment: leave out the task 'balance'"),
         ("CartPole-v1", {"vary": {"payload": "0:1"}}, "--vary needs a Surefoot robot, not 'gym:CartPole-v1'"),
         ("CartPole-v1", {"parameters": {"payload": 1.0}}, "--set needs a Surefoot robot"),
+        ("CartPole-v1", {"suite": "cheetah-vel"}, "--suite needs a Surefoot robot"),
         ("CartPole-v1", {"options": {"vx": 1.0}}, "--option needs a Surefoot robot"),
         ("CartPole-v1", {"hyperparameters": {"mirror": True}}, "mirror=True needs a Surefoot robot"),
         ("CartPole-v1", {"hyperparameters": {"history": 4}}, "history=4 needs a Surefoot robot"),

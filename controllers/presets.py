@@ -154,6 +154,7 @@ _GYM: dict[str, Settings] = {
     "ppo": dataclasses.replace(
         _POLE_PPO, num_envs=8, n_steps=128, learning_rate=3e-4, gamma=0.99, log_std_init=0.0, steps=100_000
     ),
+    "trpo": TRPOSettings(num_envs=8, n_steps=128, batch_size=128, gamma=0.99, net=(64, 64), steps=100_000),
     "sac": SACSettings(num_envs=1, learning_starts=1000, gradient_steps=1, steps=100_000),
     "dqn": DQNSettings(**_GYM_VALUES),
     "qrdqn": QRDQNSettings(**_GYM_VALUES),

@@ -12,9 +12,12 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from surefoot import api
 from surefoot.controllers import gym_ids
 from surefoot.controllers.algorithms import ALGORITHMS
+from surefoot.controllers.algorithms import ALGORITHMS
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.gym_ids import trains
+from surefoot.controllers.presets import settings_for
 from surefoot.controllers.training import make_algorithm, make_worlds, resume, train
 from surefoot.robots import SurefootError
 
@@ -57,6 +60,11 @@ def test_trains_saves_loads_evaluates(name: str, algo: str, hyper: dict[str, Any
     assert api.evaluation_table(result)["rows"][0][0] == 2
     more = resume(out, steps=200, progress=False)
     assert more.timesteps >= 200
+
+
+@pytest.mark.parametrize("algo", [algo for algo in ALGORITHMS if trains(algo)])
+def test_every_algorithm_has_settings_that_fit_a_gymnasium_id(algo: str) -> None:
+    assert settings_for("gym:Pendulum-v1", "", algo).num_envs <= 8 or algo == "ars"
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])

@@ -12,7 +12,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from surefoot import api
 from surefoot.controllers import gym_ids
 from surefoot.controllers.algorithms import ALGORITHMS
-from surefoot.controllers.algorithms import ALGORITHMS
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate

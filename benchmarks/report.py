@@ -103,7 +103,7 @@ def learning() -> Iterator[str]:
                      s["standing_speed"], s["seconds_to_0.8"]] for s in f[robot]["seeds"]]  # fmt: skip
             columns = ["seed", "tracking", "falls", "symmetry index", "trot", "standing m/s", "s to tracking .8"]
             note = (
-                f"{f['training_seconds']:g} s of training on {f['cpus']} busy CPU, {f['evaluation_episodes']} episodes."
+                f"{f['training_seconds']:g} s of training on {f['cpus']} CPU, {f['evaluation_episodes']} episodes."
             )
             yield from section(f"Time to walk: {robot}", result, columns, rows, note)
     if result := read("held_out"):

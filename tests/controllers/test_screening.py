@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from surefoot import api
 from surefoot.controllers.screening import Finding, Log, screen
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.tasks import FAMILIES
@@ -112,6 +114,13 @@ def test_another_goal_than_the_recorded_one_is_found() -> None:
 @pytest.mark.menagerie
 def test_an_honest_recording_of_a_real_robot_passes() -> None:
     assert not findings(log_of(recorded("go1", 1.0, payload=2.0)))
+
+
+def test_honest_recordings_of_what_is_pushed_pass(tmp_path: Path) -> None:
+    """Whether a sliding object lets go of the tool hangs on the last digit; the arm is steered by where it was before."""
+    path = tmp_path / "push.recording.npz"
+    api.record_worlds("arm-push", path, worlds=16, episodes=1)
+    assert api.screen([path])[0].findings == ()
 
 
 def test_several_honest_recordings_pass_together() -> None:

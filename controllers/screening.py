@@ -15,6 +15,7 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.tasks import CONFIGS, VelocityConfig
+from ..envs.terrain import LENGTH
 from ..envs.variation import Task
 from ..robots import SurefootError
 from .config import typed
@@ -113,7 +114,7 @@ def screen(logs: Sequence[Log], *, tolerance: float = TOLERANCE) -> Screening:
     notes: list[str] = []
     episodes = [list(log.episodes()) for log in logs]
     for i, log in enumerate(logs):
-        env = _claimed_world(log)
+        env = claimed_world(log)
         for e, rows in enumerate(episodes[i]):
             damage = _not_finite(log, rows)
             if damage is None:
@@ -139,7 +140,7 @@ def screen(logs: Sequence[Log], *, tolerance: float = TOLERANCE) -> Screening:
     return Screening(findings, tuple(keep), tuple(notes))
 
 
-def _claimed_world(log: Log) -> BatchEnv | str:
+def claimed_world(log: Log) -> BatchEnv | str:
     """One world as the log claims that it was, or what is wrong with the claim."""
     try:
         env = _worlds(log, 1)
@@ -190,7 +191,7 @@ def _out_of_limits(log: Log, rows: np.ndarray, env: BatchEnv) -> Damage | None:
         length = np.linalg.norm(log.qpos[rows, at + 3 : at + 7], axis=1)
         checks.append(("its orientation is no unit quaternion", np.abs(length - 1) > 1e-3))
     if not checks[0][1].any():
-        checks.append(("its position jumps further than its velocity allows", _jumps(log, rows, steps, model)))
+        checks.append(("its position jumps further than its velocity allows", _jumps(log, rows, steps, env)))
     wrong = [(int(bad.argmax()), what) for what, bad in checks if bad.any()]
     if not wrong:
         return None
@@ -198,15 +199,19 @@ def _out_of_limits(log: Log, rows: np.ndarray, env: BatchEnv) -> Damage | None:
     return step, "out of limits", what
 
 
-def _jumps(log: Log, rows: np.ndarray, steps: np.ndarray, model: mujoco.MjModel) -> np.ndarray:
+def _jumps(log: Log, rows: np.ndarray, steps: np.ndarray, env: BatchEnv) -> np.ndarray:
     """(n,) bool: the way from the row before is not between the ways that the velocities before and after would give.
 
-    By `JUMP` times the largest velocity of that kind (along or about an axis), because within a step it may swing.
+    By `JUMP` times the largest velocity of that kind (along or about an axis), because within a step it may swing. A robot
+    that leaves its patch of ground is put back by the patch's length (`Ground.keep`), which is no jump.
     """
+    model = env.simulation.model
     qpos, qvel = log.qpos[rows].astype(float), log.qvel[rows].astype(float)
     moved = np.zeros((len(rows) - 1, model.nv))
     for t, dt in enumerate(steps):
         mujoco.mj_differentiatePos(model, moved[t], dt, qpos[t], qpos[t + 1])
+    if env.ground is not None:
+        moved[:, :2] -= LENGTH * np.rint(np.diff(qpos[:, :2], axis=0) / LENGTH) / steps[:, None]
     before, after = qvel[:-1], qvel[1:]
     excess = np.abs(moved - (before + after) / 2) - np.abs(after - before) / 2
     kinds = model.jnt_type[model.dof_jntid]

@@ -13,6 +13,7 @@ from surefoot import api
 from surefoot.controllers.screening import Finding, Log, screen
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.tasks import FAMILIES
+from surefoot.envs.terrain import LENGTH
 from surefoot.envs.variation import Task
 from surefoot.replay import Recording
 from surefoot.replay.rollout import record
@@ -74,6 +75,17 @@ def test_honest_recordings_pass(robot: str, seconds: float, given: dict[str, Any
     assert screening.notes == ()
     assert screening.keep[0].all()
     assert len(screening.keep[0]) == len(recording)
+
+
+@pytest.mark.parametrize("kind", ["slope", "rough"])
+def test_an_honest_walk_off_its_patch_of_ground_passes(kind: str) -> None:
+    config = configured("velocity", terrain="slope+rough", terrain_levels=2, episode_seconds=12.0)
+    robot = Task({"terrain": kind, "terrain_level": 0.0})
+    env = BatchEnv("quadruped", "velocity", 1, tasks=robot, seed=0, config=config, autoreset=False)
+    act = api.load("quadruped-velocity").act
+    log = log_of(record(act, env, label=kind, seconds=12.0, script=[(0, 0.8, 0, 0)]))
+    assert np.abs(np.diff(log.qpos[:, :2], axis=0)).max() > 0.99 * LENGTH
+    assert screen([log]).findings == ()
 
 
 PUBLISHED: list[tuple[str, float, dict[str, Any]]] = [

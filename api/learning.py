@@ -55,7 +55,7 @@ def train(robot: str, task: str = "", *, method: str = "", **asked: Any) -> Cont
     return META_TRAIN[method](robot, task, **asked)
 
 
-def tune(robot: str, task: str, *, study: str | Path, **asked: Any) -> "Tuning":
+def tune(robot: str, task: str = "", *, study: str | Path, **asked: Any) -> "Tuning":
     """Search for hyperparameters in a study that can be continued: see `controllers.tuning.tune`, whose arguments it takes."""
     return _tuning().tune(robot, task, study=study, **asked)
 

@@ -251,8 +251,12 @@ def _card_section(cards: dict[str, Card]) -> list[Section]:
         falls, success = ("-" if share is None else f"{100 * share:.1f} %" for share in (card.falls, card.success))
         tracking = "-" if card.tracking is None else f"{card.tracking:.3f}"
         made = f"seed {card.seed} of {len(card.seeds)}, {duration(card.training_seconds)} on {card.machine}"
+        on_suites = "; ".join(
+            f"{suite}: {', '.join(f'{split} {value:,.1f}' for split, value in found.items())}"
+            for suite, found in card.suites.items()
+        )
         reached = [f"{card.mean_return:,.1f} [{low:,.1f}, {high:,.1f}]", tracking, falls, success, card.episodes]
-        rows.append([name, card.robot, card.task, card.algo, f"{card.steps:,}", *reached, made])
+        rows.append([name, card.robot, card.task, card.algo, f"{card.steps:,}", *reached, on_suites or "-", made])
     columns = [
         "controller",
         "robot",
@@ -264,6 +268,7 @@ def _card_section(cards: dict[str, Card]) -> list[Section]:
         "falls",
         "success",
         "episodes",
+        "return on suites",
         "trained",
     ]
     note = "in brackets: 95 % bootstrap interval over episodes"

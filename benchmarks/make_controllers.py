@@ -11,7 +11,6 @@ episodes from seed 2000 is shipped; the card's figures come from episodes of ano
 
 import argparse
 import dataclasses
-import shutil
 import time
 from pathlib import Path
 
@@ -20,13 +19,12 @@ import surefoot  # isort: skip
 
 from common import commit, machine
 
-from surefoot.controllers.controller import Controller, controller_file
+from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
-from surefoot.controllers.presets import settings_for
+from surefoot.controllers.seeds import train_or_continue
 from surefoot.controllers.shipped import FOLDER, LIMIT, SUFFIX, Card
-from surefoot.controllers.training import resume, train
+from surefoot.controllers.training import train_config
 from surefoot.demo import VARY
-from surefoot.robots import SurefootError
 
 LOADS = {"payload": "0:3"}  # kg in an arm's hand
 THINGS = {**LOADS, "mass.object": "0.5:2", "friction.object_foot": "0.6:1.4"}  # and what it pushes
@@ -51,13 +49,7 @@ CHOICE_SEED, CARD_SEED = 2000, 1000  # of the evaluations
 def trained(name: str, seed: int, steps: int | None, folder: Path) -> Path:
     """The run folder of one seed, trained to the end: begun, continued or found."""
     robot, task, algo, vary = CONTROLLERS[name]
-    steps = settings_for(robot, task, algo).steps if steps is None else steps
-    try:
-        if Controller.load(controller_file(folder)).timesteps < steps:
-            resume(folder, steps=steps)
-    except SurefootError:  # nothing that could be continued
-        shutil.rmtree(folder, ignore_errors=True)
-        train(robot, task, algo=algo, steps=steps, seed=seed, vary=vary, out=folder)
+    train_or_continue(train_config(robot, task, algo=algo, steps=steps, seed=seed, vary=vary), folder)
     return folder
 
 

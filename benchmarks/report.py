@@ -102,9 +102,7 @@ def learning() -> Iterator[str]:
             rows = [[s["seed"], s["tracking"], f"{100 * s['falls']:.1f} %", s["symmetry_index"], s["trot_share"],
                      s["standing_speed"], s["seconds_to_0.8"]] for s in f[robot]["seeds"]]  # fmt: skip
             columns = ["seed", "tracking", "falls", "symmetry index", "trot", "standing m/s", "s to tracking .8"]
-            note = (
-                f"{f['training_seconds']:g} s of training on {f['cpus']} busy CPU, {f['evaluation_episodes']} episodes."
-            )
+            note = f"{f['training_seconds']:g} s of training on {f['cpus']} CPU, {f['evaluation_episodes']} episodes."
             yield from section(f"Time to walk: {robot}", result, columns, rows, note)
     if result := read("held_out"):
         rows = [

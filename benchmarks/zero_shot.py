@@ -4,11 +4,12 @@
     python benchmarks/zero_shot.py arm-payload --share 2  # these suites alone; the others' figures stay
 
 Shipped controllers, exploration off, on every task of the splits `test`, `moderate`, `extreme` and `structural`. Kept: the mean
-return over that on the nominal robot (on level ground).
+return over that on the nominal robot (on level ground). The returns are written on the controllers' cards, too.
 """
 
 import argparse
 import json
+from typing import Any
 
 import surefoot  # noqa: F401  # isort: skip
 # ^ before anything loads torch: it limits the spinning of torch's threads
@@ -35,7 +36,7 @@ SPLITS = ("test", "moderate", "extreme", "structural")
 NOMINAL_TASKS = 32  # so many times the episodes of a task: as many as of most splits
 
 
-def measure(name: str, episodes: int, seed: int) -> dict[str, object]:
+def measure(name: str, episodes: int, seed: int) -> dict[str, Any]:
     """One suite's splits, by name, beside the nominal robot."""
     suite, controller = load_suite(name), Controller.load(find(PAIRS[name]))
     usual = evaluate(controller, episodes=NOMINAL_TASKS * episodes, seed=seed)
@@ -66,6 +67,15 @@ def row(e: Evaluation, usual: Evaluation, interval: tuple[float, float], tasks: 
     }
 
 
+def note_on_card(suite: str, figures: dict[str, Any]) -> None:
+    """Write the returns on the suite's splits on the card of the controller that has just been measured."""
+    file = find(figures["controller"])
+    controller = Controller.load(file)
+    assert controller.card is not None
+    suites = {**controller.card.suites, suite: {split: row["return"] for split, row in figures["splits"].items()}}
+    controller.save(file, card=controller.card.model_copy(update={"suites": suites}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"which: {', '.join(PAIRS)}; none: all")
@@ -83,6 +93,7 @@ def main() -> None:
         figures[name] = measure(name, args.episodes, args.seed)
         print(name, {split: row["return"] for split, row in figures[name]["splits"].items()}, flush=True)
         write_result(file, {name: figures[name] for name in PAIRS if name in figures}, seed=args.seed)
+        note_on_card(name, figures[name])
 
 
 if __name__ == "__main__":

@@ -103,6 +103,25 @@ def values(flag: str, items: Sequence[str]) -> dict[str, Any]:
     return {key: _value(text) for key, text in pairs(flag, items).items()}
 
 
+def is_gym(robot: str | None) -> bool:
+    """Whether ROBOT is a Gymnasium id, which is a whole environment and has no TASK."""
+    return (robot or "").startswith("gym:")
+
+
+def robot_and_task(robot: str | None, task: str | None, example: str) -> tuple[str, str]:
+    """Both, "" for the task of a Gymnasium id. Raises `SurefootError` with an `example` where one is missing."""
+    if robot is None or (task is None and not is_gym(robot)):
+        raise SurefootError(f"{example.split()[0]} needs ROBOT and TASK, for example: surefoot {example}")
+    return robot, task or ""
+
+
+def name_of(robot: str | None, task: str | None) -> str:
+    """What is trained, as part of a file's name: hopper-run, or CartPole-v1."""
+    if is_gym(robot):
+        return str(robot).removeprefix("gym:").replace("/", "-")
+    return f"{Path(str(robot)).stem.replace(':', '-')}-{task}"  # a file's name, without its folders
+
+
 def with_terrain(terrain: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """A task's options with that of `--terrain`. Raises `SurefootError` where they name another ground."""
     if terrain is None:

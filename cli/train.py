@@ -1,13 +1,26 @@
 """`surefoot train`."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, Flag, Folder, Ranges, Seconds, Values, pairs, parameters, values, with_terrain
+from .options import (
+    Count,
+    Flag,
+    Folder,
+    Ranges,
+    Seconds,
+    Values,
+    is_gym,
+    name_of,
+    pairs,
+    parameters,
+    robot_and_task,
+    values,
+    with_terrain,
+)
 
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
@@ -67,7 +80,6 @@ class Arguments:
 def run(given: Arguments) -> None:
     """Train, or go on with a run, and say where the result is."""
     from .. import api
-    from ..robots import SurefootError
     from .tables import console
 
     if given.seeds is not None:
@@ -76,11 +88,8 @@ def run(given: Arguments) -> None:
     if given.resume:
         controller = _resume(given)
     else:
-        if given.robot is None or (given.task is None and not _is_gym(given)):
-            raise SurefootError("train needs ROBOT and TASK, for example: surefoot train quadruped velocity")
         controller = api.train(
-            given.robot,
-            given.task or "",
+            *robot_and_task(given.robot, given.task, "train quadruped velocity"),
             method=given.method or "",
             meta=values("--meta", given.meta),
             out=folder(given),
@@ -89,7 +98,7 @@ def run(given: Arguments) -> None:
     where = folder(given)
     out = console()
     out.print(f"trained for {controller.timesteps:,} steps: {where}/controller.safetensors", soft_wrap=True)
-    replay = "" if _is_gym(given) else f"   or   surefoot replay {where} --html walk.html"
+    replay = "" if is_gym(given.robot) else f"   or   surefoot replay {where} --html walk.html"
     out.print(f"next: surefoot evaluate {where}{replay}", soft_wrap=True)
 
 
@@ -118,9 +127,8 @@ def _train_seeds(given: Arguments) -> None:
         raise SurefootError("--seeds trains without --method: give one seed at a time, with --seed")
     if given.resume:
         raise SurefootError("--seeds goes on by itself where it was cut off: leave out --resume")
-    if given.robot is None or given.task is None:
-        raise SurefootError("train needs ROBOT and TASK, for example: surefoot train hopper run --seeds 5")
-    summary = api.train_seeds(given.robot, given.task, seeds=given.seeds or 0, out=folder(given), **_asked(given))
+    robot, task = robot_and_task(given.robot, given.task, "train hopper run --seeds 5")
+    summary = api.train_seeds(robot, task, seeds=given.seeds or 0, out=folder(given), **_asked(given))
     show_summary(api.seeds_table(summary))
     console().print(f"wrote {folder(given)}/summary.json", soft_wrap=True)
 
@@ -149,15 +157,9 @@ def _resume(given: Arguments):  # type: ignore[no-untyped-def]  # a Controller, 
 
 def folder(given: Arguments) -> str:
     """The run folder."""
-    what = f"{Path(str(given.robot)).stem.replace(':', '-')}-{given.task}"  # a file's name, without its folders
-    if _is_gym(given):
-        what = str(given.robot).removeprefix("gym:").replace("/", "-")
     name = "seeds" if given.seeds is not None else given.seed
+    what = name_of(given.robot, given.task)
     return str(given.out) if given.out else f"runs/{what}-{given.method or given.algo}-{name}"
-
-
-def _is_gym(given: Arguments) -> bool:
-    return (given.robot or "").startswith("gym:")
 
 
 def interrupted(given: Arguments) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Ranges, Seconds, Values, pairs, parameters, values
+from .options import Count, File, Flag, Ranges, Seconds, Values, name_of, pairs, parameters, robot_and_task, values
 
 if TYPE_CHECKING:
     from ..controllers.tuning import Tuning
@@ -21,8 +21,8 @@ class Arguments:
     Ctrl-C the same command goes on, and given in several terminals all of them work on the same study."""
 
     robot: Positional[Annotated[str, tyro.conf.arg(metavar="ROBOT")]]
-    """Name of the robot: `surefoot list robots`."""
-    task: Positional[Annotated[str, tyro.conf.arg(metavar="TASK")]]
+    """Name of the robot: `surefoot list robots`; or a Gymnasium id such as gym:CartPole-v1, without a TASK."""
+    task: Positional[Annotated[str | None, tyro.conf.arg(metavar="TASK")]] = None
     """Name of the task: velocity (quadrupeds), run (the others)."""
     algo: Annotated[str, tyro.conf.arg(metavar="NAME")] = "ppo"
     """Algorithm: `surefoot list algorithms`."""
@@ -65,8 +65,7 @@ def run(given: Arguments) -> None:
 
     try:
         found = api.tune(
-            given.robot,
-            given.task,
+            *robot_and_task(given.robot, given.task, "tune hopper run"),
             study=study(given),
             algo=given.algo,
             trials=20 if given.trials is None else given.trials,
@@ -103,7 +102,7 @@ def _print(found: "Tuning") -> None:
 
 def study(given: Arguments) -> str:
     """The study's file."""
-    return str(given.study) if given.study else f"runs/tune-{given.robot}-{given.task}-{given.algo}.journal"
+    return str(given.study) if given.study else f"runs/tune-{name_of(given.robot, given.task)}-{given.algo}.journal"
 
 
 def interrupted(given: Arguments) -> str:

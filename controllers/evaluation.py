@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..envs.batch_env import BatchEnv
+from ..envs.suites import load_suite
 from ..envs.tasks import VelocityConfig
 from ..envs.variation import Task, Variation
 from ..robots import SurefootError
@@ -71,7 +72,7 @@ class Evaluation:
 def evaluate(
     controller: AnyController,
     *,
-    task: Task | None = None,
+    task: Task | list[Task] | None = None,
     vary: Mapping[str, str] | None = None,
     episodes: int = 50,
     seed: int = 1000,
@@ -80,7 +81,7 @@ def evaluate(
     trial: int = 1,
     safety: bool = False,
 ) -> Evaluation:
-    """Run `episodes` whole episodes on one task (nominal by default), or on draws from a variation.
+    """Run `episodes` whole episodes on one task (nominal by default), on one for each, or on draws from a variation.
 
     A controller with settings for a planner (`Controller.plan`) plans, which is slow: see `planner.Planner`.
 
@@ -115,10 +116,19 @@ def evaluate(
 
 
 def evaluate_as_trained(controller: Controller, *, episodes: int = 50, seed: int = 1000) -> Evaluation:
-    """On the robots that the controller was trained on: its own variation, parameters and options."""
+    """On the robots that the controller was trained on: its own variation, parameters or suite, options and trials.
+
+    A suite's tasks of split `validation` are dealt in turn, or those of `train` where it has none on the controller's robot.
+    """
     config = controller.config
-    task = Task(config.parameters) if config.parameters else None
-    return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed)
+    task: Task | list[Task] | None = Task(config.parameters) if config.parameters else None
+    if config.suite:
+        suite = load_suite(config.suite, config.suite_sha256)
+        chosen = suite.splits.get("validation") and "validation" not in suite.robots
+        tasks = suite.tasks("validation" if chosen else "train")
+        task = [tasks[i % len(tasks)] for i in range(episodes)]
+    trial = controller.settings.trial
+    return evaluate(controller, task=task, vary=config.vary or None, episodes=episodes, seed=seed, trial=trial)
 
 
 def run_episodes(env: BatchEnv, controller: Driver, *, deterministic: bool = True, safety: bool = False) -> Evaluation:

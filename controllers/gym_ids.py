@@ -47,7 +47,8 @@ def check_config(config: TrainConfig) -> None:
     """Raise `SurefootError` for what an environment of Gymnasium does not have."""
     if config.task:
         raise SurefootError(f"{config.robot!r} is a whole environment: leave out the task {config.task!r}")
-    for flag, given in (("--vary", config.vary), ("--set", config.parameters), ("--option", config.options)):
+    asked = {"--vary": config.vary, "--set": config.parameters, "--suite": config.suite, "--option": config.options}
+    for flag, given in asked.items():
         if given:
             needs_robot(config, flag)
     for name, plain in ROBOTS_ONLY.items():

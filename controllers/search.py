@@ -15,6 +15,7 @@ from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import MOST_WORLDS, check
 from .config import typed
+from .gym_ids import ROBOTS_ONLY, is_gym
 from .settings import (
     ARSSettings,
     ContextSACSettings,
@@ -85,12 +86,24 @@ SEARCH: dict[type[Settings], dict[str, str]] = {
     },
 }
 
+# On Gymnasium ids, whose environments run one after the other: few of them, and what fits their short rollouts.
+GYM = {
+    "num_envs": "1|2|4|8|16",
+    "batch_size": "32|64|128|256",
+    "gradient_steps": "1|2|4|8|16",
+}
 
-def space_of(algo: str) -> dict[str, str]:
-    """The laws of all hyperparameters of an algorithm that are searched unless the person says otherwise."""
+
+def space_of(algo: str, robot: str = "") -> dict[str, str]:
+    """The laws of all hyperparameters of an algorithm that are searched unless the person says otherwise.
+
+    On a `robot` that is a Gymnasium id some are others (`GYM`), and those that only Surefoot's robots know are left out.
+    """
     found: dict[str, str] = {}
     for kind in reversed(find_algorithm(algo).settings.__mro__):
         found |= SEARCH.get(kind, {})
+    if is_gym(robot):
+        return {name: GYM.get(name, law) for name, law in found.items() if name not in ROBOTS_ONLY}
     return found
 
 

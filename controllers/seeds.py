@@ -68,7 +68,7 @@ class SeedSummary:
 
 def train_seeds(
     robot: str,
-    task: str,
+    task: str = "",
     *,
     seeds: int,
     out: str | Path,
@@ -106,6 +106,27 @@ def train_seeds(
     return summary
 
 
+def train_or_continue(config: TrainConfig, folder: Path, *, progress: bool = True) -> Controller:
+    """The controller of the run in `folder`, trained to the end of `config`: as it is there, continued, or trained.
+
+    A run that was cut off before its first checkpoint begins again. Of a run that is there only steps and seconds are compared
+    with `config`. Raises `SurefootError` where it cannot go on (a damaged controller, a full disk), and leaves it as it is.
+    """
+    final = folder / "controller.safetensors"
+    try:
+        file = controller_file(folder)
+    except SurefootError:  # nothing that had learnt anything: begin again
+        (folder / "config.json").unlink(missing_ok=True)
+        return train(**config.asked(), out=folder, progress=progress)
+    controller = Controller.load(file)
+    left = None if config.seconds is None else config.seconds - controller.seconds
+    if controller.timesteps < config.steps and (left is None or left > 0):
+        return resume(folder, steps=config.steps, seconds=left, progress=progress)
+    if file != final:  # cut off at the very end
+        controller.save(final)
+    return controller
+
+
 def _begin(folder: Path, config: TrainConfig) -> None:
     """Write down what `folder` is for, or check that it is for this."""
     if (folder / "config.json").exists():
@@ -129,7 +150,7 @@ def _begin(folder: Path, config: TrainConfig) -> None:
 
 def _outcome(config: TrainConfig, folder: Path, episodes: int, progress: bool) -> Outcome:
     try:
-        controller = _trained(config, folder, progress)
+        controller = train_or_continue(config, folder, progress=progress)
         found = evaluate_as_trained(controller, episodes=episodes)
         if not math.isfinite(found.mean):
             raise SurefootError(f"the return is {found.mean}")
@@ -138,21 +159,3 @@ def _outcome(config: TrainConfig, folder: Path, episodes: int, progress: bool) -
         return Outcome(config.seed, error=" ".join(f"{kind}{error}".split()))
     tracking = None if math.isnan(found.tracking) else found.tracking
     return Outcome(config.seed, found.mean, tracking, float(found.fell.mean()), controller.timesteps)
-
-
-def _trained(config: TrainConfig, folder: Path, progress: bool) -> Controller:
-    """The controller of one seed: as it is there, continued, or trained."""
-    final = folder / "controller.safetensors"
-    try:
-        file = controller_file(folder)
-    except SurefootError:  # nothing that had learnt anything: begin again
-        (folder / "config.json").unlink(missing_ok=True)
-        return train(**config.asked(), out=folder, progress=progress)
-    controller = Controller.load(file)
-    if file == final:
-        return controller
-    left = None if config.seconds is None else config.seconds - controller.seconds
-    if controller.timesteps >= config.steps or (left is not None and left <= 0):  # cut off at the very end
-        controller.save(final)
-        return controller
-    return resume(folder, steps=config.steps, seconds=left, progress=progress)

@@ -25,6 +25,7 @@ class Card(BaseModel):
         mean_return, interval: over `episodes` episodes from `evaluation_seed`, and its 95 % bootstrap interval.
         tracking: of `velocity`, as in `Evaluation`; None for other tasks. success: share of the episodes, of tasks that say
             what it is. falls: share of the episodes.
+        suites: by frozen suite of this robot and task, the mean return on each of its splits (benchmarks/zero_shot.py).
         training_seconds, machine: wall-clock of this seed's training, and where.
         surefoot, commit, date: version, git commit and day (UTC) on which it was made.
     """
@@ -45,6 +46,7 @@ class Card(BaseModel):
     tracking: float | None = None
     success: float | None = None
     falls: float | None = None
+    suites: dict[str, dict[str, float]] = {}
     training_seconds: float
     machine: str
     surefoot: str

@@ -288,37 +288,24 @@ def train(
     robot: str,
     task: str = "",
     *,
-    algo: str = "ppo",
-    steps: int | None = None,
-    seconds: float | None = None,
-    seed: int = 0,
-    vary: dict[str, str] | None = None,
-    parameters: dict[str, float | str] | None = None,
-    suite: str | Path | None = None,
-    options: dict[str, Any] | None = None,
-    hyperparameters: dict[str, Any] | None = None,
-    preset: str | None = None,
-    method: str = "",
-    meta: dict[str, Any] | None = None,
     out: str | Path | None = None,
     progress: bool = True,
     callback: BaseCallback | None = None,
+    **asked: Any,
 ) -> Controller:
     """Train a controller.
 
-    `robot`, `task` and `algo` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which
-    has no task; `steps` defaults to the preset's; `seconds` is a wall-clock limit. `vary` draws each robot anew at every
-    episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}), `suite` (a name, or a file) takes each episode's
-    task from the suite's split `train`. `preset` names another robot whose preset is used, `hyperparameters` change single
-    values. `method` and `meta` note for which adaptation method this is (`adaptation.META_TRAIN`). `out` is the run folder:
-    configuration, checkpoints, TensorBoard log, controller. Raises `SurefootError` for any name or value that is wrong,
-    before anything is written.
+    `robot` and `task` are names (`surefoot list`), or `robot` is a Gymnasium id such as "gym:CartPole-v1", which has no
+    task. `asked` are `train_config`'s other arguments: `algo` is a name ("ppo" by default); `steps` defaults to the preset's;
+    `seconds` is a wall-clock limit; `seed` is that of robots, networks and exploration. `vary` draws each robot anew at
+    every episode ({"payload": "0:3"}), `parameters` fixes it ({"payload": 6}), `suite` (a name, or a file) takes each
+    episode's task from the suite's split `train`. `options` are the task's ({"vx": 1.0}). `preset` names another robot whose
+    preset is used, `hyperparameters` change single values. `method` and `meta` note for which adaptation method this is
+    (`adaptation.META_TRAIN`). `out` is the run folder: configuration, checkpoints, TensorBoard log, controller. Raises
+    `SurefootError` for any name or value that is wrong, before anything is written.
     """
-    config = train_config(
-        robot, task, algo=algo, steps=steps, seconds=seconds, seed=seed, vary=vary, parameters=parameters, suite=suite,
-        options=options, hyperparameters=hyperparameters, preset=preset, method=method, meta=meta,
-    )  # fmt: skip
-    settings = settings_for(robot, task, algo, config.hyperparameters)
+    config = train_config(robot, task, **asked)
+    settings = settings_for(config.robot, task, config.algo, config.hyperparameters)
     folder = Path(out) if out is not None else None
     if folder is not None and (folder / "config.json").exists():
         raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")

@@ -77,7 +77,7 @@ class Tuning:
         if not self.ranking:
             return ""
         c = self.config
-        words = ["surefoot", "train", c.robot, c.task, "--algo", c.algo, "--seed", str(c.seed)]
+        words = ["surefoot", "train", c.robot, *([c.task] if c.task else []), "--algo", c.algo, "--seed", str(c.seed)]
         words += [] if c.steps is None else ["--steps", str(c.steps)]
         words += [] if c.seconds is None else ["--seconds", f"{c.seconds:g}"]
         best = {**c.hyperparameters, **self.ranking[0].hyperparameters}
@@ -115,7 +115,7 @@ def as_text(value: Any) -> str:
 
 def tune(
     robot: str,
-    task: str,
+    task: str = "",
     *,
     study: str | Path,
     algo: str = "ppo",
@@ -148,7 +148,7 @@ def tune(
             raise SurefootError(f"number of {name} {number}: expected 1 or more")
     fixed = typed("hyperparameter", hyperparameters or {}, find_algorithm(algo).settings)
     preset = unchecked_settings(robot, task, algo, fixed)
-    space = {} if only else {name: law for name, law in space_of(algo).items() if name not in fixed}
+    space = {} if only else {name: law for name, law in space_of(algo, robot).items() if name not in fixed}
     space |= search or {}
     laws = laws_of(space, preset, fixed)
     if not laws:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from surefoot import api
 from surefoot.cli.main import run
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.presets import PRESETS, REACHED, Reached
+from surefoot.controllers.presets import PRESETS, REACHED, Reached, settings_for
 from surefoot.controllers.settings import PPOSettings
 
 SMALL = ["--hyper", "num_envs=8", "--hyper", "n_steps=8", "--hyper", "batch_size=32", "--hyper", "net=16,16"]
@@ -78,6 +79,11 @@ def test_tune_with_two_jobs(surefoot, tmp_path: Path) -> None:
         ("train hopper run --seeds 0", "number of seeds 0"),
         ("train hopper --seeds 2", "needs ROBOT and TASK"),
         ("train hopper run --seeds 2 --resume", "leave out --resume"),
+        ("train gym:CartPole-v1 balance --seeds 2", "leave out the task 'balance'"),
+        ("tune hopper", "tune needs ROBOT and TASK, for example: surefoot tune hopper run"),
+        ("tune gym:CartPol-v1", "did you mean CartPole-v1"),
+        ("tune gym:CartPole-v1 balance", "leave out the task 'balance'"),
+        ("tune gym:CartPole-v1 --vary payload=0:3", "--vary needs a Surefoot robot"),
         ("train hoper run --seeds 2", "did you mean hopper"),
         (
             "train hopper run --preset half_cheeta",
@@ -114,6 +120,40 @@ def test_train_on_several_seeds(
     out = Path("runs/hopper-run-ppo-seeds")
     assert {p.name for p in out.iterdir()} == {"seed_0", "seed_1", "seeds.json", "summary.json"}
     assert str(out / "summary.json") in said
+
+
+GYM = "gym:CartPole-v1 --algo dqn --steps 100 --hyper learning_starts=50 --hyper net=16,16 --quiet"
+
+
+def test_train_a_gymnasium_id_on_several_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", *GYM.split(), "--seeds", "2"]) == 0
+    said, told = capsys.readouterr()
+    assert not told
+    assert "2 of 2 seeds, 50 episodes each: return" in said
+    out = Path("runs/CartPole-v1-dqn-seeds")
+    assert {p.name for p in out.iterdir()} == {"seed_0", "seed_1", "seeds.json", "summary.json"}
+    assert Controller.load(out / "seed_1").config.robot == "gym:CartPole-v1"
+
+
+def test_tune_a_gymnasium_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["tune", *GYM.split(), "--trials", "2", "--episodes", "2"]) == 0
+    found = json.loads(Path("runs/tune-CartPole-v1-dqn.json").read_text())
+    assert [t["state"] for t in found["trials"]] == ["complete", "complete"]
+    first = found["trials"][0]["hyperparameters"]
+    preset = settings_for("gym:CartPole-v1", "", "dqn")
+    assert first == {name: getattr(preset, name) for name in first}
+    assert {"num_envs", "learning_rate"} <= first.keys()
+    assert not {"learning_starts", "net"} & first.keys()  # they are fixed
+    capsys.readouterr()
+    assert found["command"].startswith("surefoot train gym:CartPole-v1 --algo dqn --seed 0 --steps 100 ")
+    assert run([*shlex.split(found["command"])[1:], "--out", "best", "--quiet"]) == 0  # as it was printed
+    assert Controller.load("best").timesteps >= 100
 
 
 def test_the_preset_of_another_robot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

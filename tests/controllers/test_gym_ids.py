@@ -15,6 +15,8 @@ from surefoot.controllers.algorithms import ALGORITHMS
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.gym_ids import trains
+from surefoot.controllers.presets import settings_for
 from surefoot.controllers.training import make_algorithm, make_worlds, resume, train
 from surefoot.robots import SurefootError
 
@@ -57,6 +59,11 @@ def test_trains_saves_loads_evaluates(name: str, algo: str, hyper: dict[str, Any
     assert api.evaluation_table(result)["rows"][0][0] == 2
     more = resume(out, steps=200, progress=False)
     assert more.timesteps >= 200
+
+
+@pytest.mark.parametrize("algo", [algo for algo in ALGORITHMS if trains(algo)])
+def test_every_algorithm_has_settings_that_fit_a_gymnasium_id(algo: str) -> None:
+    assert settings_for("gym:Pendulum-v1", "", algo).num_envs <= 8 or algo == "ars"
 
 
 @pytest.mark.parametrize("algo", ["ppo", "dqn"])
@@ -173,6 +180,7 @@ for kind, spaces in ODD.items():
         ("CartPole-v1", {"task": "balance"}, "'gym:CartPole-v1' is a whole environment: leave out the task 'balance'"),
         ("CartPole-v1", {"vary": {"payload": "0:1"}}, "--vary needs a Surefoot robot, not 'gym:CartPole-v1'"),
         ("CartPole-v1", {"parameters": {"payload": 1.0}}, "--set needs a Surefoot robot"),
+        ("CartPole-v1", {"suite": "cheetah-vel"}, "--suite needs a Surefoot robot"),
         ("CartPole-v1", {"options": {"vx": 1.0}}, "--option needs a Surefoot robot"),
         ("CartPole-v1", {"hyperparameters": {"mirror": True}}, "mirror=True needs a Surefoot robot"),
         ("CartPole-v1", {"hyperparameters": {"history": 4}}, "history=4 needs a Surefoot robot"),

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surefoot.controllers.algorithms import ALGORITHMS
+from surefoot.controllers.gym_ids import trains
 from surefoot.controllers.presets import PRESETS, settings_for
 from surefoot.controllers.search import laws_of, nearest_to, space_of
 from surefoot.controllers.settings import PPOSettings, SACSettings
@@ -13,10 +15,14 @@ from surefoot.robots import SurefootError
 PPO = PPOSettings()
 
 
-@pytest.mark.parametrize(("robot", "task", "algo"), PRESETS)
+# Without trpo, whose default minibatch is larger than a rollout of a few environments.
+GYM = [("gym:CartPole-v1", "", algo) for algo in ALGORITHMS if trains(algo) and algo != "trpo"]
+
+
+@pytest.mark.parametrize(("robot", "task", "algo"), [*PRESETS, *GYM])
 def test_every_preset_lies_within_its_algorithms_space(robot: str, task: str, algo: str) -> None:
     settings = settings_for(robot, task, algo)
-    laws = laws_of(space_of(algo), settings)
+    laws = laws_of(space_of(algo, robot), settings)
     drawn = nearest_to(settings, laws)
     assert len(laws) > 3
     assert {law.name: law.value(drawn[law.name], type(settings)) for law in laws} == {
@@ -29,6 +35,11 @@ def test_a_space_is_inherited() -> None:
     assert "tau" in space_of("sac")
     assert "learning_rate" in space_of("ppo").keys() & space_of("sac").keys()
     assert space_of("sac")["num_envs"] != space_of("ppo")["num_envs"]
+
+
+def test_what_only_robots_know_is_not_searched_on_a_gymnasium_id() -> None:
+    assert space_of("ppo").keys() - space_of("ppo", "gym:CartPole-v1").keys() == {"adaptive_kl"}
+    assert space_of("ppo", "hopper") == space_of("ppo")
 
 
 def test_the_grammar() -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from surefoot.controllers.controller import Controller, controller_file
 from surefoot.controllers.evaluation import evaluate_as_trained
-from surefoot.controllers.seeds import SeedSummary, train_seeds
+from surefoot.controllers.seeds import SeedSummary, train_or_continue, train_seeds
+from surefoot.controllers.training import train_config
 from surefoot.robots import SurefootError
 
 HYPER = {"num_envs": 8, "n_steps": 8, "batch_size": 32, "net": (16, 16)}
@@ -84,6 +85,30 @@ def test_what_is_left_of_the_time(tmp_path: Path) -> None:
     assert json.loads((cut / "config.json").read_text())["seconds"] == 1.25
     assert Controller.load(cut).seconds >= 3
     assert again.outcomes[0].steps > controller.timesteps
+
+
+def test_a_run_begins_again_is_found_and_goes_on(tmp_path: Path) -> None:
+    config = train_config("hopper", "run", steps=64, hyperparameters=HYPER)
+    config.save(tmp_path / "config.json")  # killed before its first checkpoint
+    file = tmp_path / "controller.safetensors"
+    assert train_or_continue(config, tmp_path, progress=False).timesteps == 64
+    then = file.stat().st_mtime_ns
+    assert train_or_continue(config, tmp_path, progress=False).timesteps == 64
+    assert file.stat().st_mtime_ns == then
+    longer = config.model_copy(update={"steps": 192})
+    assert train_or_continue(longer, tmp_path, progress=False).timesteps == 192
+    assert (tmp_path / "log_64").is_dir()
+
+
+def test_a_run_that_cannot_go_on_stays_as_it_is(tmp_path: Path) -> None:
+    config = train_config("hopper", "run", steps=64, hyperparameters=HYPER)
+    config.save(tmp_path / "config.json")
+    checkpoint = tmp_path / "checkpoints" / "step_000000000032.safetensors"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"garbage")
+    with pytest.raises(SurefootError, match="not a readable controller"):
+        train_or_continue(config, tmp_path, progress=False)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / "config.json", checkpoint}
 
 
 def test_a_failed_seed_is_reported(summary: SeedSummary, tmp_path: Path) -> None:

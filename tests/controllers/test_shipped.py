@@ -12,6 +12,7 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.presets import PRESETS
 from surefoot.controllers.shipped import FOLDER, LIMIT, SUFFIX, Card, card_of, find, names
 from surefoot.controllers.training import train
+from surefoot.envs.suites import load_suite
 from surefoot.robots import SurefootError
 
 NAME = "quadruped-velocity"
@@ -100,6 +101,16 @@ def test_it_adapts_exports_and_shows(tmp_path: Path) -> None:
     ours, theirs = (api.record(source, seconds=2.0) for source in (NAME, tmp_path / "a.onnx"))
     assert ours.qpos[-1, 0] > 0.5  # it walks
     assert np.abs(ours.qpos - theirs.qpos).max() < 0.05  # the same way, though not bit for bit
+
+
+def test_a_card_says_what_the_controller_earns_on_suites() -> None:
+    for suite, found in card_of(NAME).suites.items():
+        tasks, returns = load_suite(suite), api.evaluate(NAME, episodes=8).mean
+        assert (tasks.robot, tasks.task) == ("quadruped", "velocity")
+        assert set(found) == {"nominal", "test", "moderate", "extreme", "structural"}
+        assert found["nominal"] == pytest.approx(returns, rel=0.1)
+        assert found["nominal"] > found["extreme"]
+    assert set(card_of(NAME).suites) >= {"quadruped-payload", "quadruped-damage"}
 
 
 def test_listing() -> None:

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from surefoot import api
 from surefoot.controllers.adaptation import Budget, finetune
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.evaluation import Evaluation, evaluate
+from surefoot.controllers.evaluation import Evaluation, evaluate, evaluate_as_trained
 from surefoot.controllers.rollouts import core_of
 from surefoot.controllers.splits import SplitResult, evaluate_suite, validate
 from surefoot.controllers.training import resume, train
@@ -204,6 +204,46 @@ def test_models_are_chosen_on_validation(trained: tuple[Path, set[bytes]], tmp_p
         validate(good, suite)
     with pytest.raises(SurefootError, match="unknown split of suite 'cheetah-cripple' 'validation'"):
         validate(tmp_path, load_suite("cheetah-cripple").model_copy(update={"robot": "quadruped", "task": "velocity"}))
+
+
+@pytest.mark.parametrize(
+    ("validation", "robots"),
+    [(True, {}), (False, {}), (True, {"validation": "hexapod"})],
+    ids=["validation", "none", "of another robot"],
+)
+def test_as_trained_is_on_the_tasks_of_validation_or_of_training(
+    validation: bool, robots: dict[str, str], tmp_path: Path
+) -> None:
+    """Robots without motors fall, and others do not in .4 s: who fell says which tasks were dealt, and in which order."""
+    sound, dead = ({"payload": "0:1"}, 1), ({"dead_actuator": "front+rear", "payload": "9"}, 1)
+    splits = {"train": [sound, dead]}
+    if robots:
+        splits["validation"] = [({"payload": "2:3"}, 2)]
+    elif validation:
+        splits["validation"] = [({"dead_actuator": "front+rear", "payload": "8"}, 1), ({"payload": "2:3"}, 2)]
+    suite = make_suite("limp", "quadruped", "velocity", splits, robots=robots, options={"episode_seconds": 0.4})
+    suite.save(tmp_path / "limp.json")
+    small = {**SMALL, "trial": 2}
+    controller = train(
+        "quadruped", "velocity", steps=768, suite=tmp_path / "limp.json", hyperparameters=small, progress=False
+    )
+    found = evaluate_as_trained(controller, episodes=5)
+    tasks = suite.tasks("validation" if validation and not robots else "train")
+    fell = ["dead_actuator" in tasks[i % len(tasks)].parameters for i in range(5)]
+    assert found.fell.tolist() == fell
+    assert any(fell)
+    assert found.lengths.max() == 2 * 20  # the suite's episodes, as many in a row as in training
+    assert found.by_episode.shape == (2, 5)
+
+
+def test_as_trained_is_in_trials(controller: Controller) -> None:
+    config = controller.config
+    options = {**config.options, "episode_seconds": 0.4}
+    hyper = {**config.hyperparameters, "trial": 3}
+    controller.config = config.model_copy(update={"options": options, "hyperparameters": hyper})
+    found = evaluate_as_trained(controller, episodes=4)
+    assert np.array_equal(found.by_episode, evaluate(controller, vary=config.vary, episodes=4, trial=3).by_episode)
+    assert found.by_episode.shape == (3, 4)
 
 
 def test_a_suite_for_another_robot_is_refused(controller: Controller) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.tasks import CONFIGS, VelocityConfig
-from ..envs.terrain import LENGTH
+from ..envs.terrain import unwrapped
 from ..envs.variation import Task
 from ..robots import SurefootError
 from .config import typed
@@ -207,11 +207,11 @@ def _jumps(log: Log, rows: np.ndarray, steps: np.ndarray, env: BatchEnv) -> np.n
     """
     model = env.simulation.model
     qpos, qvel = log.qpos[rows].astype(float), log.qvel[rows].astype(float)
+    if env.ground is not None:
+        qpos[:, :2] = unwrapped(qpos[:, :2])
     moved = np.zeros((len(rows) - 1, model.nv))
     for t, dt in enumerate(steps):
         mujoco.mj_differentiatePos(model, moved[t], dt, qpos[t], qpos[t + 1])
-    if env.ground is not None:
-        moved[:, :2] -= LENGTH * np.rint(np.diff(qpos[:, :2], axis=0) / LENGTH) / steps[:, None]
     before, after = qvel[:-1], qvel[1:]
     excess = np.abs(moved - (before + after) / 2) - np.abs(after - before) / 2
     kinds = model.jnt_type[model.dof_jntid]

@@ -53,7 +53,8 @@ def write_minari(dataset: str, header: Header, worlds: Iterable[Recording]) -> P
     def box(name: str) -> spaces.Space[Any]:
         return spaces.Box(-np.inf, np.inf, (header.floats[name],), np.float32)
 
-    observed, written = ("qpos", "qvel", "command"), None
+    observed = ("qpos", "qvel", "command")
+    written: Any = None
     for world in worlds:
         buffers = []
         for rows, ended in _episodes(world):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,17 @@ from ..controllers.gym_ids import needs_robot
 from ..controllers.latents import latent_of
 from ..controllers.onnx_controller import OnnxController
 from ..controllers.planner import driver
-from ..controllers.screening import Finding, Log, Screening
+from ..controllers.screening import Finding, Log, Screening, claimed_world
 from ..controllers.screening import screen as _screen
 from ..controllers.shipped import find
 from ..controllers.worlds import worlds_of
 from ..envs.batch_env import BatchEnv
 from ..envs.variation import Task, Variation
 from ..replay.adapting import adaptation_curves
-from ..replay.chunks import SUFFIX, RecordingFile
+from ..replay.chunks import SUFFIX, RecordingFile, RecordingWarning
 from ..replay.notebook import Recordings
 from ..replay.page import make_page, title_of, write_page
-from ..replay.recording import Recording, load_many, read_unchecked, save_worlds
+from ..replay.recording import Recording, load_many, read_unchecked, read_world, save_worlds
 from ..replay.rollout import TOUR, Act, Script, recording, roll
 from ..replay.rollout import record as _record
 from ..replay.video import Pictures
@@ -117,16 +119,50 @@ def recording_of(source: Source) -> Path | None:
 
 
 def export_recording(path: str | Path, *, minari: str | None = None, rerun: str | Path | None = None) -> list[Path]:
-    """Write a recording as a Minari dataset and/or a file of the rerun viewer; the paths of what was written."""
+    """Write a recording as a Minari dataset and/or a file of the rerun viewer; the paths of what was written.
+
+    A dataset is there to learn from, so episodes that screening finds unfit are left out, and a `RecordingWarning` says how
+    many, and why. Raises `SurefootError` when none is left.
+    """
     from ..replay import export
 
     written = []
     if minari is not None:
-        written.append(export.write_minari(minari, RecordingFile(path)))
+        file = RecordingFile(path)
+        written.append(export.write_minari(minari, file.header, _fit_to_learn_from(file)))
     if rerun is not None:
         export.write_rerun(rerun, load_many(path))
         written.append(Path(rerun))
     return written
+
+
+def _fit_to_learn_from(file: RecordingFile) -> Iterator[Recording]:
+    """What is left of each world without the episodes that are unfit; all of it where the robot cannot be simulated here."""
+    left_out: Counter[str] = Counter()
+    episodes = 0
+    for world in range(file.header.worlds):
+        one, raw = read_unchecked(file, world)
+        logs = [log for _, log in _spans(one, raw, file.name)]
+        if world == 0 and isinstance(reason := claimed_world(dataclasses.replace(logs[0], parameters={})), str):
+            warnings.warn(f"{file.name!r} is not screened: {reason}", RecordingWarning)
+            yield from (read_world(file, i) for i in range(file.header.worlds))
+            return
+        unfit: dict[int, str] = {}
+        for found in _screen(logs).findings:
+            rows = np.flatnonzero(one.spans()[found.log])[list(logs[found.log].episodes())[found.episode]]
+            # Within one recording alike is not copied: poles stand upright in all episodes.
+            if found.reason != "duplicated":
+                unfit.setdefault(int(one.episode[rows[0]]), found.reason)
+        left_out.update(unfit.values())
+        episodes += int(one.episode[-1]) + 1
+        keep = ~np.isin(one.episode, list(unfit))
+        if keep.any():
+            yield one.rows(keep)
+    said = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    if left_out.total() == episodes:
+        raise SurefootError(f"{file.name!r}: none of its {episodes} episodes is fit to learn from: {said}")
+    if left_out:
+        warnings.warn(f"{file.name!r}: left out {left_out.total()} of {episodes} episodes: {said}", RecordingWarning)
 
 
 def info(path: str | Path) -> RecordingFile:
@@ -319,17 +355,15 @@ def screen(
     unreadable: list[Finding] = []
     for file in files:
         try:
-            worlds = read_unchecked(file)
+            opened = RecordingFile(file)
+            worlds = [read_unchecked(opened, world) for world in range(opened.header.worlds)]
         except SurefootError as error:
             unreadable.append(Finding(-1, str(file), 0, 0, "unreadable", str(error)))
             continue
-        # A claim is tested with one robot: each span of a world on the same parameters is a log of its own.
-        spans = [(one, raw, rows) for one, raw in worlds for rows in one.spans()]
-        found.append((file, [one.rows(rows) for one, _, rows in spans]))
-        names = [str(file) if len(worlds) == 1 else f"{file} {one.label}" for one, *_ in spans]
-        logs += [
-            _log(part, raw, rows, name) for part, (_, raw, rows), name in zip(found[-1][1], spans, names, strict=True)
-        ]
+        names = [str(file) if len(worlds) == 1 else f"{file} {one.label}" for one, _ in worlds]
+        spans = [span for (one, raw), name in zip(worlds, names, strict=True) for span in _spans(one, raw, name)]
+        found.append((file, [part for part, _ in spans]))
+        logs += [log for _, log in spans]
     screening = _screen(logs, **({} if tolerance is None else {"tolerance": tolerance}))
     keep = iter(screening.keep)
     left: list[Recording] = []
@@ -342,10 +376,15 @@ def screen(
     return screening, left
 
 
-def _log(part: Recording, raw: Mapping[str, Any], rows: np.ndarray, name: str) -> Log:
-    """What a span of a world claims, with the numbers as they are in the file."""
-    arrays = {key: value[rows] for key, value in raw.items() if isinstance(value, np.ndarray)}
-    return Log.of({**vars(part), **arrays}, label=name)
+def _spans(one: Recording, raw: Mapping[str, Any], name: str) -> Iterator[tuple[Recording, Log]]:
+    """The spans of a world on the same parameters, and what each claims, with the numbers as they are in the file.
+
+    A log each, because a claim is tested with one robot.
+    """
+    for rows in one.spans():
+        part = one.rows(rows)
+        arrays = {key: value[rows] for key, value in raw.items() if isinstance(value, np.ndarray)}
+        yield part, Log.of({**vars(part), **arrays}, label=name)
 
 
 def _recording_files(path: Path) -> list[Path]:

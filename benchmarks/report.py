@@ -100,8 +100,10 @@ def learning() -> Iterator[str]:
         if result := read(f"walking_{robot}"):
             f = result["figures"]
             rows = [[s["seed"], s["tracking"], f"{100 * s['falls']:.1f} %", s["symmetry_index"], s["trot_share"],
-                     s["standing_speed"], s["seconds_to_0.8"]] for s in f[robot]["seeds"]]  # fmt: skip
-            columns = ["seed", "tracking", "falls", "symmetry index", "trot", "standing m/s", "s to tracking .8"]
+                     s["standing_speed"], s["seconds_to_0.8"], of_asked(s["speed_reached"])]
+                    for s in f[robot]["seeds"]]  # fmt: skip
+            asked = f"% of the speed at {', '.join(f[robot]['seeds'][0]['speed_reached'])}"
+            columns = ["seed", "tracking", "falls", "symmetry index", "trot", "standing m/s", "s to tracking .8", asked]
             note = f"{f['training_seconds']:g} s of training on {f['cpus']} CPU, {f['evaluation_episodes']} episodes."
             yield from section(f"Time to walk: {robot}", result, columns, rows, note)
     if result := read("held_out"):
@@ -120,6 +122,11 @@ def learning() -> Iterator[str]:
         columns = ["seed", "robot", "controller", "tracking", "over the policy", "falls"]
         note = f"A quarter-trained quadruped; payload {f['payload_kg']:g} kg."
         yield from section("Planning with policy and value", result, columns, rows, note)
+
+
+def of_asked(reached: Mapping[str, float]) -> str:
+    """Percent of what each command asks for, whose name ends in it, such as "vx -1.0"."""
+    return ", ".join(f"{100 * speed / float(command.split()[-1]):.0f}" for command, speed in reached.items())
 
 
 def adaptation(figures: dict[Path, str]) -> Iterator[str]:

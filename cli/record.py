@@ -22,7 +22,8 @@ class Arguments:
     out: File = None
     """The recording (*.recording.npz); none: controller.recording.npz."""
     minari: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """Export all episodes as this Minari dataset, such as surefoot/walk-v0, below $MINARI_DATASETS_PATH or ~/.minari."""
+    """Export all episodes that are fit to learn from (as `surefoot screen` finds) as this Minari dataset, such as
+    surefoot/walk-v0, below $MINARI_DATASETS_PATH or ~/.minari."""
     rerun: File = None
     """Export the first worlds as a file of the rerun viewer (*.rrd)."""
     worlds: Count = 1

@@ -52,6 +52,7 @@ RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     )),
     ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate",)),
     ("more than 0, at most 1", lambda x: 0 < x <= 1, ("gamma", "tau")),
+    ("-20 to 2", lambda x: -20 <= x <= 2, ("log_std_init",)),  # SB3's limits in SAC; float32 ends at e^88
     ("0 to 1", lambda x: 0 <= x <= 1, (
         "gae_lambda", "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
     )),
@@ -79,8 +80,8 @@ def check(settings: Settings) -> None:
             f"hyperparameter batch_size={settings.batch_size}: expected at most num_envs x n_steps = "
             f"{settings.num_envs * settings.n_steps}, the size of a rollout"
         )
-    if isinstance(settings, PPOSettings | TRPOSettings) and settings.batch_size == 1:
-        raise SurefootError("hyperparameter batch_size=1: expected 2 or more, whose advantages are normalised together")
+    if isinstance(settings, PPOSettings | TRPOSettings | CrossQSettings) and settings.batch_size == 1:
+        raise SurefootError("hyperparameter batch_size=1: expected 2 or more, which are normalised together")
     if isinstance(settings, OffPolicySettings) and settings.batch_size > settings.buffer_size:
         raise SurefootError(
             f"hyperparameter batch_size={settings.batch_size}: expected at most buffer_size = {settings.buffer_size}"

@@ -9,6 +9,11 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 LOG_2PI = math.log(2 * math.pi)
 
 
+def log_density(z: torch.Tensor, log_std: torch.Tensor) -> torch.Tensor:
+    """(...,) of actions that are z (..., nu) standard deviations off their means; `log_std` (nu,) or (..., nu)."""
+    return -0.5 * z.square().sum(-1) - (log_std.sum(-1) + 0.5 * LOG_2PI * z.shape[-1])
+
+
 class Gaussian(DiagGaussianDistribution):
     """Independent Gaussians, one an action; `mean` (n, nu), `log_std` (nu,)."""
 
@@ -23,8 +28,7 @@ class Gaussian(DiagGaussianDistribution):
 
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         """(n,) of actions (n, nu)."""
-        z = (actions - self.mean) * torch.exp(-self.log_std)
-        return -0.5 * z.square().sum(1) - (self.log_std.sum() + 0.5 * LOG_2PI * self.action_dim)
+        return log_density((actions - self.mean) * torch.exp(-self.log_std), self.log_std)
 
     def entropy(self) -> torch.Tensor:
         """(n,), the same for all."""

@@ -6,7 +6,6 @@ of the critic in the actor's step, autograd where the gradient is one mean (temp
 parameter tensors (Adam, Polyak).
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +17,10 @@ from sb3_contrib.crossq import policies
 from stable_baselines3.common.type_aliases import ReplayBufferSamples, Schedule
 from torch.nn import functional as F
 
+from .gaussian import LOG_2PI
 from .replayed import BatchedReplay, descend, follow
 
 Scalars = dict[str, torch.Tensor]
-LOG_2PI = math.log(2 * math.pi)
 
 
 class MaximumEntropy(BatchedReplay):
@@ -48,6 +47,7 @@ class MaximumEntropy(BatchedReplay):
         mean, log_std, _ = self.actor.get_action_dist_params(observations)
         noise = torch.randn_like(mean)
         actions = torch.tanh(mean + log_std.exp() * noise)
+        # One sum over everything: `log_density` beside it takes a sixth more time.
         squashed = torch.log(1 - actions**2 + self.actor.action_dist.epsilon)
         return actions, (-0.5 * (noise**2 + LOG_2PI) - log_std - squashed).sum(1)
 

@@ -15,6 +15,8 @@ from .gaussian import Gaussian
 from .policy import Policy
 from .rollouts import BatchedRollouts, Rollout
 
+LOWEST_RATE, HIGHEST_RATE = 1e-5, 5e-3  # between which `adaptive_kl` moves the learning rate
+
 
 class PPO(BatchedRollouts, stable_baselines3.PPO):
     """SB3's PPO with batched rollouts, an update on the tensors that are already there, and one option more.
@@ -28,8 +30,8 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
 
     leash: tuple[float, Policy] | None = None
 
-    def __init__(self, *args: Any, adaptive_kl: float | None = None, max_learning_rate: float = 5e-3, **kwargs: Any):
-        self.adaptive_kl, self.max_learning_rate = adaptive_kl, max_learning_rate
+    def __init__(self, *args: Any, adaptive_kl: float | None = None, **kwargs: Any):
+        self.adaptive_kl = adaptive_kl
         self._rate: float | None = None
         super().__init__(*args, **kwargs)
 
@@ -117,6 +119,6 @@ class PPO(BatchedRollouts, stable_baselines3.PPO):
         assert self._rate is not None
         target = self.adaptive_kl * self.lr_schedule(self._current_progress_remaining) / self.lr_schedule(1.0)
         if kl > 2 * target:
-            self._hold_rate(max(self._rate / 1.5, 1e-5))
+            self._hold_rate(max(self._rate / 1.5, LOWEST_RATE))
         elif kl < target / 2:
-            self._hold_rate(min(self._rate * 1.5, self.max_learning_rate))
+            self._hold_rate(min(self._rate * 1.5, HIGHEST_RATE))

@@ -100,8 +100,7 @@ class Ground:
             self.level[ids] = self._draw_levels(n)
         told = np.rint(level * (self.levels - 1)).astype(np.int64)
         self.level[ids] = np.where(level >= 0, told, self.level[ids])
-        corner = np.array(self._corner)
-        self.centre[ids] = (np.column_stack([self.level[ids], self.kind[ids]]) + 0.5) * PITCH - corner
+        self.centre[ids] = self._centres(ids)
         qpos[:, :2] += self.centre[ids] + self.rng.uniform(-SPREAD, SPREAD, (n, 2))
         self.start[ids] = qpos[:, :2]
         self.asked[ids] = self.walked[ids] = 0.0
@@ -122,6 +121,16 @@ class Ground:
             self.sim.qpos[lost, :2] -= shift
             self.start[lost] -= shift
         return lost
+
+    def locate(self) -> None:
+        """Let every world be on the patch where its robot is, whose state was put there."""
+        patches = np.floor((self.sim.qpos[:, :2] + self._corner) / PITCH).astype(np.int64)
+        self.level[:], self.kind[:] = np.clip(patches, 0, (self.levels - 1, len(self.kinds) - 1)).T
+        self.centre[:] = self._centres(slice(None))
+
+    def _centres(self, ids: np.ndarray | slice) -> np.ndarray:
+        """Of the patches of worlds `ids`, (n, 2) m."""
+        return (np.column_stack([self.level[ids], self.kind[ids]]) + 0.5) * PITCH - self._corner
 
     # --- curriculum --------------------------------------------------------------------------------------------------
 

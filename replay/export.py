@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from ..robots.errors import SurefootError
 from ..robots.files import check_name, replacing
-from .chunks import RUNNING, TERMINATED, TRUNCATED, RecordingFile
+from .chunks import RUNNING, TERMINATED, TRUNCATED, Header
 from .geometry import body_poses, frame_rows, moving_bodies, triangles, visible_geoms
-from .recording import Recording, read_world
+from .recording import Recording
 
 
 def check_minari(dataset: str) -> Any:
@@ -39,30 +39,28 @@ def check_rerun() -> Any:
     return rerun
 
 
-def write_minari(dataset: str, file: RecordingFile) -> Path:
-    """Write every episode of every world of `file` as the Minari dataset `dataset`, such as surefoot/walk-v0.
+def write_minari(dataset: str, header: Header, worlds: Iterable[Recording]) -> Path:
+    """Write every episode of `worlds`, of a file with this header, as the Minari dataset `dataset`, such as surefoot/walk-v0.
 
     An observation is {"qpos" (nq,), "qvel" (nv,), "command" (C,)}: the simulator's state, from which any other follows. Row t
     of a recording is the state after step t, so an episode begins with the state after its first step.
-    Raises `SurefootError` as `check_minari` does.
+    Raises `SurefootError` as `check_minari` does, and where there is no episode of two steps.
     """
     minari = check_minari(dataset)
     from gymnasium import spaces
     from minari.data_collector import EpisodeBuffer
 
-    first = read_world(file, 0, 0, 1)
-    sizes = {"qpos": first.qpos.shape[1], "qvel": first.qvel.shape[1], "command": first.command.shape[1]}
-    shown: dict[str, spaces.Space[Any]] = {
-        key: spaces.Box(-np.inf, np.inf, (size,), np.float32) for key, size in sizes.items()
-    }
-    action = spaces.Box(-np.inf, np.inf, first.action.shape[1:], np.float32)
-    header, written = file.header, None
-    for world in range(header.worlds):
+    def box(name: str) -> spaces.Space[Any]:
+        return spaces.Box(-np.inf, np.inf, (header.floats[name],), np.float32)
+
+    observed = ("qpos", "qvel", "command")
+    written: Any = None
+    for world in worlds:
         buffers = []
-        for rows, ended in _episodes(read_world(file, world)):
+        for rows, ended in _episodes(world):
             over = np.zeros(len(rows.reward) - 1, bool)
             over[-1] = True
-            seen = {key: getattr(rows, key) for key in sizes}
+            seen = {name: getattr(rows, name) for name in observed}
             truncated = over & (ended != TERMINATED)  # also what was cut off where the recording ends
             steps: dict[str, Any] = {
                 "rewards": rows.reward[1:],
@@ -70,18 +68,22 @@ def write_minari(dataset: str, file: RecordingFile) -> Path:
                 "truncations": truncated,
             }
             buffers.append(EpisodeBuffer(observations=seen, actions=rows.action[1:], seed=header.seed, **steps))
+        if not buffers:
+            continue
         if written is None:
             about = f"{header.robot} {header.task}, {header.label}: MuJoCo states recorded by Surefoot"
             given: dict[str, Any] = {
-                "action_space": action,
-                "observation_space": spaces.Dict(shown),
+                "action_space": box("action"),
+                "observation_space": spaces.Dict({name: box(name) for name in observed}),
                 "description": about,
             }
             with warnings.catch_warnings():  # it misses an author's address and an environment to evaluate in
                 warnings.simplefilter("ignore")
                 written = minari.create_dataset_from_buffers(dataset, buffers, algorithm_name=header.label, **given)
-        elif buffers:
+        else:
             written.update_dataset_from_buffer(buffers)
+    if written is None:
+        raise SurefootError(f"dataset {dataset!r}: expected an episode of two steps or more")
     return Path(str(minari.storage.local.get_dataset_path(dataset)))
 
 

@@ -313,20 +313,17 @@ def read_world(file: RecordingFile, world: int = 0, start: int = 0, stop: int | 
         return Recording(**_content(file, world, start, stop))
 
 
-def read_unchecked(path: str | Path) -> list[tuple[Recording, dict[str, Any]]]:
-    """The worlds in a file with zeros for whatever is not finite, and their fields by name as they are in the file.
+def read_unchecked(file: RecordingFile, world: int) -> tuple[Recording, dict[str, Any]]:
+    """A world of a file with zeros for whatever is not finite, and its fields by name as they are in the file.
 
-    For screening, which finds what is not finite. Raises `SurefootError` as `Recording.load` does for everything else.
+    For screening, which finds what is not finite. Raises `SurefootError` as `read_world` does for everything else.
     """
-    file, found = RecordingFile(path), []
     with file.refusing():
-        for world in range(file.header.worlds):
-            raw = _content(file, world, 0, None)
-            zeros = {name: _finite(value) for name, value in raw.items() if isinstance(value, np.ndarray)}
-            terms = {name: _finite(value) for name, value in raw["terms"].items()}
-            recording = Recording(**{**raw, **zeros, "terms": terms})
-            found.append((recording, {**vars(recording), **{name: raw[name] for name in zeros}}))
-    return found
+        raw = _content(file, world, 0, None)
+        zeros = {name: _finite(value) for name, value in raw.items() if isinstance(value, np.ndarray)}
+        terms = {name: _finite(value) for name, value in raw["terms"].items()}
+        recording = Recording(**{**raw, **zeros, "terms": terms})
+        return recording, {**vars(recording), **{name: raw[name] for name in zeros}}
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

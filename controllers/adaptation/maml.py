@@ -26,7 +26,7 @@ from .. import threads
 from ..config import TrainConfig, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
-from ..gaussian import LOG_2PI
+from ..gaussian import log_density
 from ..policy import Policy
 from ..training import make_algorithm, make_env, train_config
 from ..worlds import worlds_of
@@ -105,8 +105,7 @@ class Actor(torch.nn.Module):
     def log_prob(self, weights: Weights, features: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """(n,) of actions (n, nu)."""
         mean, log_std = functional_call(self, weights, (features,))
-        z = (actions - mean) * torch.exp(-log_std)
-        return -0.5 * z.square().sum(-1) - log_std.sum() - 0.5 * LOG_2PI * actions.shape[-1]
+        return log_density((actions - mean) * torch.exp(-log_std), log_std)
 
     def inner_loss(
         self,
@@ -181,8 +180,7 @@ def collect(
             noise = torch.randn(tasks, worlds, nu, generator=rng)
             drawn = mean + torch.exp(log_std)[:, None] * noise
             actions[t] = drawn.flatten(0, 1)
-            log_prob = -0.5 * noise.square().sum(-1) - log_std.sum(-1)[:, None] - 0.5 * LOG_2PI * nu
-            log_probs[t] = log_prob.flatten()
+            log_probs[t] = log_density(noise, log_std[:, None]).flatten()
             observation, reward, terminated, truncated = env.step(np.clip(actions[t].numpy(), low, high))
             rewards[t], dones[t] = torch.as_tensor(reward), torch.as_tensor(terminated | truncated)
 

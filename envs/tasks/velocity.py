@@ -406,6 +406,8 @@ class Legged:
     def restore(self, last_action: np.ndarray, command: np.ndarray, hidden: np.ndarray) -> None:
         """Be where a recorded step began: last action (N, nu), goal (N, G), `hidden` (N, 3) of that step."""
         self._action[:], self._goal[:], self._phase[:] = last_action, command, hidden[:, 0]
+        if self.ground is not None:
+            self.ground.locate()
         self._read_state(slice(None))
         self._aim(slice(None))
         self.sim.qvel[:, :2] += hidden[:, 1:]

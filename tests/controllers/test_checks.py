@@ -9,7 +9,7 @@ from surefoot.controllers.algorithms import ALGORITHMS
 from surefoot.controllers.checks import check
 from surefoot.robots import SurefootError
 
-# What may be any number: an offset, logarithms, returns.
+# What may be -1: an offset, a logarithm, returns.
 FREE = {"alive_bonus_offset", "log_std_init", "adr_low", "adr_high"}
 FIELDS = [(algo, field) for algo, found in ALGORITHMS.items() for field in dataclasses.fields(found.settings)]
 NUMBERS = [(algo, f.name) for algo, f in FIELDS if f.type in (int, float, int | None, float | None, float | str)]
@@ -29,6 +29,9 @@ def test_no_number_may_be_anything(algo: str, name: str) -> None:
     [
         ("ppo", {"gae_lambda": 1.5}, r"gae_lambda=1.5: expected 0 to 1"),
         ("ppo", {"batch_size": 1}, r"batch_size=1: expected 2 or more"),
+        ("crossq", {"batch_size": 1}, r"batch_size=1: expected 2 or more"),
+        ("ppo", {"log_std_init": 3.0}, r"log_std_init=3.0: expected -20 to 2"),
+        ("trpo", {"log_std_init": -21.0}, r"log_std_init=-21.0: expected -20 to 2"),
         ("ppo", {"batch_size": 20_000}, r"batch_size=20000: expected at most num_envs x n_steps = 12288"),
         ("sac", {"batch_size": 2_000_000}, r"batch_size=2000000: expected at most buffer_size = 1000000"),
         ("ppo", {"net": (64, -1)}, r"net=\(64, -1\): expected widths of 1 to 16,384"),

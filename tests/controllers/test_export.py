@@ -38,8 +38,16 @@ CASES: dict[str, tuple[str, str, str, int, dict[str, Any]]] = {
     "ppo": ("quadruped", "velocity", "ppo", 400, PPO | {"mirror": False}),
     "ppo-mirror": ("quadruped", "velocity", "ppo", 400, PPO | {"mirror": True}),
     "ppo-unclipped": ("half_cheetah", "run", "ppo", 256, PPO | {"n_steps": 16, "clip_obs": None}),
+    # What only the second way of `export._onnx` converts.
+    "ppo-attention": ("half_cheetah", "run", "ppo", 256, PPO | {"n_steps": 16, "network": "transformer", "history": 4}),
     "sac": ("humanoid", "run", "sac", 100, SAC),  # limits are ±.4, so the rescaling counts
+    "crossq": ("humanoid", "run", "crossq", 100, SAC),
+    "td3": ("humanoid", "run", "td3", 100, SAC),
+    "ars": ("half_cheetah", "run", "ars", 100, {"num_envs": 8, "n_delta": 2, "n_top": 1}),
+    "dqn": ("cartpole", "balance", "dqn", 400, SAC | {"bins": 5}),
 }
+# The layer that gives the actions, and a gain: hardly trained, most actions are nearly 0.
+LAST = {"ppo": ("action_net", 50.0), "sac": ("actor.mu", 3.0), "crossq": ("actor.mu", 3.0), "td3": ("actor.mu.4", 3.0)}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +59,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
         if case not in made:
             robot, task, algo, steps, hyperparameters = CASES[case]
             controller = train(robot, task, algo=algo, steps=steps, hyperparameters=hyperparameters, progress=False)
-            last = controller.policy.actor.mu if algo == "sac" else controller.policy.action_net
-            with torch.no_grad():
-                last.weight.mul_(3.0 if algo == "sac" else 50.0)  # hardly trained: otherwise actions are nearly 0
+            if algo in LAST:
+                name, gain = LAST[algo]
+                with torch.no_grad():
+                    controller.policy.get_submodule(name).weight.mul_(gain)
             folder = tmp_path_factory.mktemp(case)
             export(controller, onnx=folder / "a.onnx", torchscript=folder / "a.pt")
             made[case] = controller, folder
@@ -66,7 +75,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
 def test_same_actions_over_an_episode(case: str, exported: Callable[[str], tuple[Controller, Path]]) -> None:
     controller, folder = exported(case)
     driver = OnnxController.load(folder / "a.onnx")
-    env = BatchEnv(controller.config.robot, controller.config.task, 2, seed=1)
+    env = BatchEnv(controller.config.robot, controller.config.task, 2, seed=1, history=controller.settings.history)
     driver.check(env)
     observation, seen, made = env.reset(), [], []
     for _ in range(env.episode_steps):  # the file drives

@@ -3,14 +3,17 @@
 import dataclasses
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from surefoot import api
 from surefoot.controllers.screening import Finding, Log, screen
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.tasks import FAMILIES
+from surefoot.envs.terrain import LENGTH
 from surefoot.envs.variation import Task
 from surefoot.replay import Recording
 from surefoot.replay.rollout import record
@@ -74,6 +77,17 @@ def test_honest_recordings_pass(robot: str, seconds: float, given: dict[str, Any
     assert len(screening.keep[0]) == len(recording)
 
 
+@pytest.mark.parametrize("kind", ["slope", "rough"])
+def test_an_honest_walk_off_its_patch_of_ground_passes(kind: str) -> None:
+    config = configured("velocity", terrain="slope+rough", terrain_levels=2, episode_seconds=12.0)
+    robot = Task({"terrain": kind, "terrain_level": 0.0})
+    env = BatchEnv("quadruped", "velocity", 1, tasks=robot, seed=0, config=config, autoreset=False)
+    act = api.load("quadruped-velocity").act
+    log = log_of(record(act, env, label=kind, seconds=12.0, script=[(0, 0.8, 0, 0)]))
+    assert np.abs(np.diff(log.qpos[:, :2], axis=0)).max() > 0.99 * LENGTH
+    assert screen([log]).findings == ()
+
+
 PUBLISHED: list[tuple[str, float, dict[str, Any]]] = [
     ("cheetah-vel", 4.0, {}),
     ("ant-dir", 2.0, {}),
@@ -112,6 +126,13 @@ def test_another_goal_than_the_recorded_one_is_found() -> None:
 @pytest.mark.menagerie
 def test_an_honest_recording_of_a_real_robot_passes() -> None:
     assert not findings(log_of(recorded("go1", 1.0, payload=2.0)))
+
+
+def test_honest_recordings_of_what_is_pushed_pass(tmp_path: Path) -> None:
+    """Whether a sliding object lets go of the tool hangs on the last digit; the arm is steered by where it was before."""
+    path = tmp_path / "push.recording.npz"
+    api.record_worlds("arm-push", path, worlds=16, episodes=1)
+    assert api.screen([path])[0].findings == ()
 
 
 def test_several_honest_recordings_pass_together() -> None:

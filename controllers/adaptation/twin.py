@@ -25,6 +25,7 @@ MOTION = 10.0  # s of walking where the budget does not say
 TUNING = 60.0  # s of fine-tuning where the budget does not say
 LEAST = 1.0  # s of fine-tuning where the fit has used the budget up
 WINDOWS, SPARE = 24, 7  # pieces of motion that are fitted, or as many more than parameters: more would only take longer
+WINDOW = 0.1  # s: half of what a fit takes by itself, in half the time; what it leaves in doubt is trained on
 EXPLAINED = 1.5  # times the noise of usual encoders: a fit that misses something leaves ten times as much
 BREAKS = ("payload", "com", "friction", "motor_strength.*")  # what goes wrong with robots
 PRODUCTS = ("mass", "inertia", "kp")  # act as other motors and a payload do: beside those the log tells none of them
@@ -62,7 +63,9 @@ def twin(
     started = time.perf_counter()
     for asked, number in zip(rounds, numbers, strict=True):
         try:
-            found = identify(walked.log.robot, walked.log, asked, at_most=max(WINDOWS, number + SPARE), seed=seed)
+            found = identify(
+                walked.log.robot, walked.log, asked, window=WINDOW, at_most=max(WINDOWS, number + SPARE), seed=seed
+            )
         except SurefootError as error:
             raise SurefootError(f"method 'twin' after {steps * robot.control_dt:g} s of motion: {error}") from error
         if explains(found):

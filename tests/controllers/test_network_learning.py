@@ -24,6 +24,9 @@ from surefoot.envs.batch_env import BatchEnv
 
 pytestmark = pytest.mark.slow
 
+# Returns of a pendulum that does not see its velocity: -1217 without a history; gru -188, tcn -185, lstm -181 with one.
+STEPS, BLIND, SEEING = 100_000, -800.0, -400.0
+
 PUCK = """
 <mujoco>
   <option timestep="0.05"/>
@@ -107,7 +110,7 @@ def test_ppo_with_a_cnn_learns_from_pictures() -> None:
 
 
 def blind(env: BatchEnv) -> BatchEnv:
-    """The same worlds, with zeros for all velocities in the observation."""
+    """The same worlds, with zeros for all velocities in the observation, which stand last."""
     see, velocities = env.task.observe, env.simulation.model.nv
 
     def observe(ids: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
@@ -119,12 +122,21 @@ def blind(env: BatchEnv) -> BatchEnv:
     return env
 
 
-def blind_hopper(**hyperparameters: Any) -> float:
-    """Mean return of a hopper trained and judged without velocities."""
-    config = TrainConfig(robot="hopper", task="run", steps=300_000, hyperparameters=hyperparameters)
-    history = hyperparameters.get("history", 1)
-    model = make_algorithm(config, blind(make_env(config, 128)))
+def blind_pendulum(**hyperparameters: Any) -> float:
+    """Mean return of a pendulum trained and judged without its velocity."""
+    config = TrainConfig(robot="pendulum", task="swing-up", steps=STEPS, hyperparameters=hyperparameters)
+    model = make_algorithm(config, blind(make_env(config, 32)))
     model.set_logger(configure(None, []))
     model.learn(config.steps)
-    judged = blind(BatchEnv("hopper", "run", 20, seed=1000, autoreset=False, history=history))
+    history = hyperparameters.get("history", 1)
+    judged = blind(BatchEnv("pendulum", "swing-up", 100, seed=1000, autoreset=False, history=history))
     return run_episodes(judged, Controller.from_algorithm(config, model)).mean
+
+
+def test_without_velocity_the_pendulum_does_not_stay_up() -> None:
+    assert blind_pendulum() < BLIND
+
+
+@pytest.mark.parametrize("network", ["tcn", "transformer", "lstm", "gru"])
+def test_a_history_shows_the_velocity(network: str) -> None:
+    assert blind_pendulum(network=network, history=16, encoder_width=16) > SEEING

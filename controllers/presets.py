@@ -173,8 +173,9 @@ _ALIVE = {"half_cheetah": 0.0, "humanoid": 5.0}
 PRESETS: dict[tuple[str, str, str], Settings] = {
     # 8,400 after 3 M steps, 12,600 to 13,900 after 16 M: what falls to nothing over the training is what makes it run well.
     ("half_cheetah", "run", "ppo"): dataclasses.replace(_CHEETAH_PPO, steps=16_000_000),
-    # 16 M steps with a divergence that falls: it runs closer to the edge, and 31 % of its episodes end in a fall (4,643).
-    ("walker2d", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, linear_decay=False),
+    # With 1e-3 it goes much too far from 1 M steps on (KL .09, clipped 55 %), and forgets how to explore. 6,096 and 3,446: one
+    # seed learns to run, the other to limp and to fall.
+    ("walker2d", "run", "ppo"): dataclasses.replace(_LEGS_PPO, learning_rate=3e-4, log_std_init=0.0),
     # Larger steps, or a longer horizon, and it learns to stand still or to leap once: the deviation must fall slowly.
     ("hopper", "run", "ppo"): dataclasses.replace(_LEGS_PPO, learning_rate=3e-4, log_std_init=0.0, steps=4_000_000),
     ("ant", "run", "ppo"): dataclasses.replace(_LEGS_KL_PPO, steps=7_000_000),
@@ -240,7 +241,7 @@ REACHED: dict[tuple[str, str, str], Reached] = {
     ("ant", "run", "ppo"): Reached(5573.4, 2860, 1, "1 CPU, AMD EPYC", "learning/ant-ppo.json"),
     ("hopper", "run", "ppo"): Reached(3320.5, 499, 3, "1 CPU, AMD EPYC", "learning/hopper-ppo.json"),
     ("humanoid", "run", "ppo"): Reached(8119.7, 5986, 1, "1 CPU, AMD EPYC", "learning/humanoid-ppo.json"),
-    ("walker2d", "run", "ppo"): Reached(5179.9, 1818, 1, "1 CPU, AMD EPYC", "learning/walker2d-ppo.json"),
+    ("walker2d", "run", "ppo"): Reached(4771.4, 1398, 2, "1 CPU, AMD EPYC", "learning/walker2d-ppo.json"),
 }
 
 

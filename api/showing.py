@@ -142,14 +142,14 @@ def _fit_to_learn_from(file: RecordingFile) -> Iterator[Recording]:
     episodes = 0
     for world in range(file.header.worlds):
         one, raw = read_unchecked(file, world)
-        logs = [log for _, log in _spans(one, raw, file.name)]
+        spans, logs = one.spans(), [log for _, log in _spans(one, raw, file.name)]
         if world == 0 and isinstance(reason := claimed_world(dataclasses.replace(logs[0], parameters={})), str):
             warnings.warn(f"{file.name!r} is not screened: {reason}", RecordingWarning)
             yield from (read_world(file, i) for i in range(file.header.worlds))
             return
         unfit: dict[int, str] = {}
         for found in _screen(logs).findings:
-            rows = np.flatnonzero(one.spans()[found.log])[list(logs[found.log].episodes())[found.episode]]
+            rows = np.flatnonzero(spans[found.log])[list(logs[found.log].episodes())[found.episode]]
             # Within one recording alike is not copied: poles stand upright in all episodes.
             if found.reason != "duplicated":
                 unfit.setdefault(int(one.episode[rows[0]]), found.reason)

@@ -26,7 +26,7 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 import torch
 from common import RESULTS, write_result
-from one_by_one import ONE_BY_ONE, figures_of
+from one_by_one import GO_ON, ONE_BY_ONE, figures_of
 
 from surefoot.controllers import threads
 from surefoot.controllers.adaptation import META_TRAIN, Budget, maml
@@ -87,7 +87,6 @@ class Row:
 
 AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
 CALF = "front_left_calf"
-STOPPING = ("twin", "finetune")  # a minute, when the motor has died
 SUCCESS = f"no fall and tracking of {TRACKING} or more"
 Seeds = Mapping[str, list[Controller]]
 
@@ -109,11 +108,13 @@ def families(row: Row, seeds: Seeds) -> dict[str, Any]:
             together, suite, splits, baseline=BASELINE if BASELINE in together else None,
             oracle=ORACLE if ORACLE in together else None, episodes=row.episodes, trial=row.trial,
         ).content()  # fmt: skip
-    else:
+    elif known:
         found = known["comparison"]
+    else:
+        raise SurefootError(f"{row.suite} has no comparison yet: measure its other methods first, without --only")
     alone: dict[str, dict[str, Any]] = known.get("one_by_one", {})
-    for split in row.splits or splits:
-        for name in ONE_BY_ONE.keys() & seeds.keys() if split != "train" else ():
+    for split in (s for s in row.splits or splits if s != "train"):
+        for name in (n for n in seeds if n in ONE_BY_ONE):
             curves = [ONE_BY_ONE[name](c, suite, split, k) for k, c in enumerate(seeds[name])]
             alone.setdefault(split, {})[name] = curves
     return {"comparison": found, "one_by_one": alone, "published": published(row, found, alone)}
@@ -154,7 +155,7 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
     lost = Task({"dead_actuator": row.motor}, AHEAD)
     losses = {
         name: [
-            continual(c, lost, Task({}, AHEAD), seed=k, method=name if name in STOPPING else "").figures()
+            continual(c, lost, Task({}, AHEAD), seed=k, method=name if name in GO_ON else "").figures()
             for k, c in enumerate(found)
         ]
         for name, found in seeds.items() if row.motor and name not in ("search", ORACLE)
@@ -263,7 +264,7 @@ _DIRECTIONS = {
     "recurrent": dataclasses.replace(_MEMORY, steps=10_000_000),
     "context": Training("context", "context_sac", steps=300_000, hyperparameters=_TWO_TASKS),
 }
-_GO_ON = {name: Training(of=BASELINE) for name in ("twin", "finetune")}
+_GO_ON = {name: Training(of=BASELINE) for name in GO_ON}
 _DYNAMICS = {
     BASELINE: Training(steps=4_000_000),
     "recurrent": _MEMORY,

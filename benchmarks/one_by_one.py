@@ -17,6 +17,7 @@ from surefoot.controllers.transfer import moved
 from surefoot.envs.suites import TaskSuite
 from surefoot.envs.variation import Task
 
+GO_ON = ("twin", "finetune")  # from the randomised controller, whose returns on their robots are the first point
 DONE = ROOT / "runs" / "one_by_one"  # robots that are done already
 
 

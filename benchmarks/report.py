@@ -16,13 +16,13 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 from common import RESULTS, ROOT
 from learning import table as learning_table
+from one_by_one import GO_ON
 
 from surefoot.controllers.statistics import bootstrap, gap_closed, mean
 from surefoot.replay.figures import comparison_figure
 
 DOCS = ROOT / "docs"
 Result = Mapping[str, Any]
-GO_ON = ("twin", "finetune")  # from the randomised controller, whose returns on their robots are the first point
 
 
 def main() -> None:

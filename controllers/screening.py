@@ -35,9 +35,8 @@ GRID = {"qpos": 0.01, "qvel": 0.1, "action": 0.01}  # what is rounded to the sam
 SAME = 0.3  # share of an episode's steps that are in another one
 WINDOW, CHUNK = 25, 256  # control steps that a world re-simulates, and windows at a time
 SETTLE = 3  # control steps before them; an arm that pushes steers by positions that lag: off by .008, .001, .0001
-LOOKS = (
-    8  # with other last digits, at what seems wrong: whether a contact breaks may hang on them, and one look miss it
-)
+# At what seems wrong, with other last digits: whether a contact breaks may hang on them, and one look miss it.
+LOOKS = 8
 MOTION = 0.01  # m/s or rad/s: smallest change of velocity in a step that counts as usual
 
 

@@ -20,15 +20,15 @@ def moved(controller: Controller, robot: str) -> Controller:
     config, own, other = controller.config, get_robot(controller.config.robot), get_robot(robot)
     options = dict(config.options)
     task = configured(config.task, **options)
-    if hasattr(task, "leg_order") and all(leg_order(r, "standard") for r in (own, other)):
-        wanted = leg_order(own, task.leg_order)
-        orders = [order for order in ("model", "standard") if leg_order(other, order) == wanted]
-        if not orders:
+    mine, theirs = legs_of(own), legs_of(other)
+    if hasattr(task, "leg_order") and mine and theirs:
+        wanted = LEGS if task.leg_order == "standard" else mine
+        if wanted not in (theirs, LEGS):
             raise SurefootError(
                 f"{own.name} has its legs in the order {', '.join(wanted)}, {other.name} has them in the order "
-                f"{', '.join(leg_order(other, 'model'))}: expected a controller that was trained with leg_order=standard"
+                f"{', '.join(theirs)}: expected a controller that was trained with leg_order=standard"
             )
-        options["leg_order"] = orders[0]
+        options["leg_order"] = "model" if wanted == theirs else "standard"
     fields = config.model_dump() | {
         "robot": other.name, "robot_sha256": other.digest if is_file_name(robot) else None, "options": options,
         "hyperparameters": dataclasses.asdict(controller.settings),  # the other robot may have other presets
@@ -40,11 +40,9 @@ def moved(controller: Controller, robot: str) -> Controller:
     return found
 
 
-def leg_order(robot: Robot, order: str) -> tuple[str, ...]:
-    """The four legs in the order "model", the robot's own, or "standard"; empty for a robot without four such legs."""
+def legs_of(robot: Robot) -> tuple[str, ...]:
+    """The four legs in the order of the robot's motors; empty for a robot without four such legs."""
     model = robot.compile()
     leg_of = {motor: leg for leg in LEGS for motor in robot.groups.get(leg, ())}
     motors = [model.actuator(i).name for i in range(model.nu)]
-    if leg_of.keys() != set(motors):
-        return ()
-    return LEGS if order == "standard" else tuple(dict.fromkeys(leg_of[motor] for motor in motors))
+    return tuple(dict.fromkeys(leg_of[motor] for motor in motors)) if leg_of.keys() == set(motors) else ()

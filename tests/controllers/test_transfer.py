@@ -6,7 +6,7 @@ import pytest
 from surefoot import api
 from surefoot.cli.main import run
 from surefoot.controllers.evaluation import evaluate
-from surefoot.controllers.transfer import leg_order, moved
+from surefoot.controllers.transfer import legs_of, moved
 from surefoot.robots import SurefootError, get_robot
 
 
@@ -14,7 +14,7 @@ from surefoot.robots import SurefootError, get_robot
 def test_a_policy_keeps_its_legs_on_a_robot_that_has_them_in_another_order() -> None:
     walker = api.load("quadruped-velocity")
     there = moved(walker, "go1")
-    assert leg_order(get_robot("go1"), "model")[:2] == ("front_right", "front_left")
+    assert legs_of(get_robot("go1"))[:2] == ("front_right", "front_left")
     assert (there.config.robot, there.config.options["leg_order"]) == ("go1", "standard")
     assert there.config.vary == {}
     assert walker.config.robot == "quadruped"

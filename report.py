@@ -151,7 +151,8 @@ def change_table(change: Change) -> dict[str, Any]:
     found = change.figures()
 
     def share(name: str) -> str:
-        return f"{100 * (found[name] or 0.0):.0f} %"
+        value = found[name]
+        return "-" if value is None else f"{100 * value:.0f} %"
 
     def time(name: str) -> str:
         return "-" if found[name] is None else f"{found[name]:.2f} s"

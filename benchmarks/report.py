@@ -245,7 +245,8 @@ def budgets(title: str, result: Result) -> Iterator[str]:
         "recovered": "recovered", "within 2 s": "recovered_within_2_s", "follows": "follows",
         "follows within 2 s": "follows_within_2_s", "falls": "falls",
     }  # fmt: skip
-    rows = [[method, len(found), *(share([f[k] for f in found]) if k in found[0] else "–" for k in shares.values()),
+    rows = [[method, len(found),
+             *("–" if found[0].get(k) is None else share([f[k] for f in found]) for k in shares.values()),
              *(f"{np.mean(times):.2f} s" if times else "–" for times in (
                  [f[k] for f in found if f[k] is not None] for k in ("seconds_to_recover", "seconds_to_notice")))]
             for method, found in result["figures"].get("motor_loss", {}).items()]  # fmt: skip

@@ -46,8 +46,8 @@ class Change:
         noticed: (N,) s from the change until the drop was noticed, NaN where it was not.
         recovered: (N,) s from the change until the error was under twice its mean of the two seconds before, and stayed there;
             NaN where that did not happen, or the robot fell.
-        follows: (N,) s, likewise until the error was `FOLLOWS` or less, as in an episode that counts as a success, where the
-            task has a command: a robot that has lost a leg may do so and never walk as before.
+        follows: (N,) s, likewise until the error was `FOLLOWS` or less, as in an episode that counts as a success: a robot that
+            has lost a leg may do so and never walk as before. None where the task has no command.
     """
 
     method: str
@@ -60,23 +60,26 @@ class Change:
     false_alarms: np.ndarray
     noticed: np.ndarray
     recovered: np.ndarray
-    follows: np.ndarray
+    follows: np.ndarray | None
     stop: float = 0.0
 
     def figures(self) -> dict[str, float | None]:
-        """Shares of the robots, and medians over those that noticed or recovered (None where none did)."""
+        """Shares of the robots, and medians over those that noticed or recovered (None where none did, or nothing can be)."""
 
-        def median(times: np.ndarray) -> float | None:
-            return None if np.isnan(times).all() else float(np.nanmedian(times))
+        def median(times: np.ndarray | None) -> float | None:
+            return None if times is None or np.isnan(times).all() else float(np.nanmedian(times))
+
+        def within(times: np.ndarray | None, limit: float) -> float | None:
+            return None if times is None else float(np.mean(times <= limit))
 
         return {
-            "recovered": float(np.mean(~np.isnan(self.recovered))),
-            "recovered_within_2_s": float(np.mean(self.recovered <= 2.0)),
+            "recovered": within(self.recovered, np.inf),
+            "recovered_within_2_s": within(self.recovered, 2.0),
             "seconds_to_recover": median(self.recovered),
-            "follows": float(np.mean(~np.isnan(self.follows))),
-            "follows_within_2_s": float(np.mean(self.follows <= 2.0)),
+            "follows": within(self.follows, np.inf),
+            "follows_within_2_s": within(self.follows, 2.0),
             "seconds_to_follow": median(self.follows),
-            "noticed": float(np.mean(~np.isnan(self.noticed))),
+            "noticed": within(self.noticed, np.inf),
             "seconds_to_notice": median(self.noticed),
             "false_alarms": float(self.false_alarms.mean()),
             "falls": float(self.fell.mean()),
@@ -181,16 +184,17 @@ def continual(
     padded = np.concatenate([np.repeat(errors[:1], width - 1, axis=0), errors])
     smooth = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
     usual = errors[change - round(STEADY / dt) : change].mean(axis=0)
-    follows: np.ndarray = np.full(robots, np.nan)
+    follows = None
     if isinstance(env.task, Velocity):
         follows = stays_below(smooth[change:], np.full(robots, FOLLOWS)) * dt
     else:  # so that none is negative: short of the best reward
         smooth, usual = smooth - smooth.min(), usual - smooth.min()
     noticed = _first(alarms[change:]) * dt
     since = np.where(fell, np.nan, stop * changed)
+    follows = None if follows is None else since + follows
     return Change(
         method or controller.config.method or "zero-shot", before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
-        np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, since + follows, stop,
+        np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, follows, stop,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
 from surefoot.envs.rewards import tracking
 from surefoot.envs.variation import Task
+from surefoot.report import change_table
 from surefoot.robots import SurefootError
 
 AHEAD = {"vx": 0.8, "vy": 0.0, "yaw": 0.0}
@@ -65,6 +66,14 @@ def test_a_dead_motor_in_mid_walk_is_noticed_and_a_lucky_charm_is_not(walker: Co
     assert figures["follows"] == np.mean((dead.error[-1] <= FOLLOWS) & ~dead.fell)
     assert pytest.approx(TRACKING) == tracking(FOLLOWS**2)
     assert same.figures()["noticed"] == 0
+
+
+def test_a_robot_without_a_command_has_none_to_follow() -> None:
+    change = continual(api.load("half_cheetah-run"), Task({"gravity": 9.0}), robots=2, seconds=6.0)
+    figures = change.figures()
+    assert (figures["follows"], figures["follows_within_2_s"], figures["seconds_to_follow"]) == (None, None, None)
+    table = change_table(change)
+    assert table["rows"][0][table["columns"].index("follows")] == "-"
 
 
 def test_a_robot_that_stops_to_be_adapted_walks_on_with_the_outcome(walker: Controller) -> None:

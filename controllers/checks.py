@@ -48,7 +48,7 @@ RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     )),
     ("0 or more", lambda x: x >= 0, (
         "vf_coef", "weight_decay", "cg_damping", "learning_starts", "exploration_noise", "target_policy_noise",
-        "target_noise_clip", "kl_weight",
+        "target_noise_clip", "kl_weight", "evaluations",
     )),
     ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate",)),
     ("more than 0, at most 1", lambda x: 0 < x <= 1, ("gamma", "tau")),

@@ -98,7 +98,9 @@ _POLE_PPO = PPOSettings(
     log_std_init=-0.5,
     steps=200_000,
 )
+_KEEP_BEST = {"evaluations": 20}  # where learning goes up and down: dqn balances at one time and drifts off at another
 _POLE_VALUES: dict[str, Any] = {
+    **_KEEP_BEST,
     "num_envs": 8,
     "steps": 30_000,
     "learning_rate": 1e-3,
@@ -108,6 +110,7 @@ _POLE_VALUES: dict[str, Any] = {
     "exploration_fraction": 0.2,
 }
 _SWING_ACTOR: dict[str, Any] = {
+    **_KEEP_BEST,
     "num_envs": 8,
     "steps": 20_000,
     "learning_rate": 1e-3,
@@ -116,6 +119,7 @@ _SWING_ACTOR: dict[str, Any] = {
     "gradient_steps": 4,
 }
 _BALANCE_TABLE: dict[str, Any] = {
+    **_KEEP_BEST,
     "bins": 2,
     "cells": (4, 6, 12, 12),
     "span": (2.4, 1.5, 0.2, 1.5),
@@ -149,7 +153,7 @@ _POLES: dict[tuple[str, str, str], Settings] = {
 }
 
 # On Gymnasium ids, whose environments run one after the other in Python: few of them, and SB3's or its zoo's numbers.
-_GYM_VALUES: dict[str, Any] = {"num_envs": 4, "net": (256, 256), "learning_rate": 1e-3, "steps": 50_000}
+_GYM_VALUES: dict[str, Any] = {**_KEEP_BEST, "num_envs": 4, "net": (256, 256), "learning_rate": 1e-3, "steps": 50_000}
 _GYM: dict[str, Settings] = {
     "ppo": dataclasses.replace(
         _POLE_PPO, num_envs=8, n_steps=128, learning_rate=3e-4, gamma=0.99, log_std_init=0.0, steps=100_000

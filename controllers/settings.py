@@ -27,6 +27,7 @@ class Settings:
         optimizer: by name; weight_decay: of the weights per step and learning rate (None: the optimiser's own).
         clip_obs: normalised observations are clipped to +-clip_obs, as by SB3's VecNormalize; at least 3, because the
             statistics are taken of what was clipped; None: not at all.
+        evaluations: so many times it is evaluated during the training, and the best controller kept (`best.Best`); 0: the last.
     """
 
     num_envs: int = 16
@@ -49,6 +50,7 @@ class Settings:
     optimizer: str = "adam"
     weight_decay: float | None = None
     clip_obs: float | None = 10.0
+    evaluations: int = 0
 
 
 @dataclass(frozen=True)
@@ -354,4 +356,5 @@ OURS = {
     "layers", "norm_layer", "network", "history", "inputs", "trial", "redraw", "sampler",
     "adr_low", "adr_high", "encoder_width", "optimizer", "weight_decay",
     "ortho_init", "untied", "critic_net", "n_critics", "n_quantiles", "bins", "cells", "span", "clip_obs", "latent",
+    "evaluations",
 }  # fmt: skip

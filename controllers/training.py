@@ -31,6 +31,7 @@ from ..robots.parameters import ParameterTable
 from ..robots.source import is_file_name
 from . import gym_ids
 from .algorithms import find_algorithm
+from .best import Best
 from .checks import check_memory
 from .config import TrainConfig, checked_config, typed
 from .controller import Controller, controller_file
@@ -359,7 +360,10 @@ def _learn(
     bar = _progress_bar() if progress and sys.stderr.isatty() else None
     with bar or nullcontext():
         monitor = Monitor(config, out, bar, tell=progress, before=before)
-        callbacks: list[BaseCallback] = [monitor, *gym_ids.callbacks(config), *([callback] if callback else [])]
+        evaluations = settings_for(config.robot, config.task, config.algo, config.hyperparameters).evaluations
+        best = Best(config, evaluations) if evaluations else None
+        others = [c for c in (best, callback) if c is not None]
+        callbacks: list[BaseCallback] = [monitor, *gym_ids.callbacks(config), *others]
         remaining = config.steps - model.num_timesteps
         try:
             with _disk(out):
@@ -370,6 +374,8 @@ def _learn(
                 monitor.save_checkpoint(out)
             raise
     controller = monitor.controller()
+    if best is not None:
+        controller = best.of(controller)
     controller.policy.set_training_mode(False)
     if out is not None:
         controller.save(out / "controller.safetensors")

@@ -112,8 +112,7 @@ def make_algorithm(config: TrainConfig, env: BatchEnv | VecEnv) -> BaseAlgorithm
 def mirror_map(env: BatchEnv) -> Mirror:
     """Observation and action maps of the robot's mirror image. Raises `SurefootError` where there is none."""
     symmetry = env.robot.symmetry
-    # A published family's goal may be on one side, and its policies are not told which.
-    if symmetry is None or not (isinstance(env.task, Legged) or type(env.task) is Run):
+    if symmetry is None or not (isinstance(env.task, Legged) or (isinstance(env.task, Run) and env.task.symmetric)):
         raise SurefootError(f"mirror=True needs a symmetry map: {env.robot.name!r} on {env.task_name!r} has none")
     index, sign = env.task.mirror()
     inputs, input_sign = env.inputs.mirror(symmetry)
@@ -258,7 +257,8 @@ def _by_column(
     for name in inputs:
         if name == "parameters":
             varied = _varied(table, task, vary, suite)
-            images = {mirror_image(full) for full in varied} if mirrored else set()
+            symmetric = mirrored and table.robot.symmetry is not None
+            images = {mirror_image(full, table)[0] for full in varied} if symmetric else set()
             found += varied + [full for full in table.names if full in images.difference(varied)]
         elif name.split(".")[0] in {full.split(".")[0] for full in table.names}:
             found += [table.names[k] for k in table.columns(name.removesuffix(".*"))]

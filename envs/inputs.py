@@ -119,14 +119,38 @@ class Inputs:
         for name, place in places.items():
             if name in self.commands:
                 raise SurefootError("mirror=true knows no mirror image of commands among the inputs: expected none")
-            image = mirror_image(name)
+            image, sign[place] = mirror_image(name, self.table)
             if image not in places:
                 raise SurefootError(f"mirror=true needs input {image!r} beside {name!r}: expected both or none")
             index[place] = places[image]
-            sign[place] = -1.0 if name == "com.y" else 1.0
         return index, sign
 
 
-def mirror_image(name: str) -> str:
-    """Of a parameter: motor_strength.front_left_hip for motor_strength.front_right_hip."""
+def mirror_image(name: str, table: ParameterTable) -> tuple[str, float]:
+    """What stands in the place of a parameter in the mirror image of a robot that has one, and the sign that it has there.
+
+    Motors are paired as the robot's `Symmetry` says, other parts by left and right in their names. Raises `SurefootError` for
+    those of a robot, such as Gymnasium's ant, whose names do not say so.
+    """
+    symmetry, at, motors = table.robot.symmetry, table.layout, table.layout.motors
+    assert symmetry is not None
+    key, _, part = name.partition(".")
+    if part in motors:
+        own = motors.index(part)
+        return f"{key}.{motors[symmetry.index[own]]}", symmetry.sign[own] if key == "encoder_offset" else 1.0
+    if part in ("x", "y", "z"):
+        turned = ("x", "z") if key == "imu_rotation" else ("y",)
+        return name, -1.0 if part in turned else 1.0
+    if part in (*at.body_names, *at.geom_names) and [_other_side(m) for m in motors] != [
+        motors[i] for i in symmetry.index
+    ]:
+        raise SurefootError(
+            f"mirror=True: the parts of {table.robot.name!r} are not called left and right, so that input {name!r} has no "
+            "mirror image: expected mirror=False"
+        )
+    return _other_side(name), 1.0
+
+
+def _other_side(name: str) -> str:
+    """front_right_hip for front_left_hip."""
     return "right".join(part.replace("right", "left") for part in name.split("left"))

@@ -39,6 +39,8 @@ class Family(Run):
 
     def __init_subclass__(cls) -> None:
         cls.command_names = tuple(cls.goals)
+        # A goal may be on one side, and the policy is not told which.
+        cls.symmetric = cls.symmetric and not cls.goals
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         super().__init__(sim, rng)
@@ -249,6 +251,7 @@ class WalkerRandParams(Family):
     task, robot = "walker-rand-params", "walker2d"
     constants = dataclasses.replace(CONFIGS["walker2d"], episode_steps=200, last_step_counts=True)
     physics = _of_twice_the_step(WALKER2D, "walker2d.xml")
+    symmetric = False  # nor are its feet
 
 
 class HopperRandParams(Family):

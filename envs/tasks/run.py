@@ -5,6 +5,7 @@ humanoid,swimmer}_v5.py with default arguments; `tests/envs/test_parity.py` comp
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -62,10 +63,14 @@ class Run:
     Observation (float64, `observation_layout`), as v5's: generalised positions without the way travelled (m, rad), generalised
     velocities (m/s, rad/s); ant: clipped contact forces on each body (N m, N); humanoid: inertia and velocity of each body
     in the frame of the centre of mass, motor forces (N m), contact forces.
+
+    Attributes:
+        symmetric: what is asked, and the ground, are the same left and right.
     """
 
     observation_dtype = np.float64
     command_names: tuple[str, ...] = ()
+    symmetric: ClassVar[bool] = True
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         self.sim, self.rng = sim, rng

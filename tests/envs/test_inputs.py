@@ -167,14 +167,17 @@ def test_bad_input() -> None:
 
 
 def test_the_mirror_image_of_inputs() -> None:
-    env = walkers(1, inputs=("last_action", "last_reward", "com", "motor_strength"), tasks=Task({}))
+    told = ("com", "motor_strength", "encoder_offset", "wind", "imu_rotation")
+    env = walkers(1, inputs=("last_action", "last_reward", *told), tasks=Task({}))
     assert env.robot.symmetry is not None
     index, sign = env.inputs.mirror(env.robot.symmetry)
     names = [*env.table.layout.motors, "last_reward", *env.inputs.known]
     for i, name in enumerate(names):
         image = "right".join(part.replace("right", "left") for part in name.split("left"))
         assert names[index[i]] == image
-    assert [names[i] for i in np.flatnonzero(sign[12:] < 0) + 12] == ["com.y"]
+    turned = [names[i] for i in np.flatnonzero(sign[12:] < 0) + 12]
+    hips = [f"encoder_offset.{leg}_hip" for leg in ("front_right", "front_left", "rear_right", "rear_left")]
+    assert sorted(turned) == sorted([*hips, "com.y", "wind.y", "imu_rotation.x", "imu_rotation.z"])
     assert np.array_equal(sign[:12], env.robot.symmetry.sign)
     with pytest.raises(SurefootError, match=r"needs input 'motor_strength\.front_right_hip' beside"):
         walkers(1, inputs=("motor_strength.front_left",)).inputs.mirror(env.robot.symmetry)

@@ -9,11 +9,14 @@ from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.tasks import reflection
 from surefoot.robots import SurefootError
 
+RUNNERS = [(robot, "run") for robot in ("walker2d", "ant", "humanoid")]
+RUNNERS += [("ant", "ant-cripple"), ("ant", "ant-mass")]
 
-@pytest.mark.parametrize("robot", ["walker2d", "ant", "humanoid"])
-def test_the_mirror_image_of_a_motion_is_a_motion(robot: str) -> None:
+
+@pytest.mark.parametrize(("robot", "task"), RUNNERS)
+def test_the_mirror_image_of_a_motion_is_a_motion(robot: str, task: str) -> None:
     """Torso turned and moving, then on the ground with every motor at work: contacts, forces and inertias as well."""
-    env = BatchEnv(robot, "run", 2, seed=0)
+    env = BatchEnv(robot, task, 2, seed=0)
     env.reset()
     index, sign, action, flip = mirror_map(env)
     sim, rng = env.simulation, np.random.default_rng(3)
@@ -40,17 +43,35 @@ def test_the_mirror_image_of_a_motion_is_a_motion(robot: str) -> None:
     assert sorted(index) == list(range(len(first)))
 
 
-@pytest.mark.parametrize("robot", ["walker2d", "ant", "humanoid"])
-def test_a_mirrored_policy_is_made(robot: str) -> None:
+@pytest.mark.parametrize(("robot", "task"), RUNNERS)
+def test_a_mirrored_policy_is_made(robot: str, task: str) -> None:
     config = checked_config(
-        robot=robot, task="run", algo="ppo", steps=64, hyperparameters={"mirror": True, "num_envs": 32}
+        robot=robot, task=task, algo="ppo", steps=64, hyperparameters={"mirror": True, "num_envs": 32}
     )
     env = make_env(config, 32)
     assert make_algorithm(config, env).policy.mirrored
 
 
-@pytest.mark.parametrize(("robot", "task"), [("half_cheetah", "run"), ("ant", "ant-goal"), ("arm", "reach")])
+@pytest.mark.parametrize(
+    ("robot", "task"),
+    [("half_cheetah", "run"), ("ant", "ant-goal"), ("walker2d", "walker-rand-params"), ("arm", "reach")],
+)
 def test_who_has_none(robot: str, task: str) -> None:
     env = BatchEnv(robot, task, 1)
     with pytest.raises(SurefootError, match=f"mirror=True needs a symmetry map: '{robot}' on '{task}' has none"):
         mirror_map(env)
+
+
+def test_parts_without_a_side_in_their_names() -> None:
+    """Gymnasium's ant calls its motors hip_1 to hip_4, of which 1 and 4 are a pair; its legs are front_left and right_back."""
+    env = BatchEnv("ant", "run", 1, inputs=("dead_actuator", "gravity"))
+    size = env.observation_size - env.inputs.size
+    index, sign, *_ = mirror_map(env)
+    names = env.inputs.known
+    assert names[index[size + names.index("dead_actuator.hip_1")] - size] == "dead_actuator.hip_4"
+    assert names[index[size + names.index("dead_actuator.ankle_2")] - size] == "dead_actuator.ankle_3"
+    assert (sign[size:] == 1).all()
+    with pytest.raises(
+        SurefootError, match=r"the parts of 'ant' are not called left and right, so that input 'mass\.aux_1'"
+    ):
+        mirror_map(BatchEnv("ant", "run", 1, inputs=("mass.aux_1",)))

@@ -144,7 +144,7 @@ _POLES: dict[tuple[str, str, str], Settings] = {
     ("pendulum", "swing-up", "tqc"): TQCSettings(**_SWING_ACTOR),
     ("pendulum", "swing-up", "crossq"): CrossQSettings(**_SWING_ACTOR),
     ("pendulum", "swing-up", "td3"): TD3Settings(**_SWING_ACTOR),
-    ("pendulum", "swing-up", "ddpg"): DDPGSettings(**{**_SWING_ACTOR, "learning_rate": 3e-4}),
+    ("pendulum", "swing-up", "ddpg"): DDPGSettings(gamma=0.98, **{**_SWING_ACTOR, "net": (256, 256)}),
     ("pendulum", "swing-up", "dqn"): DQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "qrdqn"): QRDQNSettings(bins=5, **_POLE_VALUES),
     ("pendulum", "swing-up", "deep_sarsa"): DeepSarsaSettings(bins=5, **_POLE_VALUES),

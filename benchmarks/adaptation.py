@@ -382,7 +382,8 @@ def main() -> None:
                     trained(row, method, seed, folder)
             if not args.train:
                 few = args.only and (row.measure is by_budget or set(args.only) <= ONE_BY_ONE.keys())
-                some = args.only if few else row.trainings
+                # What is compared is compared together; those that meet one robot at a time stay as they were.
+                some = args.only if few else [m for m in row.trainings if not args.only or m not in ONE_BY_ONE]
                 methods = {method: row.trainings[method] for method in some}
                 row = dataclasses.replace(row, splits=tuple(args.splits or ()))
                 figures = row.measure(row, load(folder, methods, args.seeds))

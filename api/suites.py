@@ -18,7 +18,7 @@ from ..envs.suites import verify as _verify
 from ..envs.variation import Task
 from ..report import safety_figures_table
 from ..robots import SurefootError, unknown
-from .sources import Settings, Source, load, load_any, task_of
+from .sources import Settings, Source, commands_of, load, load_any, task_of
 
 
 def list_suites() -> list[TaskSuite]:
@@ -145,7 +145,8 @@ def envelope(
     """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation."""
     controllers = {"before" if adapted is not None else "controller": load_any(source)}
     controllers |= {} if adapted is None else {"after": load_any(adapted)}
-    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task_of(parameters), seed=seed)
+    task = task_of(parameters, commands_of(next(iter(controllers.values()))))
+    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task, seed=seed)
 
 
 def choose(

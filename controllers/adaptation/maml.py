@@ -23,7 +23,7 @@ from ...envs.suites import TrainingTasks, load_suite
 from ...envs.variation import Task, Variation
 from ...robots import SurefootError
 from .. import threads
-from ..config import TrainConfig, from_settings
+from ..config import Range, TrainConfig, check_ranges, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..gaussian import log_density
@@ -62,9 +62,14 @@ class MamlConfig:
     gamma: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("tasks", "worlds", "horizon", "inner_steps", "epochs"):
-            if getattr(self, name) < 1:
-                raise SurefootError(f"meta setting {name}={getattr(self, name)}: expected 1 or more")
+        ranges: tuple[Range, ...] = (
+            ("1 or more", lambda x: x >= 1, ("tasks", "worlds", "inner_steps", "epochs")),
+            ("2 or more", lambda x: x >= 2, ("horizon",)),  # one advantage has no spread to be divided by
+            ("0 or more", lambda x: x >= 0, ("inner_rate",)),
+            ("more than 0", lambda x: x > 0, ("rate", "clip")),
+            ("more than 0, at most 1", lambda x: 0 < x <= 1, ("reptile_rate", "gamma")),
+        )
+        check_ranges("meta setting", self, ranges)
         if self.order not in (1, 2):
             raise SurefootError(f"meta setting order={self.order}: expected 2, or 1 without second derivatives")
 

@@ -21,7 +21,7 @@ from ...envs.tasks import FAMILIES
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
-from ..config import TrainConfig, checked_config, from_settings
+from ..config import Range, TrainConfig, check_ranges, checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy, known_inputs
@@ -55,6 +55,13 @@ class Distillation:
     batch_size: int = 512
     learning_rate: float = 2e-3
     share: float = 0.25
+
+    def __post_init__(self) -> None:
+        ranges: tuple[Range, ...] = (
+            ("1 or more", lambda x: x >= 1, ("worlds", "every", "samples", "epochs", "batch_size")),
+            ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate", "share")),
+        )
+        check_ranges("meta setting", self, ranges)
 
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:

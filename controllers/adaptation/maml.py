@@ -11,7 +11,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from ..controller import Controller
 from ..evaluation import evaluate
 from ..gaussian import log_density
 from ..policy import Policy
-from ..training import make_algorithm, make_env, train_config
+from ..training import make_algorithm, make_env, new_folder, train_config
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
 
@@ -209,7 +208,7 @@ def meta_train_reptile(robot: str, task: str, **asked: Any) -> Controller:
 
 
 def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Controller:
-    out, progress = asked.pop("out", None), asked.pop("progress", True)
+    out, progress = new_folder(asked.pop("out", None)), asked.pop("progress", True)
     plan = MamlConfig.parse(asked.get("meta") or {})
     worlds = plan.tasks * plan.worlds
     hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
@@ -217,7 +216,7 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     config = train_config(robot, task, **{**asked, "algo": "ppo", "method": method})
     env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
     if out is not None:
-        config.save(Path(out) / "config.json")
+        config.save(out / "config.json")
     learner = Learner(config, plan, env)
     started, told = time.monotonic(), time.monotonic()
     while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
@@ -229,7 +228,7 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     torch.set_num_threads(1)
     controller = learner.controller()
     if out is not None:
-        controller.save(Path(out) / "controller.safetensors")
+        controller.save(out / "controller.safetensors")
     return controller
 
 

@@ -8,7 +8,6 @@ At test time nothing is learnt: within a second of motion the latent is that of 
 import dataclasses
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy, known_inputs
 from ..policy import Policy
-from ..training import make_env, train
+from ..training import make_env, new_folder, train
 from .base import Adaptation, Budget
 from .online import adapt_online
 
@@ -70,7 +69,7 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     The student's part comes on top of `steps`, and out of `seconds`. `meta` changes settings of `Distillation`.
     """
     plan = from_settings("meta setting", Distillation, asked.get("meta") or {})
-    out = None if asked.get("out") is None else Path(asked["out"])
+    out = new_folder(asked.get("out"))
     seconds = asked.get("seconds")
     turns = TURNS if has_goals(task) and asked.get("suite") else {}
     asked["hyperparameters"] = {**told_everything(task), **turns, **(asked.get("hyperparameters") or {})}

@@ -148,6 +148,8 @@ def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeyp
         ("train --resume --out RUN --vary payload=0:1", "--vary cannot change"),
         ("train go1 velocity --resume --out RUN", "has robot 'quadruped', not 'go1'"),
         ("train quadruped velocity --out RUN", "already holds a run"),
+        ("train quadruped velocity --method maml --vary payload=0:3 --out RUN", "already holds a run"),
+        ("train quadruped velocity --method rma --vary payload=0:3 --out RUN", "already holds a run"),
     ],
 )
 def test_on_a_run(line: str, said: str, walk: Path, refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

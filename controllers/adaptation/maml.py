@@ -30,6 +30,7 @@ from ..policy import Policy
 from ..training import make_algorithm, make_env, new_folder, train_config
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
+from .rma import has_goals
 
 Weights = dict[str, torch.Tensor]
 
@@ -198,7 +199,10 @@ def collect(
 
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
-    """MAML over the tasks that `vary` or `suite` describe; `training.train`'s arguments, and `meta` for `MamlConfig`."""
+    """MAML over the tasks that `vary` or `suite` describe; `training.train`'s arguments, and `meta` for `MamlConfig`.
+
+    Raises `SurefootError` where all robots would have the same task, or those of a group different ones.
+    """
     return _meta_train("maml", robot, task, asked)
 
 
@@ -214,6 +218,14 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
     asked["hyperparameters"] = {**hyperparameters, **(asked.get("hyperparameters") or {})}
     config = train_config(robot, task, **{**asked, "algo": "ppo", "method": method})
+    if has_goals(task) and not config.suite:  # without one each world would draw a goal of its own
+        raise SurefootError(
+            f"method {method!r} learns from groups of robots with the same goal: give a suite (--suite)"
+        )
+    if not (config.vary or config.suite):
+        raise SurefootError(
+            f"method {method!r} learns from tasks that differ: give a variation (--vary) or a suite (--suite)"
+        )
     env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
     if out is not None:
         config.save(out / "config.json")

@@ -229,6 +229,11 @@ def learn(
         true = torch.as_tensor((env.inputs.truth(env.values, env.task.command()) - center) / scale, dtype=torch.float32)
         window, whole = walk(env, controller)
         torch.set_num_threads(threads.UPDATE_THREADS)
+        if not whole.any():
+            raise SurefootError(
+                f"method 'identify' learns from {STEPS * env.robot.control_dt:g} s of motion, and none of {plan.worlds} robots "
+                "stayed up so long: train for more --steps, or with more worlds (--meta worlds=…)"
+            )
         return both_sides(controller, window[whole], true[whole])
 
     rounds: list[tuple[torch.Tensor, torch.Tensor]] = []

@@ -15,6 +15,7 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.identifier import STEPS
 from surefoot.controllers.training import make_env
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
@@ -123,6 +124,15 @@ def test_what_it_is_told_decides_how_it_acts(told: Controller, tmp_path: Path) -
     lied.told = {"payload": 1.0}
     with pytest.raises(SurefootError, match="unknown parameter among the inputs 'payload'"):
         evaluate(lied, task=LIGHT, episodes=2)
+
+
+def test_nobody_stays_up_long_enough_to_be_looked_at(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fallen(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+        return torch.zeros(env.num_envs, STEPS, 23), np.zeros(env.num_envs, bool)
+
+    monkeypatch.setitem(learn.__globals__, "walk", fallen)
+    with pytest.raises(SurefootError, match="none of 4 robots stayed up so long"):
+        learn(told.copy(), 100, plan=Learning(worlds=4))
 
 
 def test_search_spends_its_budget_and_earns(told: Controller) -> None:

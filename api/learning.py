@@ -18,6 +18,7 @@ from ..controllers.adaptation import (
 from ..controllers.adaptation.continual import Change
 from ..controllers.adaptation.continual import continual as _continual
 from ..controllers.adaptation.gate import refusal
+from ..controllers.adaptation.search import as_begun
 from ..controllers.controller import Controller
 from ..controllers.evaluation import AnyController, Evaluation
 from ..controllers.evaluation import evaluate as _evaluate
@@ -157,16 +158,17 @@ def adapt(
     if why := unsupported(method, controller):
         raise SurefootError(f"{why}: this one supports {', '.join(methods_of(controller))}")
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
+    before = as_begun(controller) if adaptation.controller.told else controller
     if gate:
-        why = refusal(controller, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
+        why = refusal(before, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
         if why:
-            adaptation = replace(adaptation, controller=controller, refused=why)
+            adaptation = replace(adaptation, controller=before, refused=why)
     if not adaptation.refused:
         adaptation.controller.adapted = adaptation.record()
     if out is not None:
         adaptation.controller.save(out)
     if html is not None:
-        write_adaptation_page(html, controller, adaptation, seed=seed)
+        write_adaptation_page(html, before, adaptation, seed=seed)
     return adaptation
 
 

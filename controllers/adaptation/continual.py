@@ -23,7 +23,7 @@ from ..worlds import worlds_of
 from . import METHODS, unsupported
 from .base import Budget
 from .identify import empty_window, fill
-from .search import told_in_training
+from .search import as_begun, told_in_training
 
 STOPS = ("finetune", "twin", "search", "maml", "reptile")
 SIMULATED = ("finetune",)  # moves simulated robots for hours, and the robot itself not at all
@@ -136,7 +136,7 @@ def continual(
     now and then, which counts as an error, too. `where` are arguments of `worlds_of`, such as another robot. Raises
     `SurefootError` where `at` leaves too little time, and for a method that does not suit the controller.
     """
-    before, controller = before or Task({}), controller.copy()
+    before, controller = before or Task({}), as_begun(controller).copy()
     env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
                     max_delay=longest_delay(None, after), **where)  # fmt: skip
     controller.check(env)

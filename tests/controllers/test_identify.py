@@ -156,6 +156,14 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     assert not np.array_equal(errors[0], errors[2])
 
 
+def test_auto_identifies_where_the_budget_has_the_motion_for_it(told: Controller) -> None:
+    controller = told.copy()
+    controller.config = controller.config.model_copy(update={"method": "identify"})
+    for motion, method in ((9.9, "zero-shot"), (10.0, "identify")):
+        found = api.adapt(controller, LIGHT, method="auto", seconds=None, robot_seconds=motion, episodes=1)
+        assert found.method == method
+
+
 def test_nobody_stays_up_long_enough_to_be_looked_at(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
     def fallen(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
         return torch.zeros(env.num_envs, STEPS, 23), np.zeros(env.num_envs, bool)

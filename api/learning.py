@@ -18,6 +18,7 @@ from ..controllers.adaptation import (
 from ..controllers.adaptation.continual import Change
 from ..controllers.adaptation.continual import continual as _continual
 from ..controllers.adaptation.gate import refusal
+from ..controllers.adaptation.search import as_begun
 from ..controllers.controller import Controller
 from ..controllers.evaluation import AnyController, Evaluation
 from ..controllers.evaluation import evaluate as _evaluate
@@ -157,16 +158,17 @@ def adapt(
     if why := unsupported(method, controller):
         raise SurefootError(f"{why}: this one supports {', '.join(methods_of(controller))}")
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
+    before = as_begun(controller) if adaptation.controller.told else controller
     if gate:
-        why = refusal(controller, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
+        why = refusal(before, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
         if why:
-            adaptation = replace(adaptation, controller=controller, refused=why)
+            adaptation = replace(adaptation, controller=before, refused=why)
     if not adaptation.refused:
         adaptation.controller.adapted = adaptation.record()
     if out is not None:
         adaptation.controller.save(out)
     if html is not None:
-        write_adaptation_page(html, controller, adaptation, seed=seed)
+        write_adaptation_page(html, before, adaptation, seed=seed)
     return adaptation
 
 
@@ -181,14 +183,18 @@ def continual(
     seed: int = 0,
     method: str = "",
     budget: float | None = None,
+    gate: bool = False,
 ) -> Change:
     """Let robots walk and change them at second `at` into what `parameters` describe: who notices, who recovers, how soon?
 
     `before` describes them until then, nominal where not given. What the controller adapts by within motion (a memory, a
     history, an identifier) runs on; with a `method` that makes another controller, such as "twin", a robot that has noticed is
-    adapted within `budget` s of wall-clock (a minute, where not given) and set out again. Raises `SurefootError` for an unknown
+    adapted within `budget` s of wall-clock (a minute, where not given) and set out again, with `gate` only by a controller that
+    is no worse and no less safe than the one that it had (`Change.refused`). Raises `SurefootError` for an unknown
     parameter, or too little time around the change.
     """
+    if not method and (gate or budget is not None):
+        raise SurefootError("budget and gate are of a method that stops the robot to adapt it: give --method")
     controller = load(source)
     needs_robot(controller.config, "continual")
     commands = commands_of(controller)
@@ -196,6 +202,7 @@ def continual(
     return _continual(
         controller, task_of(parameters, commands), first,
         at=at, seconds=seconds, robots=robots, seed=seed, method=method, budget=Budget(60.0 if budget is None else budget),
+        gate=gate,
     )  # fmt: skip
 
 

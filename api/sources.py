@@ -1,5 +1,6 @@
 """What the verbs take: a controller by name, file or folder, a planner's settings, a robot's parameters."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,25 @@ def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController
 
 
 def task_of(settings: Settings | Task | None, commands: Sequence[str] = ()) -> Task:
-    """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, `commands` among them as its goal."""
+    """A `Task` from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, `commands` among them as its goal.
+
+    Raises `SurefootError` for a command that is no finite number; parameters are checked by the robot's table.
+    """
     if isinstance(settings, Task):
         return settings
     given = dict(settings or {})
-    return Task(
-        {k: v for k, v in given.items() if k not in commands}, {k: float(v) for k, v in given.items() if k in commands}
-    )
+    goal = {k: _number(k, v) for k, v in given.items() if k in commands}
+    return Task({k: v for k, v in given.items() if k not in commands}, goal)
+
+
+def _number(command: str, value: float | str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise SurefootError(f"{command}={value}: {command!r} is a command, expected a number such as {command}=0.8")
+    return number
 
 
 def commands_of(controller: AnyController) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from ..controllers.envelope import envelope as _envelope
 from ..controllers.evaluation import AnyController
 from ..controllers.splits import SplitResult, validate
 from ..controllers.splits import evaluate_suite as _evaluate_suite
+from ..envs.batch_env import BatchEnv, configured
 from ..envs.families import FAMILIES
 from ..envs.suites import TaskSuite, load_suite, suite_names
 from ..envs.suites import make_suite as _make_suite
@@ -18,7 +19,7 @@ from ..envs.suites import verify as _verify
 from ..envs.variation import Task
 from ..report import safety_figures_table
 from ..robots import SurefootError, unknown
-from .sources import Settings, Source, load, load_any, task_of
+from .sources import Settings, Source, commands_of, load, load_any, task_of
 
 
 def list_suites() -> list[TaskSuite]:
@@ -52,7 +53,8 @@ def make_suite(
 
     `beyond` has a law for each split further out, {"moderate": {"payload": "3:6"}}, over those of `vary`; `counts` says how
     many tasks (100 in train, 20 elsewhere). Without `vary`, `name` is one of the suites that come with Surefoot.
-    `envs.suites.make_suite` takes several laws a split.
+    `envs.suites.make_suite` takes several laws a split. Raises `SurefootError` for unknown names and options, for a robot that
+    the task is not for, and for laws that cannot be drawn from.
     """
     if not vary:
         if robot or task or beyond or counts or options or name not in FAMILIES:
@@ -61,6 +63,8 @@ def make_suite(
         return _make_suite(name, **FAMILIES[name], seed=seed)
     if robot is None or task is None:
         raise SurefootError(f"suite {name!r} needs a robot and a task, for example --robot quadruped --task velocity")
+    # Whatever the task or the robot refuses is refused here, and not by whoever is measured on the suite.
+    BatchEnv(robot, task, 1, config=configured(task, **(options or {})))
     laws = {split: dict(vary) for split in ("train", "validation", "test")}
     laws |= {split: {**vary, **law} for split, law in (beyond or {}).items()}
     for split in counts or {}:
@@ -145,7 +149,8 @@ def envelope(
     """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation."""
     controllers = {"before" if adapted is not None else "controller": load_any(source)}
     controllers |= {} if adapted is None else {"after": load_any(adapted)}
-    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task_of(parameters), seed=seed)
+    task = task_of(parameters, commands_of(next(iter(controllers.values()))))
+    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task, seed=seed)
 
 
 def choose(

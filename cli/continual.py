@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Seconds, Values, parameters
+from .options import Count, File, Flag, Moment, Seconds, Values, parameters
 
 
 @dataclass
@@ -33,16 +33,19 @@ class Arguments:
     method: Annotated[str, tyro.conf.arg(metavar="NAME")] = ""
     """Adapt robots that have noticed by this method, which makes another controller: twin, finetune,
     search, maml or reptile."""
-    budget: Seconds = None
+    budget: Moment = None  # of 0 `Budget` says in one line what is wrong
     """Seconds of wall-clock that --method may take; none: 60."""
+    gate: Flag = False
+    """Refuse the adapted controller, and set the robots out again with the one that there was, where it scores less or is less
+    safe on the changed robot: more falls, or more steps at a limit of joints or motors. Ends with exit code 1 then."""
     seed: Count = 0
     """Seed of start states and commands."""
     json: File = None
     """Write the figures to this file (*.json)."""
 
 
-def run(given: Arguments) -> None:
-    """Let them walk and print the table."""
+def run(given: Arguments) -> str:
+    """Let them walk and print the table; returns why the safety gate refused the outcome, empty where it did not."""
     from .. import api
     from ..robots import SurefootError
     from .tables import console, show_summary
@@ -62,8 +65,12 @@ def run(given: Arguments) -> None:
         seed=given.seed or 0,
         method=given.method,
         budget=given.budget,
+        gate=given.gate,
     )
     show_summary(api.change_table(change))
     if given.json is not None:
-        api.write_content(given.json, {"method": change.method, "at": change.at, **change.figures()})
+        api.write_content(
+            given.json, {"method": change.method, "at": change.at, "refused": change.refused, **change.figures()}
+        )
         console().print(f"wrote {given.json}", soft_wrap=True)
+    return f"the safety gate refused the adapted controller: {change.refused}" if change.refused else ""

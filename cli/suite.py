@@ -86,7 +86,7 @@ def _make(given: Arguments, name: str) -> None:
         raise SurefootError(f"{str(path)!r} is there already: a suite is never changed, give another --out")
     counts = values("--count", given.count)
     for split, number in counts.items():
-        if not isinstance(number, int) or number < 0:
+        if type(number) is not int or number < 0:  # true is none
             raise SurefootError(f"--count {split}={number}: expected a whole number")
     beyond = {split: pairs(f"--{split}", getattr(given, split)) for split in ("moderate", "extreme", "structural")}
     suite = api.make_suite(

@@ -2,12 +2,12 @@
 
 import math
 import os
-from collections.abc import Callable
 
 from ..envs.inputs import REMEMBERED
 from ..envs.samplers import SAMPLERS
 from ..envs.views import VIEWS
 from ..robots import SurefootError, unknown
+from .config import Range, check_ranges
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
 from .settings import (
@@ -31,7 +31,7 @@ CELLS = ("lstm", "gru")
 
 # What a number may be, wherever an algorithm has one of that name: in words, as a test, and the names.
 WIDEST, MOST_WORLDS = 2**14, 2**17
-RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+RANGES: tuple[Range, ...] = (
     ("1 or more", lambda x: x >= 1, (
         "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq", "gradient_steps", "steps", "trial",
         "cg_max_steps", "n_critic_updates", "policy_delay", "target_update_interval", "n_delta", "n_top",
@@ -63,11 +63,7 @@ RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 
 def check(settings: Settings) -> None:
     """Raise `SurefootError` naming the first hyperparameter that makes no sense."""
-    for expected, fits, names in RANGES:
-        for name in names:
-            value = getattr(settings, name, None)  # where None is allowed, it leaves something out
-            if value is not None and not fits(value):
-                raise SurefootError(f"hyperparameter {name}={value}: expected {expected}")
+    check_ranges("hyperparameter", settings, RANGES)
     for name in ("net", "critic_net"):
         widths = getattr(settings, name, ())
         if not all(1 <= width <= WIDEST for width in widths):

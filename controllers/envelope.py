@@ -113,12 +113,12 @@ def envelope(
         raise SurefootError(f"axes {', '.join(grid) or 'none'}: expected two parameters, such as payload and friction")
     probe = worlds_of(first.config, 1)
     asked = {key: text or _usual(key, probe) for key, text in grid.items()}
-    values = [_values(term, cells) for term in Variation.parse(asked).terms]
+    commands = probe.task.command_names
+    values = [_values(term, cells, commands) for term in Variation.parse(asked).terms]
     worlds = (len(values[0]) * len(values[1]) + 1) * episodes
     if worlds > LARGEST:
         raise SurefootError(f"{worlds:,} worlds at once: expected at most {LARGEST:,}, so fewer cells or episodes")
     x, y = (_axis(key, found, first.config, probe) for key, found in zip(grid, values, strict=True))
-    commands = probe.task.command_names
     tasks = [_with(task, {x.key: i, y.key: j}, commands) for j in y.values for i in x.values]
     every = [t for t in (*tasks, task) for _ in range(episodes)]  # the last: the robot as it is otherwise
     probe.simulation.table.check(np.array([probe.table.values(t.parameters) for t in tasks]))
@@ -145,10 +145,13 @@ def _usual(key: str, env: BatchEnv) -> str:
     return usual[name]
 
 
-def _values(term: Term, cells: int) -> tuple[float | str, ...]:
+def _values(term: Term, cells: int, commands: tuple[str, ...]) -> tuple[float | str, ...]:
     if term.each:
         raise SurefootError(f"axis {term.key!r}: expected one value a cell, so leave out the .*")
     if term.options:
+        words = [option for option in term.options if isinstance(option, str)]
+        if words and term.key in commands:
+            raise SurefootError(f"axis {term.key!r} is a command: expected numbers, not {words[0]!r}")
         return term.options
     if term.low == term.high and cells > 1:
         raise SurefootError(f"axis {term.key!r}: expected a range such as {term.low:g}:{term.low + 1:g}")

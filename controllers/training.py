@@ -45,6 +45,7 @@ from .settings import OURS, OnPolicySettings, Settings
 from .worlds import worlds_of
 
 CHECKPOINT_SECONDS = 60.0
+WHOLE = ("rma", "identify", "maml", "reptile")  # methods whose training is more than an algorithm's `learn`
 TELL_SECONDS = 10.0  # between two lines of progress where there is no terminal for the bar
 
 
@@ -285,6 +286,14 @@ def _varied(table: ParameterTable, task: str, vary: dict[str, str], suite: TaskS
     return varied
 
 
+def new_folder(out: str | Path | None) -> Path | None:
+    """The folder of a run that begins. Raises `SurefootError` where there is one in it already, which stays as it is."""
+    folder = Path(out) if out is not None else None
+    if folder is not None and (folder / "config.json").exists():
+        raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
+    return folder
+
+
 def train(
     robot: str,
     task: str = "",
@@ -307,9 +316,7 @@ def train(
     """
     config = train_config(robot, task, **asked)
     settings = settings_for(config.robot, task, config.algo, config.hyperparameters)
-    folder = Path(out) if out is not None else None
-    if folder is not None and (folder / "config.json").exists():
-        raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
+    folder = new_folder(out)
     model = make_algorithm(config, make_worlds(config, settings.num_envs))
     if folder is not None:
         config.save(folder / "config.json")
@@ -327,10 +334,13 @@ def resume(
     """Continue the run in folder `out` from its newest controller, up to `steps` in total.
 
     Weights, optimiser, statistics and step count continue; the worlds start new episodes, seeded by seed and step count, and
-    off-policy algorithms fill a new replay buffer before they learn on.
+    off-policy algorithms fill a new replay buffer before they learn on. Raises `SurefootError` for a run that is complete, and
+    for methods whose training has parts that this would leave out.
     """
     folder = Path(out)
     controller = Controller.load(controller_file(folder))
+    if (method := controller.config.method) in WHOLE:
+        raise SurefootError(f"a training for method {method!r} cannot be continued: train anew, with more --steps")
     fields = controller.config.model_dump()
     fields |= {"seconds": seconds, "steps": fields["steps"] if steps is None else int(steps)}
     config = checked_config(**fields)

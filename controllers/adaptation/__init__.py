@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from ...robots import get_robot
 from ..controller import Controller
+from ..identifier import STEPS
 from . import context as _context
 from . import identify as _identify
 from . import maml as _maml
@@ -67,11 +69,13 @@ def choose_method(controller: Controller, budget: Budget) -> str:
     """What method "auto" stands for: what the controller was trained for, else fine-tuning where the motion is enough for it.
 
     Fine-tuning needs hours of the robot's motion (all robots together), which only a simulation without a limit on it has.
-    Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that.
+    Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that. Where there is less motion than
+    an identifier looks at, nothing is identified.
     """
-    supported = methods_of(controller)
-    if controller.config.method in supported:
-        return controller.config.method
+    supported, own = methods_of(controller), controller.config.method
+    if own in supported:
+        motion = budget.limit(get_robot(controller.config.robot).control_dt)
+        return "zero-shot" if own == "identify" and motion is not None and motion < STEPS else own
     simulated = budget.robot_seconds is None or budget.robot_seconds >= ENOUGH
     if simulated and "finetune" in supported:
         return "finetune"

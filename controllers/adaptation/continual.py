@@ -20,10 +20,11 @@ from ..controller import Controller
 from ..envelope import TRACKING
 from ..identifier import STEPS
 from ..worlds import worlds_of
-from . import METHODS, unsupported
+from . import METHODS, methods_of, unsupported
 from .base import Budget
+from .gate import refusal
 from .identify import empty_window, fill
-from .search import told_in_training
+from .search import as_begun, told_in_training
 
 STOPS = ("finetune", "twin", "search", "maml", "reptile")
 SIMULATED = ("finetune",)  # moves simulated robots for hours, and the robot itself not at all
@@ -39,7 +40,8 @@ class Change:
     """N robots that changed in mid-walk, over S control steps.
 
     Attributes:
-        method: by which they adapt, "zero-shot" where they do not. stop: s, of motion and computing, that adapting took a robot
+        method: by which they adapt, "zero-shot" where they do not. refused: why the safety gate kept the controller as it was,
+            empty where it did not. stop: s, of motion and computing, that adapting took a robot
             that noticed, which are part of its times below. at: second of the change. seconds: (S,) from the start.
         error: (S, N), how far from the command (m/s), or how much less than the best reward; averaged over half a second.
         fell: (N,) bool. false_alarms: (N,) bool, a drop was noticed before there was one.
@@ -62,6 +64,7 @@ class Change:
     recovered: np.ndarray
     follows: np.ndarray | None
     stop: float = 0.0
+    refused: str = ""
 
     def figures(self) -> dict[str, float | None]:
         """Shares of the robots, and medians over those that noticed or recovered (None where none did, or nothing can be)."""
@@ -130,16 +133,18 @@ def continual(
     seed: int = 0,
     method: str = "",
     budget: Budget | None = None,
+    gate: bool = False,
     **where: Any,
 ) -> Change:
     """Let `robots` robots walk as `before` (nominal where not given) says, and change them into `after` at second `at`.
 
     With `method`, one that makes another controller within `budget`, a robot that has noticed the change, or fallen, is stopped
-    and adapted, and set out again with the outcome. Commands that `before` and `after` name are held; others are drawn anew
+    and adapted, and set out again with the outcome; with `gate`, with the controller that it had where that one is better or
+    safer on `after`. Commands that `before` and `after` name are held; others are drawn anew
     now and then, which counts as an error, too. `where` are arguments of `worlds_of`, such as another robot. Raises
     `SurefootError` where `at` leaves too little time, and for a method that does not suit the controller.
     """
-    before, controller = before or Task({}), controller.copy()
+    before, controller = before or Task({}), as_begun(controller).copy()
     env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
                     max_delay=longest_delay(None, after), **where)  # fmt: skip
     controller.check(env)
@@ -150,7 +155,11 @@ def continual(
             f"at={at:g} s: expected {STEADY + 1:g} s of walking before and {LEAST:g} s after, of {seconds:g} s"
         )
     env.episode_steps = steps
-    adapted, stop = (controller, 0.0) if not method else _adapted(controller, after, method, budget or Budget(), seed)
+    adapted, stop, refused = controller, 0.0, ""
+    if method:
+        adapted, stop = _adapted(controller, after, method, budget or Budget(), seed)
+        refused = refusal(controller, adapted, after, episodes=robots, seed=3000 + seed) if gate else ""
+        adapted = controller.copy() if refused else adapted
     changed = np.zeros(robots, bool)
     watcher, learner = Drop(robots, dt), Identification(env, controller) if controller.identifier else None
     errors: np.ndarray = np.zeros((steps, robots))
@@ -194,7 +203,7 @@ def continual(
     follows = None if follows is None else since + follows
     return Change(
         method or controller.config.method or "zero-shot", before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
-        np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, follows, stop,
+        np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, follows, stop, refused,
     )  # fmt: skip
 
 
@@ -203,7 +212,8 @@ def _adapted(controller: Controller, task: Task, method: str, budget: Budget, se
     if method not in STOPS:
         raise unknown("adaptation method that stops the robot", method, STOPS)
     if why := unsupported(method, controller):
-        raise SurefootError(why)
+        able = ", ".join(name for name in methods_of(controller) if name in STOPS)
+        raise SurefootError(f"{why}: this one supports {able or 'none that stops the robot'}")
     found = METHODS[method](controller, task, budget, seed=seed, episodes=1, points=1)
     motion = 0.0 if method in SIMULATED else found.after.robot_seconds
     return found.controller, motion + found.after.seconds

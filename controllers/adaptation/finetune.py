@@ -59,7 +59,7 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if self.trains not in TRAINS:
             raise unknown("finetune setting trains", self.trains, TRAINS)
-        for name, least in (("exploration", 1e-6), ("rank", 1), ("leash", 0.0)):
+        for name, least in (("exploration", 1e-6), ("n_steps", 1), ("rank", 1), ("leash", 0.0)):
             if not getattr(self, name) >= least:
                 raise SurefootError(f"finetune setting {name}={getattr(self, name)}: expected {least:g} or more")
 
@@ -151,6 +151,7 @@ class LowRank(torch.nn.Module):
     def __init__(self, weight: torch.Tensor, rank: int):
         super().__init__()
         rows, columns = weight.shape
+        rank = min(rank, rows, columns)  # a matrix has no more
         self.down = torch.nn.Parameter(torch.randn(rank, columns) / math.sqrt(columns))
         self.up = torch.nn.Parameter(torch.zeros(rows, rank))
 

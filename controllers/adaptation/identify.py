@@ -18,7 +18,7 @@ from ...envs.batch_env import BatchEnv
 from ...envs.variation import Task
 from ...robots import SurefootError, get_robot
 from .. import threads
-from ..config import from_settings
+from ..config import Range, check_ranges, from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..identifier import STEPS, Identifier
@@ -49,6 +49,13 @@ class Learning:
     batch_size: int = 256
     learning_rate: float = 1e-3
     share: float = 0.4
+
+    def __post_init__(self) -> None:
+        ranges: tuple[Range, ...] = (
+            ("1 or more", lambda x: x >= 1, ("worlds", "kept", "held_out", "epochs", "batch_size")),
+            ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate", "share")),
+        )
+        check_ranges("meta setting", self, ranges)
 
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
@@ -222,6 +229,11 @@ def learn(
         true = torch.as_tensor((env.inputs.truth(env.values, env.task.command()) - center) / scale, dtype=torch.float32)
         window, whole = walk(env, controller)
         torch.set_num_threads(threads.UPDATE_THREADS)
+        if not whole.any():
+            raise SurefootError(
+                f"method 'identify' learns from {STEPS * env.robot.control_dt:g} s of motion, and none of {plan.worlds} robots "
+                "stayed up so long: train for more --steps, or with more worlds (--meta worlds=…)"
+            )
         return both_sides(controller, window[whole], true[whole])
 
     rounds: list[tuple[torch.Tensor, torch.Tensor]] = []

@@ -11,7 +11,6 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,15 @@ from ...envs.suites import TrainingTasks, load_suite
 from ...envs.variation import Task, Variation
 from ...robots import SurefootError
 from .. import threads
-from ..config import TrainConfig, from_settings
+from ..config import Range, TrainConfig, check_ranges, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..gaussian import log_density
 from ..policy import Policy
-from ..training import make_algorithm, make_env, train_config
+from ..training import make_algorithm, make_env, new_folder, train_config
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
+from .rma import has_goals
 
 Weights = dict[str, torch.Tensor]
 
@@ -62,9 +62,14 @@ class MamlConfig:
     gamma: float = 0.99
 
     def __post_init__(self) -> None:
-        for name in ("tasks", "worlds", "horizon", "inner_steps", "epochs"):
-            if getattr(self, name) < 1:
-                raise SurefootError(f"meta setting {name}={getattr(self, name)}: expected 1 or more")
+        ranges: tuple[Range, ...] = (
+            ("1 or more", lambda x: x >= 1, ("tasks", "worlds", "inner_steps", "epochs")),
+            ("2 or more", lambda x: x >= 2, ("horizon",)),  # one advantage has no spread to be divided by
+            ("0 or more", lambda x: x >= 0, ("inner_rate",)),
+            ("more than 0", lambda x: x > 0, ("rate", "clip")),
+            ("more than 0, at most 1", lambda x: 0 < x <= 1, ("reptile_rate", "gamma")),
+        )
+        check_ranges("meta setting", self, ranges)
         if self.order not in (1, 2):
             raise SurefootError(f"meta setting order={self.order}: expected 2, or 1 without second derivatives")
 
@@ -194,7 +199,10 @@ def collect(
 
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
-    """MAML over the tasks that `vary` or `suite` describe; `training.train`'s arguments, and `meta` for `MamlConfig`."""
+    """MAML over the tasks that `vary` or `suite` describe; `training.train`'s arguments, and `meta` for `MamlConfig`.
+
+    Raises `SurefootError` where all robots would have the same task, or those of a group different ones.
+    """
     return _meta_train("maml", robot, task, asked)
 
 
@@ -204,15 +212,23 @@ def meta_train_reptile(robot: str, task: str, **asked: Any) -> Controller:
 
 
 def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Controller:
-    out, progress = asked.pop("out", None), asked.pop("progress", True)
+    out, progress = new_folder(asked.pop("out", None)), asked.pop("progress", True)
     plan = MamlConfig.parse(asked.get("meta") or {})
     worlds = plan.tasks * plan.worlds
     hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
     asked["hyperparameters"] = {**hyperparameters, **(asked.get("hyperparameters") or {})}
     config = train_config(robot, task, **{**asked, "algo": "ppo", "method": method})
+    if has_goals(task) and not config.suite:  # without one each world would draw a goal of its own
+        raise SurefootError(
+            f"method {method!r} learns from groups of robots with the same goal: give a suite (--suite)"
+        )
+    if not (config.vary or config.suite):
+        raise SurefootError(
+            f"method {method!r} learns from tasks that differ: give a variation (--vary) or a suite (--suite)"
+        )
     env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
     if out is not None:
-        config.save(Path(out) / "config.json")
+        config.save(out / "config.json")
     learner = Learner(config, plan, env)
     started, told = time.monotonic(), time.monotonic()
     while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
@@ -224,7 +240,7 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     torch.set_num_threads(1)
     controller = learner.controller()
     if out is not None:
-        controller.save(Path(out) / "controller.safetensors")
+        controller.save(out / "controller.safetensors")
     return controller
 
 

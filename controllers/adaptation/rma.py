@@ -8,7 +8,6 @@ At test time nothing is learnt: within a second of motion the latent is that of 
 import dataclasses
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,12 +20,12 @@ from ...envs.tasks import FAMILIES
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
-from ..config import TrainConfig, checked_config, from_settings
+from ..config import Range, TrainConfig, check_ranges, checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy, known_inputs
 from ..policy import Policy
-from ..training import make_env, train
+from ..training import make_env, new_folder, train
 from .base import Adaptation, Budget
 from .online import adapt_online
 
@@ -56,6 +55,13 @@ class Distillation:
     learning_rate: float = 2e-3
     share: float = 0.25
 
+    def __post_init__(self) -> None:
+        ranges: tuple[Range, ...] = (
+            ("1 or more", lambda x: x >= 1, ("worlds", "every", "samples", "epochs", "batch_size")),
+            ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate", "share")),
+        )
+        check_ranges("meta setting", self, ranges)
+
 
 def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     """Train teacher and student as `training.train` does, whose arguments these are; the teacher is kept in OUT/teacher.
@@ -63,7 +69,7 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     The student's part comes on top of `steps`, and out of `seconds`. `meta` changes settings of `Distillation`.
     """
     plan = from_settings("meta setting", Distillation, asked.get("meta") or {})
-    out = None if asked.get("out") is None else Path(asked["out"])
+    out = new_folder(asked.get("out"))
     seconds = asked.get("seconds")
     turns = TURNS if has_goals(task) and asked.get("suite") else {}
     asked["hyperparameters"] = {**told_everything(task), **turns, **(asked.get("hyperparameters") or {})}

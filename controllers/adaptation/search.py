@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ...envs.inputs import REMEMBERED
 from ...envs.variation import Task
+from ...envs.views import VIEWS
 from ...robots import SurefootError
 from ..controller import Controller
 from ..evaluation import evaluate
@@ -88,6 +90,20 @@ def told_in_training(controller: Controller, number: int) -> tuple[np.ndarray, n
     norm = controller.policy.features_extractor.norm
     assert isinstance(norm, RunningNorm)
     return norm.mean[-number:].numpy().copy(), np.sqrt(norm.var[-number:].numpy())
+
+
+def as_begun(controller: Controller) -> Controller:
+    """What `search` and `identify` begin with: the controller, told what an average robot of its training is.
+
+    By itself, in simulation, it is told the truth, which is what adapting has to find out: that is an oracle, and nothing that
+    an adapted one could be compared with. Controllers of other methods, and those that are told something, are as they are.
+    """
+    if controller.config.method not in ("search", "identify") or controller.told:
+        return controller
+    names = [name for name in controller.settings.inputs if name not in (*REMEMBERED, *VIEWS)]
+    found = controller.copy()
+    found.told = dict(zip(names, told_in_training(found, len(names))[0].tolist(), strict=True))
+    return found
 
 
 def _returns(env: Any, controller: Controller, steps: int) -> np.ndarray:

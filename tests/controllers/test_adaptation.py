@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, finetune
+from surefoot.controllers.adaptation.finetune import LowRank
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
@@ -196,6 +197,10 @@ def test_finetune_trains_what_it_is_told_to(trains: str, controller: Controller)
         for name in moved - {"log_std"}:
             assert name.endswith("weight")
             assert int(torch.linalg.matrix_rank(changes[name], rtol=1e-4)) <= 2
+
+
+def test_a_rank_beyond_the_matrixs_own_is_the_matrixs() -> None:
+    assert LowRank(torch.zeros(3, 4), 10**9).up.shape == (3, 3)
 
 
 def test_a_leash_holds(controller: Controller) -> None:

@@ -1,5 +1,6 @@
 """Robots that change in mid-walk, and the gate that adapted controllers have to pass."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,29 @@ def test_a_robot_that_stops_to_be_adapted_walks_on_with_the_outcome(walker: Cont
         continual(walker, heavy, method="twn")
     with pytest.raises(SurefootError, match="'maml' needs a controller that was trained for it"):
         continual(walker, heavy, method="maml")
+
+
+def test_the_gate_sets_robots_out_again_with_what_they_had(
+    walker: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where adapting has made it worse: with the gate all is as if nothing but the time had been spent."""
+    clumsy = walker.copy()
+    for parameter in clumsy.policy.action_net.parameters():  # type: ignore[union-attr]
+        parameter.data.mul_(-1.0)
+    outcomes = {"clumsy": clumsy, "as it was": walker.copy()}
+    command = ["continual", "quadruped-velocity", "--set", "dead_actuator=rear_left_calf", "--set", "payload=8"]
+    command += ["--method", "finetune", "--robots", "4", "--seconds", "9", "--json", str(tmp_path / "change.json")]
+    found = {}
+    for name, gate in (("clumsy", False), ("clumsy", True), ("as it was", False)):
+        monkeypatch.setattr(
+            "surefoot.controllers.adaptation.continual._adapted", lambda *_, to=outcomes[name]: (to, 1.0)
+        )
+        assert run([*command, *["--gate"] * gate]) == gate
+        refused = "the safety gate refused the adapted controller: return " in capsys.readouterr().err
+        content = json.loads((tmp_path / "change.json").read_text())
+        assert refused == gate == bool(content.pop("refused"))
+        found[name, gate] = content
+    assert found["clumsy", True] == found["as it was", False] != found["clumsy", False]
 
 
 def test_an_identifier_looks_again_after_the_alarm(walker: Controller) -> None:

@@ -133,6 +133,7 @@ def test_tables(walker: Controller) -> None:
         ({"payload": "0:3", "friction": "0.5:1"}, {"cells": 0}, "number of cells 0"),
         ({"payload": "0:3", "friction": "0.5:1"}, {"episodes": 0}, "number of episodes 0"),
         ({"payload": "0:3", "friction": "0.5:1"}, {"cells": 500}, "1,000,004 worlds at once: expected at most 50,000"),
+        ({"payload": "0:3", "vx": "0.5|fast"}, {}, "axis 'vx' is a command: expected numbers, not 'fast'"),
         ({"payload": "0:3", "delay": "0:0.2"}, {}, "illegal value 0.2 for parameter 'delay"),
     ],
 )
@@ -144,3 +145,8 @@ def test_bad_input(walker: Controller, grid: dict[str, str], asked: Any, said: s
 def test_a_delay_is_declared_before_it_is_set(walker: Controller) -> None:
     found = envelope({"c": walker}, {"delay": "0:0.04", "payload": "0:2"}, cells=2, episodes=1)
     assert not np.array_equal(found.maps["c"].returns[:, 0], found.maps["c"].returns[:, 1])
+
+
+def test_a_command_can_be_held_for_the_whole_grid(walker: Controller) -> None:
+    found = api.envelope(walker, {"payload": "0:2", "friction": "0.5:1"}, parameters={"vx": 0.5}, cells=1, episodes=1)
+    assert found.parameters == "vx=0.5"

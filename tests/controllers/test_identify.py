@@ -8,13 +8,15 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
+from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.identify import Learning, both_sides, learn, walk
-from surefoot.controllers.adaptation.search import told_in_training
+from surefoot.controllers.adaptation.search import as_begun, told_in_training
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.identifier import STEPS
 from surefoot.controllers.training import make_env
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
@@ -123,6 +125,52 @@ def test_what_it_is_told_decides_how_it_acts(told: Controller, tmp_path: Path) -
     lied.told = {"payload": 1.0}
     with pytest.raises(SurefootError, match="unknown parameter among the inputs 'payload'"):
         evaluate(lied, task=LIGHT, episodes=2)
+
+
+def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
+    told: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the gate, the page and the baseline would compare with an oracle."""
+    begun = as_begun(told)
+    assert begun.told == dict(zip(NAMES, told_in_training(told, 2)[0].tolist(), strict=True))
+    assert (as_begun(begun), told.told) == (begun, {})
+    shot = METHODS["zero-shot"](told, LIGHT, Budget(), episodes=3)
+    searched = METHODS["search"](told, LIGHT, Budget(None, 100), episodes=3)  # too little for a round
+    assert np.array_equal(shot.after.evaluation.returns, searched.before.evaluation.returns)
+    assert not np.array_equal(shot.after.evaluation.returns, evaluate(told, task=LIGHT, episodes=3, seed=1000).returns)
+    compared = []
+
+    def refusal(before: Controller, after: Controller, *_: object, **__: object) -> str:
+        compared.append(before.told)
+        return "worse"
+
+    monkeypatch.setattr("surefoot.api.learning.refusal", refusal)
+    kept = api.adapt(told, LIGHT, method="search", seconds=None, steps=400, episodes=1, gate=True)
+    assert compared == [begun.told]
+    assert (kept.refused, kept.controller.told) == ("worse", begun.told)
+    alone = told.copy()
+    alone.identifier = None  # which would tell it what it sees
+    every = alone, as_begun(alone), _telling(alone, 5.0)
+    errors = [continual(c, LIGHT, robots=2, seconds=6.0, at=3.0).error for c in every]
+    assert np.array_equal(errors[0], errors[1])
+    assert not np.array_equal(errors[0], errors[2])
+
+
+def test_auto_identifies_where_the_budget_has_the_motion_for_it(told: Controller) -> None:
+    controller = told.copy()
+    controller.config = controller.config.model_copy(update={"method": "identify"})
+    for motion, method in ((9.9, "zero-shot"), (10.0, "identify")):
+        found = api.adapt(controller, LIGHT, method="auto", seconds=None, robot_seconds=motion, episodes=1)
+        assert found.method == method
+
+
+def test_nobody_stays_up_long_enough_to_be_looked_at(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fallen(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+        return torch.zeros(env.num_envs, STEPS, 23), np.zeros(env.num_envs, bool)
+
+    monkeypatch.setitem(learn.__globals__, "walk", fallen)
+    with pytest.raises(SurefootError, match="none of 4 robots stayed up so long"):
+        learn(told.copy(), 100, plan=Learning(worlds=4))
 
 
 def test_search_spends_its_budget_and_earns(told: Controller) -> None:

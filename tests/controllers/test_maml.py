@@ -10,7 +10,7 @@ from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
 from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.training import make_env, train_config
+from surefoot.controllers.training import make_env, resume, train_config
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
@@ -154,3 +154,9 @@ def test_bad_input(controllers: dict[str, Controller]) -> None:
     ):
         with pytest.raises(SurefootError, match=words):
             MamlConfig.parse(meta)
+
+
+def test_a_meta_training_is_not_continued_as_something_else(controllers: dict[str, Controller], tmp_path: Path) -> None:
+    controllers["maml"].save(tmp_path / "controller.safetensors")
+    with pytest.raises(SurefootError, match="a training for method 'maml' cannot be continued"):
+        resume(tmp_path, steps=5000)

@@ -184,18 +184,20 @@ def continual(
     method: str = "",
     budget: float | None = None,
     gate: bool = False,
+    plan: Plan = None,
 ) -> Change:
     """Let robots walk and change them at second `at` into what `parameters` describe: who notices, who recovers, how soon?
 
     `before` describes them until then, nominal where not given. What the controller adapts by within motion (a memory, a
     history, an identifier) runs on; with a `method` that makes another controller, such as "twin", a robot that has noticed is
     adapted within `budget` s of wall-clock (a minute, where not given) and set out again, with `gate` only by a controller that
-    is no worse and no less safe than the one that it had (`Change.refused`). Raises `SurefootError` for an unknown
+    is no worse and no less safe than the one that it had (`Change.refused`). With `plan` (True, or a planner's settings) it
+    plans each step, which is slow. Raises `SurefootError` for an unknown
     parameter, or too little time around the change.
     """
     if not method and (gate or budget is not None):
         raise SurefootError("budget and gate are of a method that stops the robot to adapt it: give --method")
-    controller = load(source)
+    controller = load(source, plan)
     needs_robot(controller.config, "continual")
     commands = commands_of(controller)
     first = None if before is None else task_of(before, commands)

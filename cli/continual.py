@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Moment, Seconds, Values, parameters
+from .options import Count, File, Flag, Moment, Seconds, Values, parameters, planner
 
 
 @dataclass
@@ -38,6 +38,12 @@ class Arguments:
     gate: Flag = False
     """Refuse the adapted controller, and set the robots out again with the one that there was, where it scores less or is less
     safe on the changed robot: more falls, or more steps at a limit of joints or motors. Ends with exit code 1 then."""
+    plan: Flag = False
+    """Plan each step with the controller's policy and value function in a simulation of the robot: slow, so that
+    --robots 4 is a start."""
+    planner: Values = field(default_factory=list)
+    """Plan with this setting, such as samples=64, horizon=16 or model=nominal (it believes that nothing has changed);
+    repeatable."""
     seed: Count = 0
     """Seed of start states and commands."""
     json: File = None
@@ -66,6 +72,7 @@ def run(given: Arguments) -> str:
         method=given.method,
         budget=given.budget,
         gate=given.gate,
+        plan=planner(given.plan, given.planner),
     )
     show_summary(api.change_table(change))
     if given.json is not None:

@@ -1,8 +1,8 @@
 """A robot that changes while it walks: is it noticed, and how soon does the robot walk as before?
 
 Whatever adapts within motion runs on: a memory or a history sees the change by itself, an identified robot is identified
-again once its controller has noticed that it earns less than it used to. Methods that make another controller (twin, search,
-maml, finetune) need the robot to stop: once it has noticed, or fallen, it is adapted and walks on.
+again once its controller has noticed that it earns less than it used to, and a planner plans. Methods that make another
+controller (twin, search, maml, finetune) need the robot to stop: once it has noticed, or fallen, it is adapted and walks on.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from ...robots import SurefootError, unknown
 from ..controller import Controller
 from ..envelope import TRACKING
 from ..identifier import STEPS
+from ..planner import driver
 from ..worlds import worlds_of
 from . import METHODS, methods_of, unsupported
 from .base import Budget
@@ -27,6 +28,7 @@ from .identify import empty_window, fill
 from .search import as_begun, told_in_training
 
 STOPS = ("finetune", "twin", "search", "maml", "reptile")
+RUN_ON = ("zero-shot", "recurrent", "rma", "context", "identify", "planner")  # without a stop
 SIMULATED = ("finetune",)  # moves simulated robots for hours, and the robot itself not at all
 # s: what errors are averaged over, what "before" is, and what has to follow a change.
 SMOOTHED, STEADY, LEAST = 0.5, 2.0, 2.0
@@ -140,9 +142,9 @@ def continual(
 
     With `method`, one that makes another controller within `budget`, a robot that has noticed the change, or fallen, is stopped
     and adapted, and set out again with the outcome; with `gate`, with the controller that it had where that one is better or
-    safer on `after`. Commands that `before` and `after` name are held; others are drawn anew
-    now and then, which counts as an error, too. `where` are arguments of `worlds_of`, such as another robot. Raises
-    `SurefootError` where `at` leaves too little time, and for a method that does not suit the controller.
+    safer on `after`. A controller with settings for a planner plans. Commands that `before` and `after` name are held; others
+    are drawn anew now and then, which counts as an error, too. `where` are arguments of `worlds_of`, such as another robot.
+    Raises `SurefootError` where `at` leaves too little time, and for a method that does not suit the controller.
     """
     before, controller = before or Task({}), as_begun(controller).copy()
     env = worlds_of(controller.config, robots, told=controller.told, tasks=before, seed=1000 + seed, autoreset=False,
@@ -165,13 +167,14 @@ def continual(
     errors: np.ndarray = np.zeros((steps, robots))
     alarms: np.ndarray = np.zeros((steps, robots), bool)
     fell = np.zeros(robots, bool)
-    controller.reset()
+    drives = driver(controller, env, seed)
+    drives.reset()
     observation = env.reset()
     for k in range(steps):
         if k == change:
             env.set_tasks(after)
             observation = env.observe()
-        action = controller.act(observation)
+        action = drives.act(observation)
         if changed.any():
             action[changed] = adapted.act(observation)[changed]
         if learner is not None:
@@ -201,14 +204,18 @@ def continual(
     noticed = _first(alarms[change:]) * dt
     since = np.where(fell, np.nan, stop * changed)
     follows = None if follows is None else since + follows
+    name = method or ("planner" if controller.plan else controller.config.method or "zero-shot")
     return Change(
-        method or controller.config.method or "zero-shot", before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
+        name, before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
         np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, follows, stop, refused,
     )  # fmt: skip
 
 
 def _adapted(controller: Controller, task: Task, method: str, budget: Budget, seed: int) -> tuple[Controller, float]:
     """The adapted controller, and the seconds that it took: the robot's motion, where the robot moved, and computing."""
+    if method in RUN_ON:
+        how = "let the controller plan (--plan)" if method == "planner" else "leave out the method"
+        raise SurefootError(f"method {method!r} stops no robot, and runs on while it walks: {how}")
     if method not in STOPS:
         raise unknown("adaptation method that stops the robot", method, STOPS)
     if why := unsupported(method, controller):

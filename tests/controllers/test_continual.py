@@ -77,6 +77,26 @@ def test_a_robot_without_a_command_has_none_to_follow() -> None:
     assert table["rows"][0][table["columns"].index("follows")] == "-"
 
 
+def test_a_planner_plans_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it believes of the robot decides what it does after the change, and nothing before it."""
+    asked = {"robots": 2, "seconds": 6.0}
+    plan = {"samples": 8, "horizon": 4}
+    told, blind = (
+        api.continual("half_cheetah-run", {"gravity": 20.0}, plan={**plan, "model": model}, **asked)
+        for model in ("own", "nominal")
+    )
+    plain = api.continual("half_cheetah-run", {"gravity": 20.0}, **asked)
+    assert (told.method, plain.method) == ("planner", "zero-shot")
+    raw = np.array([plain.seconds <= 4.0, plain.seconds > 4.5])
+    assert not np.array_equal(plain.error[raw[0]], told.error[raw[0]])
+    assert not np.array_equal(blind.error[raw[1]], told.error[raw[1]])
+    assert run(["continual", "half_cheetah-run", "--set", "gravity=20", "--method", "planner"]) == 2
+    assert (
+        "method 'planner' stops no robot, and runs on while it walks: let the controller plan"
+        in capsys.readouterr().err
+    )
+
+
 def test_a_robot_that_stops_to_be_adapted_walks_on_with_the_outcome(walker: Controller) -> None:
     budget = Budget(None, 12_288)  # too little to learn from: what is to be seen is who stops, and that it takes time
     heavy = Task({"dead_actuator": "rear_left_calf", "payload": 8.0}, AHEAD)

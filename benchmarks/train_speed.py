@@ -45,8 +45,8 @@ ZOO = {
 
 
 EPISODES, LATER = 100, 1.05  # of one evaluation; by which factor of time a copy follows the one before it
-# A copy whose training episodes earn less than this share of a goal is not evaluated: without exploration it earns twice that.
-HOPELESS = 0.3
+# A copy whose training episodes earn less than this share of a goal is not evaluated: exploration costs at most half.
+HOPELESS = 0.5
 
 
 class Watch(BaseCallback):

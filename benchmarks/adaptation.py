@@ -87,6 +87,7 @@ class Row:
 
 AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
 CALF = "front_left_calf"
+LOST = (CALF, "front_right_hip", "rear_left_thigh")
 SUCCESS = f"no fall and tracking of {TRACKING} or more"
 Seeds = Mapping[str, list[Controller]]
 
@@ -154,17 +155,31 @@ def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
             curves = [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
             result.setdefault(split, {})[name] = curves
             print(split, name, [[(p["robot_seconds"], round(p["return"], 1)) for p in curve] for curve in curves])
-    lost = Task({"dead_actuator": row.motor}, AHEAD)
     losses = {
-        name: [
-            continual(c, lost, Task({}, AHEAD), seed=k, method=name if name in GO_ON else "").figures()
-            for k, c in enumerate(found)
-        ]
-        for name, found in seeds.items() if row.motor and name not in ("search", ORACLE)
-    }  # fmt: skip
+        name: [loss_of(row.motor, c, k, name if name in GO_ON else "") for k, c in enumerate(found)]
+        for name, found in seeds.items()
+        if row.motor and name not in ("search", ORACLE)
+    }
     print(losses)
     losses = known.get("motor_loss", {}) | losses
     return {"splits": result, "motor_loss": losses, "robots_per_task": row.episodes, "success": SUCCESS}
+
+
+def loss_of(motor: str, controller: Controller, seed: int, method: str = "") -> dict[str, float | None]:
+    """What becomes of 50 robots that walk ahead when a motor dies."""
+    lost = Task({"dead_actuator": motor}, AHEAD)
+    return continual(controller, lost, Task({}, AHEAD), seed=seed, method=method).figures()
+
+
+def motor_losses(row: Row, seeds: Seeds) -> dict[str, Any]:
+    """As `by_budget` measures it, for several motors."""
+    losses = {
+        f"{name}, {motor}": [loss_of(motor, c, k) for k, c in enumerate(found)]
+        for name, found in seeds.items()
+        for motor in LOST
+    }
+    print(losses)
+    return {"motor_loss": losses}
 
 
 def known_figures(row: Row) -> dict[str, Any]:
@@ -290,6 +305,7 @@ _QUADRUPED = {
 }
 _LEGS = {**_QUADRUPED, **_GO_ON}
 _TERRAIN = {name: plan for name, plan in _LEGS.items() if name != "twin"}  # which knows robots, not grounds
+_LONGER = {"rma-longer": Training("rma", steps=6_000_000, hyperparameters=_REDRAW)}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
@@ -300,6 +316,7 @@ ROWS = {
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=4, motor=CALF),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _LEGS, by_budget, episodes=4, motor=CALF),
     "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _LEGS, by_budget, episodes=4, motor=CALF),
+    "motor-loss": Row("4: a longer training of rma", "quadruped-damage", _LONGER, motor_losses),
     "identify": Row("6: parameters from four seconds", "quadruped-payload", _IDENTIFY, identification, episodes=8),
     "gradients-cheetah-dir": Row(
         "7: one and three gradient steps", "cheetah-dir", _GRADIENTS, gradient_steps, episodes=20

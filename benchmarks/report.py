@@ -160,6 +160,8 @@ def adaptation(figures: dict[Path, str]) -> Iterator[str]:
             yield from compared(title, path.stem, result, figures)
         elif "splits" in f:
             yield from budgets(title, result)
+        elif "motor_loss" in f:
+            yield from motor_losses(title, result)
         elif "parameters" in f:
             rows = [[p["seed"], p["parameter"], *(f"{100 * p[k]:.1f} %" for k in (
                 "median_error_over_true", "median_error_over_range", "coverage"))] for p in f["parameters"]]  # fmt: skip
@@ -245,6 +247,11 @@ def budgets(title: str, result: Result) -> Iterator[str]:
         f"(95 % interval over tasks; none where it may be 0): {'; '.join(leads)}."
     )
     yield from section(title, result, columns, rows, note)
+    yield from motor_losses(title, result)
+
+
+def motor_losses(title: str, result: Result) -> Iterator[str]:
+    """What became of robots that lost a motor while they walked, where that was measured."""
     shares = {
         "recovered": "recovered", "within 2 s": "recovered_within_2_s", "follows": "follows",
         "follows within 2 s": "follows_within_2_s", "falls": "falls",

@@ -77,29 +77,9 @@ def learning() -> Iterator[str]:
         yield from ["", "### Returns of the presets on Gymnasium's v5 tasks", ""]
         yield "100 deterministic episodes a seed; zoo: rl-baselines3-zoo; goal: the best published entry."
         yield from ["", *learning_table().splitlines(), "", "`python benchmarks/learning.py ROW --share 2`, a row each"]
-    if result := read("train_speed"):
-        f = result["figures"]
-        goals = [key.removeprefix("to ") for key in f if key.startswith("to ")]
-        rows = []
-        for run in f["runs"]:
-            judged, trained = (
-                [run[key].get(g) for g in goals] for key in ("seconds_and_steps_to", "training_episodes_to")
-            )
-            rows.append([run["seed"], *(f"{x[0]:.0f} ({x[1] / 1e6:.2f} M)" if x else "–" for x in judged),
-                         *(f"{x[0]:.0f}" if x else "–" for x in trained)])  # fmt: skip
-        stock = {goal: next(k for k in f[f"to {goal}"] if k.startswith("stock_sb3_")) for goal in goals}
-        against = "; ".join(
-            f"{f[f'to {goal}'][name]['seconds_for_1M_steps']:,.0f} s with {name.removeprefix('stock_sb3_').upper()} "
-            f"({f[f'to {goal}']['stock_over_slowest']:.1f} times the slowest of ours, {f[f'to {goal}']['stock_over_mean']:.1f} "
-            "times their mean)"
-            for goal, name in stock.items()
-        )
-        note = (
-            "Seconds and steps until 100 episodes without exploration have this mean, and seconds until training episodes do. "
-            f"Stock SB3's 1 M steps, which reach it, take {against}."
-        )
-        columns = ["seed", *(f"to {int(goal):,}" for goal in goals), *(f"{int(g):,} in training" for g in goals)]
-        yield from section("half_cheetah: time to a return", result, columns, rows, note)
+    for name in ("train_speed", "train_speed_ppo"):
+        if result := read(name):
+            yield from time_to_return(result)
     for robot in ("quadruped", "go1"):
         if result := read(f"walking_{robot}"):
             f = result["figures"]
@@ -126,6 +106,35 @@ def learning() -> Iterator[str]:
         columns = ["seed", "robot", "controller", "tracking", "over the policy", "falls"]
         note = f"A quarter-trained quadruped; payload {f['payload_kg']:g} kg."
         yield from section("Planning with policy and value", result, columns, rows, note)
+
+
+def time_to_return(result: Result) -> Iterator[str]:
+    f = result["figures"]
+    goals = [key.removeprefix("to ") for key in f if key.startswith("to ")]
+    names = {"seconds_and_steps_to": "to {:,}", "training_episodes_to": "{:,} in training"}
+    keys = {key: column for key, column in names.items() if key in f["runs"][0]}
+    rows = []
+    for run in f["runs"]:
+        reached = [run[key].get(goal) for key in keys for goal in goals]
+        rows.append([run["seed"], *(f"{x[0]:.0f} ({x[1] / 1e6:.2f} M)" if x else "–" for x in reached)])
+    against = []
+    for goal in goals:
+        found = f[f"to {goal}"]
+        stock = next(key for key in found if key.startswith("stock_sb3_"))
+        slowest, mean = found["stock_over_slowest"], found["stock_over_mean"]
+        times = f" ({slowest:.1f} times the slowest of ours, {mean:.1f} times their mean)" if slowest else ""
+        algo = stock.removeprefix("stock_sb3_").upper()
+        against.append(f"{found[stock]['seconds_for_1M_steps']:,.0f} s with {algo}{times}")
+    judge = f.get("judged", "the last 100 training episodes, which explore,")
+    training = "; in training: until the last 100 training episodes do" if len(keys) > 1 else ""
+    note = (
+        f"Seconds and steps until {judge} have this mean{training}. "
+        f"Stock SB3's 1 M steps, which reach it, take {'; '.join(against)}."
+    )
+    columns = ["seed", *(column.format(int(g)) for column in keys.values() for g in goals)]
+    yield from section(
+        f"half_cheetah: time to {' and '.join(f'{int(g):,}' for g in goals)}", result, columns, rows, note
+    )
 
 
 def of_asked(reached: Mapping[str, float]) -> str:
@@ -225,20 +234,19 @@ def budgets(title: str, result: Result) -> Iterator[str]:
     for split, methods in result["figures"]["splits"].items():
         oracle, best = oracle_of(methods)
         lead = np.array(list(best.values()))
-        surely, _ = bootstrap(mean, lead)
-        leads.append(f"{split} {interval(lead)} ({oracle})")
+        gap = len(lead) > 0 and bootstrap(mean, lead)[0] > 0
+        leads.append(f"{split} {interval(lead)} ({oracle})" if len(lead) else f"{split} not measured")
         for method, curves in methods.items():
             for points in zip(*curves, strict=True):
                 values = {k: np.array([p[k] for p in points]) for k in ("return", "tracking", "success")}
-                gained = [gains_by_task(methods, method, k, p) for k, p in enumerate(points)]
-                met = [task for task in gained[0] if task in best]  # where a method has met only some
-                ours, most = (
-                    np.mean([[g[task] for task in met] for g in gained], axis=1),
-                    np.mean([best[t] for t in met]),
-                )
+                closed = "no gap" if len(lead) else "–"
+                if gap:
+                    gained = [gains_by_task(methods, method, k, p) for k, p in enumerate(points)]
+                    met = [task for task in gained[0] if task in best]  # where a method has met only some
+                    ours = np.mean([[g[task] for task in met] for g in gained], axis=1)
+                    closed = interval(gap_closed(ours, 0.0, np.mean([best[t] for t in met])), 2)
                 rows.append([split, method, len(points), f"{points[0]['robot_seconds']:g} s", interval(values["return"]),
-                             number(values["tracking"].mean()), f"{100 * values['success'].mean():.1f} %",
-                             interval(gap_closed(ours, 0.0, most), 2) if surely > 0 else "no gap"])  # fmt: skip
+                             number(values["tracking"].mean()), f"{100 * values['success'].mean():.1f} %", closed])  # fmt: skip
     columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
     success = "the task is done" if all(row[5] == "–" for row in rows) else result["figures"]["success"]
     note = (
@@ -280,6 +288,8 @@ def oracle_of(methods: Mapping[str, Any]) -> tuple[str, dict[int, float]]:
         if curves := methods.get(name):
             gained = [gains_by_task(methods, name, k, curve[-1]) for k, curve in enumerate(curves)]
             found[name] = {task: float(np.mean([g[task] for g in gained])) for task in gained[0]}
+    if not found:
+        return "nobody", {}
     met = set.intersection(*(set(one) for one in found.values()))
     return max(found.items(), key=lambda item: np.mean([item[1][task] for task in met]))
 

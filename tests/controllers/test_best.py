@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 from surefoot.controllers.best import EPISODES, SEED
 from surefoot.controllers.controller import Controller
@@ -34,6 +35,9 @@ def test_the_best_of_a_training_is_kept(tmp_path: Path, robot: str, task: str, a
     again = evaluate_as_trained(Controller.load(out), episodes=EPISODES, seed=SEED).mean
     assert again >= max(found)  # the last one is judged after the log's last line
     assert kept.timesteps >= steps  # of the whole training: nothing is left to resume
+    same = train(robot, task, algo=algo, steps=steps, hyperparameters={"evaluations": 4}, progress=False)
+    weights = kept.policy.state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in same.policy.state_dict().items())
     with pytest.raises(SurefootError, match="is complete"):
         resume(out, progress=False)
 

@@ -192,8 +192,8 @@ def continual(
     history, an identifier) runs on; with a `method` that makes another controller, such as "twin", a robot that has noticed is
     adapted within `budget` s of wall-clock (a minute, where not given) and set out again, with `gate` only by a controller that
     is no worse and no less safe than the one that it had (`Change.refused`). With `plan` (True, or a planner's settings) it
-    plans each step, which is slow. Raises `SurefootError` for an unknown
-    parameter, or too little time around the change.
+    plans each step, which is slow. Raises `SurefootError` for an unknown parameter, too little time around the change, and a
+    budget or gate without a method.
     """
     if not method and (gate or budget is not None):
         raise SurefootError("budget and gate are of a method that stops the robot to adapt it: give --method")

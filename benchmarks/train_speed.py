@@ -46,7 +46,8 @@ ZOO = {
 
 
 EPISODES, LATER = 100, 1.05  # of one evaluation; by which factor of time a copy follows the one before it
-# A copy whose training episodes earn less than this share of a goal is not evaluated: exploration costs at most half.
+# A copy whose training episodes earn less than this share of a goal is not evaluated. It may have reached the goal
+# all the same, as exploration costs half and more at first: a time can come out late, never early.
 HOPELESS = 0.5
 
 

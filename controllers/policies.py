@@ -70,9 +70,9 @@ class Header(BaseModel):
     adapted: Adapted | None = None
 
 
-def known_inputs(settings: Settings) -> int:
-    """How many of a policy's inputs only simulation knows: parameters and commands, each a number."""
-    return sum(name not in (*REMEMBERED, *VIEWS) for name in settings.inputs)
+def known_inputs(settings: Settings) -> list[str]:
+    """Which of a policy's inputs only simulation knows: parameters and commands, each a number."""
+    return [name for name in settings.inputs if name not in (*REMEMBERED, *VIEWS)]
 
 
 def pictures_of(config: TrainConfig, settings: Settings) -> list[tuple[int, int, int]]:
@@ -113,7 +113,7 @@ def policy_kwargs(
     if settings.network != "mlp":
         encoder = partial(
             make_encoder, network=settings.network, history=settings.history, width=settings.encoder_width,
-            activation=settings.activation, norm_layer=settings.norm_layer, known=known_inputs(settings),
+            activation=settings.activation, norm_layer=settings.norm_layer, known=len(known_inputs(settings)),
             pictures=pictures,
         )  # fmt: skip
     if isinstance(settings, OnPolicySettings):

@@ -20,7 +20,7 @@ from torch.nn.utils.parametrize import register_parametrization, remove_parametr
 
 from ...envs.variation import Task
 from ...robots import SurefootError, get_robot, unknown
-from ..config import TrainConfig, checked_config, from_settings
+from ..config import Range, TrainConfig, check_ranges, checked_config, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy
@@ -59,9 +59,12 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if self.trains not in TRAINS:
             raise unknown("finetune setting trains", self.trains, TRAINS)
-        for name, least in (("exploration", 1e-6), ("n_steps", 1), ("rank", 1), ("leash", 0.0)):
-            if not getattr(self, name) >= least:
-                raise SurefootError(f"finetune setting {name}={getattr(self, name)}: expected {least:g} or more")
+        ranges: tuple[Range, ...] = (
+            ("1e-06 or more", lambda x: x >= 1e-6, ("exploration",)),
+            ("1 or more", lambda x: x >= 1, ("n_steps", "rank")),
+            ("0 or more", lambda x: x >= 0, ("leash",)),
+        )
+        check_ranges("finetune setting", self, ranges)
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "FinetuneConfig":

@@ -114,7 +114,7 @@ def student_of(teacher: Controller) -> Controller:
     remembered = tuple(name for name in settings.inputs if name in REMEMBERED)
     fields["hyperparameters"] |= {"network": "tcn", "history": HISTORY, "inputs": remembered}
     config = checked_config(**{**fields, "method": "rma"})
-    known = known_inputs(settings)
+    known = len(known_inputs(settings))
     policy = teacher.policy
     assert isinstance(policy, Policy)
     size = (policy.observation_space.shape or (0,))[0] - known

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ...envs.inputs import REMEMBERED
 from ...envs.variation import Task
-from ...envs.views import VIEWS
 from ...robots import SurefootError
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..normalization import RunningNorm
+from ..policies import known_inputs
 from ..training import train
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
@@ -100,8 +99,7 @@ def as_begun(controller: Controller) -> Controller:
     """
     if controller.config.method not in ("search", "identify") or controller.told:
         return controller
-    names = [name for name in controller.settings.inputs if name not in (*REMEMBERED, *VIEWS)]
-    found = controller.copy()
+    names, found = known_inputs(controller.settings), controller.copy()
     found.told = dict(zip(names, told_in_training(found, len(names))[0].tolist(), strict=True))
     return found
 

@@ -1,7 +1,8 @@
 """What the presets reach: train, judge by 100 deterministic episodes, and put it beside published returns.
 
     python benchmarks/learning.py half_cheetah-ppo --seeds 3     # one row of the table; hopper-ppo, ant-sac, ...
-    python benchmarks/learning.py ant-ppo --share 2 &            # two rows side by side, each on half of the CPUs
+    python benchmarks/learning.py ant-ppo --share 2 &            # two rows (or seeds of one: --first) side by side,
+                                                                 # each on half of the CPUs
     python benchmarks/learning.py --table                        # the table of all rows that there are, as Markdown
 
 A row is ROBOT-ALGORITHM on the unmodified v5 task. Seeds that are done are kept, an interrupted one goes on from its last
@@ -62,16 +63,22 @@ def one_seed(robot: str, algo: str, seed: int, steps: int | None, runs: Path, ep
     }  # fmt: skip
 
 
+def done(file: Path) -> list[dict[str, Any]]:
+    """The seeds in the file of a row."""
+    return json.loads(file.read_text())["figures"]["seeds"] if file.exists() else []
+
+
 def one_row(name: str, seeds: list[int], steps: int | None, runs: Path, episodes: int) -> None:
     robot, _, algo = name.rpartition("-")
     settings_for(robot, "run", algo)  # a wrong name ends here
     file = FOLDER / f"{name}.json"
-    rows = json.loads(file.read_text())["figures"]["seeds"] if file.exists() else []
     for seed in seeds:
-        if any(row["seed"] == seed for row in rows):
+        if any(row["seed"] == seed for row in done(file)):
             continue
-        rows.append(one_seed(robot, algo, seed, steps, runs, episodes))
-        print(name, rows[-1], flush=True)
+        new = one_seed(robot, algo, seed, steps, runs, episodes)
+        print(name, new, flush=True)
+        # Read again: another process may have finished a seed of this row meanwhile.
+        rows = sorted([*done(file), new], key=lambda row: row["seed"])
         means = np.array([row["return"] for row in rows])
         figures = {
             "robot": robot, "algo": algo, "episodes": episodes, "mean": round(float(means.mean()), 1),
@@ -107,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", help="ROBOT-ALGORITHM, such as half_cheetah-ppo")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them, for seeds of a row side by side")
     parser.add_argument("--steps", type=int, help="instead of the preset's")
     parser.add_argument("--episodes", type=int, default=100, help="evaluation episodes of a seed")
     parser.add_argument("--runs", type=Path, default=Path("runs/learning"), help="folder of the runs")
@@ -116,7 +124,7 @@ def main() -> None:
     threads.share_cpus(args.share)
     for name in args.rows:
         try:
-            one_row(name, list(range(args.seeds)), args.steps, args.runs, args.episodes)
+            one_row(name, list(range(args.first, args.first + args.seeds)), args.steps, args.runs, args.episodes)
         except SurefootError as error:
             sys.exit(str(error))
     if args.table:

@@ -11,8 +11,10 @@ from ..envs.batch_env import BatchEnv
 from ..envs.suites import load_suite
 from ..envs.variation import Task, Term, Variation
 from ..robots import SurefootError
+from .adaptation.search import as_begun
 from .adaptation.sysid import usual_ranges
 from .config import TrainConfig
+from .controller import Controller
 from .evaluation import AnyController, Evaluation, run_episodes
 from .gym_ids import needs_robot
 from .planner import driver
@@ -124,9 +126,10 @@ def envelope(
     probe.simulation.table.check(np.array([probe.table.values(t.parameters) for t in tasks]))
     maps, good, criterion = {}, -np.inf, f"no fall and tracking above {TRACKING:g}"
     for label, controller in controllers.items():
-        env = worlds_of(controller.config, worlds, told=controller.told, tasks=every, seed=seed, autoreset=False)
-        controller.check(env)
-        result = run_episodes(env, driver(controller, env, seed))
+        begun = as_begun(controller) if isinstance(controller, Controller) else controller
+        env = worlds_of(controller.config, worlds, told=begun.told, tasks=every, seed=seed, autoreset=False)
+        begun.check(env)
+        result = run_episodes(env, driver(begun, env, seed))
         if controller is first and np.isnan(result.tracked).any():
             nominal = float(result.returns[-episodes:].mean())
             good = nominal - SHARE * abs(nominal)

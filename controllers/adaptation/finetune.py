@@ -20,7 +20,7 @@ from torch.nn.utils.parametrize import register_parametrization, remove_parametr
 
 from ...envs.variation import Task
 from ...robots import SurefootError, get_robot, unknown
-from ..config import Range, TrainConfig, check_ranges, checked_config, from_settings
+from ..config import Range, check_ranges, checked_config, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy
@@ -29,6 +29,7 @@ from ..rollouts import core_of
 from ..settings import OnPolicySettings
 from ..training import make_algorithm, make_env
 from .base import Adaptation, Budget, Point
+from .search import as_begun
 
 TRAINS = ("all", "last", "low-rank")
 
@@ -95,10 +96,12 @@ def finetune(
     """Continue PPO on `task` until the budget is spent.
 
     With `robots`, a variation as `--vary` takes it, it learns on these instead, with the goal of `task`, which the curve is
-    still measured on. Raises `SurefootError` for controllers of other algorithms.
+    still measured on. What the controller is told of the robot stays as it begins (`as_begun`). Raises `SurefootError` for
+    controllers of other algorithms.
     """
     if why := untunable(controller):
         raise SurefootError(why)
+    controller = as_begun(controller)
     plan = settings or FinetuneConfig()
     limit = budget.limit(get_robot(controller.config.robot).control_dt)
     hyperparameters: dict[str, Any] = plan.within(limit)
@@ -121,6 +124,8 @@ def finetune(
         env.task.set_goal(np.arange(env.num_envs), task)
     else:
         env.set_tasks(task)  # goals as well as parameters
+    for name, value in controller.told.items():
+        env.inputs.believe(name, value)
     model = make_algorithm(config, env)
     assert isinstance(model, PPO)
     assert isinstance(model.policy, Policy)
@@ -136,14 +141,16 @@ def finetune(
         model.policy.log_std.clamp_(min=math.log(plan.exploration))
     merge = choose_trained(model.policy, plan)
     model.set_logger(configure(None, []))
-    curve = Curve(adapted_config, task, budget.seconds, limit, episodes, points, 1000 + seed)
+    measured = Controller(adapted_config, model.policy)
+    measured.told, measured.told_std = dict(controller.told), dict(controller.told_std)
+    curve = Curve(measured, task, budget.seconds, limit, episodes, points, 1000 + seed)
     rollout = model.n_envs * model.n_steps
     model.learn(config.steps // rollout * rollout, callback=curve)  # SB3 would round up to whole rollouts
     if not curve.over and curve.points[-1].steps < model.num_timesteps:
         curve.measure(model.num_timesteps)
     merge()
     adapted = Controller.from_algorithm(adapted_config, model)
-    adapted.told, adapted.told_std = dict(controller.told), dict(controller.told_std)
+    adapted.told, adapted.told_std = measured.told, measured.told_std
     adapted.policy.set_training_mode(False)
     return Adaptation("finetune", task, adapted, tuple(curve.points))
 
@@ -192,7 +199,7 @@ class Curve(BaseCallback):
 
     def __init__(
         self,
-        config: TrainConfig,
+        controller: Controller,
         task: Task,
         seconds: float | None,
         steps: int | None,
@@ -201,7 +208,7 @@ class Curve(BaseCallback):
         seed: int,
     ):
         super().__init__()
-        self.config, self.task, self.seconds, self.steps = config, task, seconds, steps
+        self.controller, self.task, self.seconds, self.steps = controller, task, seconds, steps
         self.episodes, self.count, self.seed = episodes, points, seed
         self.points: list[Point] = []
         self.spent, self.ended = 0.0, 0
@@ -232,9 +239,8 @@ class Curve(BaseCallback):
         """Stop the clock, evaluate, go on."""
         if self.points:
             self.spent += time.perf_counter() - self._resumed
-        current = Controller(self.config, self.model.policy)
         self.model.policy.set_training_mode(False)
-        result = evaluate(current, task=self.task, episodes=self.episodes, seed=self.seed)
+        result = evaluate(self.controller, task=self.task, episodes=self.episodes, seed=self.seed)
         dt = core_of(self.model).robot.control_dt
         self.points.append(Point(steps, self.ended, steps * dt, self.spent, result))
         self._resumed = time.perf_counter()

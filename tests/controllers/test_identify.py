@@ -1,6 +1,7 @@
 """Search and identification: what a policy is told, what is inferred of a robot, and how sure it is."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ import torch
 from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
 from surefoot.controllers.adaptation.continual import continual
+from surefoot.controllers.adaptation.finetune import finetune
 from surefoot.controllers.adaptation.identify import Learning, both_sides, learn, walk
 from surefoot.controllers.adaptation.search import as_begun, told_in_training
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
+from surefoot.controllers.envelope import envelope
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.identifier import STEPS
 from surefoot.controllers.training import make_env
@@ -138,6 +141,10 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     searched = METHODS["search"](told, LIGHT, Budget(None, 100), episodes=3)  # too little for a round
     assert np.array_equal(shot.after.evaluation.returns, searched.before.evaluation.returns)
     assert not np.array_equal(shot.after.evaluation.returns, evaluate(told, task=LIGHT, episodes=3, seed=1000).returns)
+    cells = [envelope({"c": c}, {"gravity": "5:15", "motor_strength.bthigh": "0|1"}, cells=2, episodes=1).maps["c"]
+             for c in (told, begun, _telling(told, 5.0))]  # fmt: skip
+    assert np.array_equal(cells[0].returns, cells[1].returns)
+    assert not np.array_equal(cells[0].returns, cells[2].returns)
     compared = []
 
     def refusal(before: Controller, after: Controller, *_: object, **__: object) -> str:
@@ -154,6 +161,24 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     errors = [continual(c, LIGHT, robots=2, seconds=6.0, at=3.0).error for c in every]
     assert np.array_equal(errors[0], errors[1])
     assert not np.array_equal(errors[0], errors[2])
+
+
+def test_fine_tuning_goes_on_with_what_it_is_told(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, worlds = as_begun(told), []
+
+    def make(*args: Any, **others: Any) -> BatchEnv:
+        worlds.append(make_env(*args, **others))
+        return worlds[-1]
+
+    monkeypatch.setitem(finetune.__globals__, "make_env", make)
+    found = finetune(told, LIGHT, Budget(None, 400), episodes=3)
+    first = METHODS["zero-shot"](told, LIGHT, Budget(), episodes=3).after.evaluation
+    assert np.array_equal(found.before.evaluation.returns, first.returns)
+    shown = list(begun.told.values())
+    assert np.array_equal(worlds[0].inputs.numbers, np.tile(shown, (worlds[0].num_envs, 1)))
+    assert found.controller.told == begun.told
+    last = evaluate(found.controller, task=LIGHT, episodes=3, seed=1000).returns
+    assert np.array_equal(found.after.evaluation.returns, last)
 
 
 def test_auto_identifies_where_the_budget_has_the_motion_for_it(told: Controller) -> None:

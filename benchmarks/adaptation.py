@@ -1,21 +1,24 @@
 """The adaptation methods on the published families and on our own suites: train, measure, write one JSON a row.
 
     python benchmarks/adaptation.py cheetah-vel                  # one row: three seeds of each of its methods
-    python benchmarks/adaptation.py cheetah-vel --seeds 1        # or fewer; what is done already is kept
-    python benchmarks/adaptation.py quadruped-rma --only rma     # train one method alone, measure what there is
+    python benchmarks/adaptation.py cheetah-vel --seeds 1        # or fewer
+    python benchmarks/adaptation.py cheetah-vel --first 1 --seeds 2   # two more, beside the first in the row's file
+    python benchmarks/adaptation.py quadruped-rma --only rma     # one method; the figures of the others stay
     python benchmarks/adaptation.py --share 2 --train cheetah-dir   # train alone, beside another such process
 
 Trainings are kept in --runs, SUITE/METHOD/seed_K, and found there again; one that was interrupted begins anew. Results:
-results/adaptation/ROW.json, of which `benchmarks/report.py` makes docs/results.md. Rows:
+results/adaptation/ROW.json, of which `benchmarks/report.py` makes docs/results.md, and for rows that compare episodes these,
+results/adaptation/episodes. Rows:
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ import surefoot  # noqa: F401  # isort: skip
 import numpy as np
 import torch
 from common import RESULTS, write_result
+from episodes import keep, read
 from one_by_one import GO_ON, ONE_BY_ONE, figures_of
 
 from surefoot.controllers import threads
@@ -34,15 +38,17 @@ from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.identify import walk_and_identify
 from surefoot.controllers.adaptation.maml import Actor
 from surefoot.controllers.adaptation.online import POINTS, walk_and_judge
-from surefoot.controllers.comparison import compare
+from surefoot.controllers.comparison import Comparison
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
+from surefoot.controllers.splits import evaluate_suite
 from surefoot.controllers.training import train
 from surefoot.envs.suites import TaskSuite, load_suite
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot, unknown
 
 FOLDER = RESULTS / "adaptation"
+EPISODES, STARTS = FOLDER / "episodes", 1000  # and the seed of their start states
 BASELINE, ORACLE = "randomised", "oracle"  # a policy without memory, and the one that rma's teacher is
 NI_MARKOV, NI_ORACLE = -351.7, -79.7  # facts/protocols.md: cheetah-vel, sum of two episodes
 SAMI = {  # facts/protocols.md: the best of its methods on train, moderate, extreme; and the factor that the last two ask for
@@ -71,14 +77,14 @@ class Training:
 class Row:
     """A suite, the methods that are trained on it, and what is measured.
 
-    `measure` gets the row and the seeds of each method's controllers, by method, and gives the figures, of the named `splits`
-    or of all but `train` and `validation`.
+    `measure` gets the row, the controllers of each method by seed, and the figures that the row's file has. It gives the
+    figures, of the named `splits` or of all but `train` and `validation`; those of other methods and of the seeds before stay.
     """
 
     about: str
     suite: str
     trainings: Mapping[str, Training]
-    measure: Callable[["Row", Mapping[str, list[Controller]]], dict[str, Any]]
+    measure: Callable[["Row", "Seeds", "Figures"], dict[str, Any]]
     trial: int = 1
     episodes: int = 10
     motor: str = ""  # that dies in mid-walk
@@ -89,36 +95,61 @@ AHEAD = {"vx": 0.6, "vy": 0.0, "yaw": 0.0}
 CALF = "front_left_calf"
 LOST = (CALF, "front_right_hip", "rear_left_thigh")
 SUCCESS = f"no fall and tracking of {TRACKING} or more"
-Seeds = Mapping[str, list[Controller]]
+Seeds = Mapping[str, Mapping[int, Controller]]
+Figures = Mapping[str, Any]
+
+
+def beside(known: Sequence[Any], found: Mapping[int, Any]) -> list[Any]:
+    """The seeds before those found, as the row's file has them, and those."""
+    if len(known) < min(found):
+        raise SurefootError(f"seed {len(known)} has no figures yet: measure it before seed {min(found)}")
+    return [*known[: min(found)], *found.values()]
 
 
 # --- what is measured --------------------------------------------------------------------------------------------------
 
 
-def families(row: Row, seeds: Seeds) -> dict[str, Any]:
+def families(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """The published protocol: every method on the same trials of every task of every split.
 
     Those that meet one robot at a time have some of them; where no others are asked, these stay as the row's file has them.
     """
     suite = load_suite(row.suite)
-    splits = [s for s in suite.splits if s != "validation"]
-    together = {name: controllers for name, controllers in seeds.items() if name not in ONE_BY_ONE}
-    known = known_figures(row)
-    if together:
-        found = compare(
-            together, suite, splits, baseline=BASELINE if BASELINE in together else None,
-            oracle=ORACLE if ORACLE in together else None, episodes=row.episodes, trial=row.trial,
-        ).content()  # fmt: skip
+    splits = tuple(s for s in suite.splits if s != "validation")
+    for name, found in seeds.items():
+        if name in ONE_BY_ONE:
+            continue
+        files = {k: EPISODES / f"{row.suite}-{name}-seed_{k}.npz" for k in found}
+        for file in set(episodes_of(row, name)) - set(beside(episodes_of(row, name), files)):
+            file.unlink()
+        for k, controller in found.items():
+            results = evaluate_suite(
+                controller, suite, splits, episodes=row.episodes, trial=row.trial, seed=STARTS, safety=True
+            )
+            keep(files[k], dict(zip(splits, results, strict=True)))
+    kept = {name: [read(file, suite) for file in episodes_of(row, name)] for name in (*row.trainings, ORACLE)}
+    results = {
+        name: {split: tuple(one[split] for one in found) for split in splits} for name, found in kept.items() if found
+    }
+    if results:
+        baseline, oracle = (name if name in results else None for name in (BASELINE, ORACLE))
+        compared = Comparison(suite, splits, results, row.episodes, STARTS, baseline, oracle, row.trial).content()
     elif known:
-        found = known["comparison"]
+        compared = known["comparison"]
     else:
         raise SurefootError(f"{row.suite} has no comparison yet: measure its other methods first, without --only")
     alone: dict[str, dict[str, Any]] = known.get("one_by_one", {})
     for split in (s for s in row.splits or splits if s != "train"):
+        of = alone.setdefault(split, {})
         for name in (n for n in seeds if n in ONE_BY_ONE):
-            curves = [ONE_BY_ONE[name](c, suite, split, k) for k, c in enumerate(seeds[name])]
-            alone.setdefault(split, {})[name] = curves
-    return {"comparison": found, "one_by_one": alone, "published": published(row, found, alone)}
+            curves = {k: ONE_BY_ONE[name](c, suite, split, k) for k, c in seeds[name].items()}
+            of[name] = beside(of.get(name, []), curves)
+    return {"comparison": compared, "one_by_one": alone, "published": published(row, compared, alone)}
+
+
+def episodes_of(row: Row, method: str) -> list[Path]:
+    """The files of a method's seeds, in their order."""
+    return sorted(EPISODES.glob(f"{row.suite}-{method}-seed_*.npz"), key=lambda f: int(f.stem.rpartition("_")[2]))
 
 
 def published(row: Row, content: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,27 +172,23 @@ def published(row: Row, content: Mapping[str, Any], alone: Mapping[str, Any]) ->
     return figures
 
 
-def by_budget(row: Row, seeds: Seeds) -> dict[str, Any]:
-    """Every method at budgets of the robot's motion, each robot by itself, on `row.episodes` robots a task.
-
-    Figures of methods that are not among `seeds` stay as the row's file has them.
-    """
-    suite, known = load_suite(row.suite), known_figures(row)
-    result = known.get("splits", {})
+def by_budget(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
+    """Every method at budgets of the robot's motion, each robot by itself, on `row.episodes` robots a task."""
+    suite = load_suite(row.suite)
+    result: dict[str, dict[str, Any]] = known.get("splits", {})
     for split in row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
+        of = result.setdefault(split, {})
         for name, found in seeds.items():
             if name == ORACLE and suite.robot_of(split) != suite.robot:
                 continue  # it is told of parts that another robot calls by other names
-            curves = [on_split(name, c, suite, split, row.episodes, k) for k, c in enumerate(found)]
-            result.setdefault(split, {})[name] = curves
-            print(split, name, [[(p["robot_seconds"], round(p["return"], 1)) for p in curve] for curve in curves])
-    losses = {
-        name: [loss_of(row.motor, c, k, name if name in GO_ON else "") for k, c in enumerate(found)]
-        for name, found in seeds.items()
-        if row.motor and name not in ("search", ORACLE)
-    }
-    print(losses)
-    losses = known.get("motor_loss", {}) | losses
+            curves = {k: on_split(name, c, suite, split, row.episodes, k) for k, c in found.items()}
+            of[name] = beside(of.get(name, []), curves)
+            print(split, name, [[(p["robot_seconds"], round(p["return"], 1)) for p in c] for c in curves.values()])
+    losses: dict[str, Any] = known.get("motor_loss", {})
+    for name, found in seeds.items():
+        if row.motor and name not in ("search", ORACLE):
+            now = {k: loss_of(row.motor, c, k, name if name in GO_ON else "") for k, c in found.items()}
+            losses[name] = beside(losses.get(name, []), now)
     return {"splits": result, "motor_loss": losses, "robots_per_task": row.episodes, "success": SUCCESS}
 
 
@@ -171,21 +198,14 @@ def loss_of(motor: str, controller: Controller, seed: int, method: str = "") -> 
     return continual(controller, lost, Task({}, AHEAD), seed=seed, method=method).figures()
 
 
-def motor_losses(row: Row, seeds: Seeds) -> dict[str, Any]:
+def motor_losses(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """As `by_budget` measures it, for several motors."""
-    losses = {
-        f"{name}, {motor}": [loss_of(motor, c, k) for k, c in enumerate(found)]
-        for name, found in seeds.items()
-        for motor in LOST
-    }
-    print(losses)
+    losses: dict[str, Any] = known.get("motor_loss", {})
+    for name, found in seeds.items():
+        for motor in LOST:
+            now = {k: loss_of(motor, c, k) for k, c in found.items()}
+            losses[f"{name}, {motor}"] = beside(losses.get(f"{name}, {motor}", []), now)
     return {"motor_loss": losses}
-
-
-def known_figures(row: Row) -> dict[str, Any]:
-    """What the file of a row that is called like its suite holds already."""
-    file = FOLDER / f"{row.suite}.json"
-    return dict(json.loads(file.read_text(encoding="utf-8"))["figures"]) if file.exists() else {}
 
 
 def on_split(
@@ -206,11 +226,11 @@ def on_split(
     return [figures_of([point], list(range(len(every)))) for point in points]
 
 
-def identification(row: Row, seeds: Seeds) -> dict[str, Any]:
+def identification(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """How near the truth the parameters are after four seconds, and how often the 90 % interval holds it."""
     suite = load_suite(row.suite)
-    rows = []
-    for seed, controller in enumerate(seeds["identify"]):
+    rows = [r for r in known.get("parameters", []) if r["seed"] < min(seeds["identify"])]
+    for seed, controller in seeds["identify"].items():
         tasks = [task for task in suite.tasks("test") for _ in range(row.episodes)]
         found = walk_and_identify(controller, tasks, len(tasks), (1,), seed=seed)
         error, inside = np.abs(found.mean - found.true), np.abs(found.mean - found.true) <= 1.645 * found.std
@@ -227,29 +247,34 @@ def identification(row: Row, seeds: Seeds) -> dict[str, Any]:
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)  # step sizes for a controller that has learnt none
 
 
-def gradient_steps(row: Row, seeds: Seeds) -> dict[str, Any]:
+def gradient_steps(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """Return after 0, 1, 2 and 3 gradient steps on each task, all methods with as much motion a step.
 
     The baseline steps with the constant size that serves it best over all tasks and seeds after three steps.
     """
     suite = load_suite(row.suite)
     tasks = suite.tasks("test" if "test" in suite.splits else "train")
-
     budget = Budget(seconds=None, steps=10**9)
+    returns, rates = dict(known.get("returns", {})), dict(known.get("returns_by_rate", {}))
 
-    def curves(found: list[Controller]) -> list[list[list[float]]]:
-        """(seeds, tasks, steps)."""
-        return [[
-            [p.evaluation.mean for p in maml(c, t, budget, seed=k, episodes=row.episodes, points=3).curve]
-            for t in tasks] for k, c in enumerate(found)]  # fmt: skip
+    def curve(controller: Controller, seed: int) -> list[list[float]]:
+        """(tasks, steps)."""
+        return [[p.evaluation.mean for p in maml(controller, t, budget, seed=seed, episodes=row.episodes, points=3).curve]
+                for t in tasks]  # fmt: skip
 
-    figures = {name: curves(found) for name, found in seeds.items() if name != BASELINE}
-    rates = {rate: curves([with_rates(c, rate) for c in seeds[BASELINE]]) for rate in RATES}
-    best = max(RATES, key=lambda rate: np.mean(rates[rate], axis=(0, 1))[3])
-    figures[BASELINE] = rates[best]
-    means = {name: np.mean(found, axis=(0, 1)).round(1).tolist() for name, found in figures.items()}
+    for name, found in seeds.items():
+        if name == BASELINE:
+            for rate in RATES:
+                now = {k: curve(with_rates(c, rate), k) for k, c in found.items()}
+                rates[f"{rate:g}"] = beside(rates.get(f"{rate:g}", []), now)
+        else:
+            returns[name] = beside(returns.get(name, []), {k: curve(c, k) for k, c in found.items()})
+    best = max(rates, key=lambda rate: np.mean(rates[rate], axis=(0, 1))[3])
+    returns[BASELINE] = rates[best]
+    means = {name: np.mean(found, axis=(0, 1)).round(1).tolist() for name, found in returns.items()}
     print(means, f"finetune's step size {best}")
-    return {"tasks": [str(t) for t in tasks], "rate_of_the_baseline": best, "returns": figures, "means": means}
+    said = {"tasks": [str(t) for t in tasks], "rate_of_the_baseline": float(best), "returns_by_rate": rates}
+    return said | {"returns": returns, "means": means}
 
 
 def with_rates(controller: Controller, rate: float) -> Controller:
@@ -353,22 +378,23 @@ def trained(row: Row, method: str, seed: int, folder: Path) -> None:
     (out / "seconds").write_text(f"{time.perf_counter() - started:.1f} {threads.UPDATE_THREADS}")
 
 
-def load(folder: Path, methods: Mapping[str, Training], seeds: int) -> dict[str, list[Controller]]:
+def load(folder: Path, methods: Mapping[str, Training], seeds: Sequence[int]) -> dict[str, dict[int, Controller]]:
     """The seeds that there are, by method; rma's teachers, who know the truth, are the oracle."""
-    found: dict[str, list[Controller]] = {}
+    found: dict[str, dict[int, Controller]] = {}
     for name, plan in methods.items():
-        files = [folder / (plan.of or name) / f"seed_{k}" / "controller.safetensors" for k in range(seeds)]
-        found[name] = [Controller.load(file) for file in files if file.exists()]
+        files = {k: folder / (plan.of or name) / f"seed_{k}" / "controller.safetensors" for k in seeds}
+        found[name] = {k: Controller.load(file) for k, file in files.items() if file.exists()}
         if name == "rma":
-            teachers = [file.parent / "teacher" / file.name for file in files if file.exists()]
-            found[ORACLE] = [Controller.load(file) for file in teachers]
+            teachers = {k: file.parent / "teacher" / file.name for k, file in files.items() if file.exists()}
+            found[ORACLE] = {k: Controller.load(file) for k, file in teachers.items()}
     return {name: controllers for name, controllers in found.items() if controllers}
 
 
-def costs(folder: Path) -> dict[str, list[str]]:
-    """Seconds of each training, and the number of CPUs that it had."""
-    files = sorted(folder.glob("*/seed_*/seconds"))
-    return {f"{f.parent.parent.name}/{f.parent.name}": f.read_text().split() for f in files}
+def costs(row: Row, folder: Path, known: Figures) -> dict[str, list[str]]:
+    """Seconds of each training, and the number of CPUs that it had: METHOD/seed_K."""
+    now = {f"{f.parent.parent.name}/{f.parent.name}": f.read_text().split() for f in folder.glob("*/seed_*/seconds")}
+    every: dict[str, list[str]] = known.get("training_seconds_and_cpus", {}) | now
+    return {run: every[run] for run in sorted(every) if run.split("/")[0] in row.trainings}
 
 
 def main() -> None:
@@ -378,6 +404,9 @@ def main() -> None:
         "rows", nargs="*", metavar="ROW", help="as listed above; hours each, so none where none is named"
     )
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the first of them; those before it stay in the row's file"
+    )
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="train and measure these methods alone")
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="measure these alone, where methods have budgets")
     parser.add_argument("--train", action="store_true", help="train, and measure nothing")
@@ -391,21 +420,24 @@ def main() -> None:
             if name not in ROWS:
                 raise unknown("row", name, ROWS)
             row = ROWS[name]
-            folder = args.runs / row.suite
-            for seed in range(0 if args.measure else args.seeds):
-                for method in args.only or row.trainings:
-                    if method not in row.trainings:
-                        raise unknown(f"method of row {name!r}", method, row.trainings)
-                    trained(row, method, seed, folder)
+            folder, file = args.runs / row.suite, FOLDER / f"{name}.json"
+            seeds = range(args.first, args.first + args.seeds)
+            methods = args.only or list(row.trainings)
+            for method in methods:
+                if method not in row.trainings:
+                    raise unknown(f"method of row {name!r}", method, row.trainings)
+            for seed, method in itertools.product(() if args.measure else seeds, methods):
+                trained(row, method, seed, folder)
             if not args.train:
-                few = args.only and (row.measure is by_budget or set(args.only) <= ONE_BY_ONE.keys())
-                # What is compared is compared together; those that meet one robot at a time stay as they were.
-                some = args.only if few else [m for m in row.trainings if not args.only or m not in ONE_BY_ONE]
-                methods = {method: row.trainings[method] for method in some}
-                row = dataclasses.replace(row, splits=tuple(args.splits or ()))
-                figures = row.measure(row, load(folder, methods, args.seeds))
-                figures |= {"about": row.about, "suite": row.suite, "training_seconds_and_cpus": costs(folder)}
-                write_result(FOLDER / f"{name}.json", figures, seed=0)
+                known = json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {}
+                asked = dataclasses.replace(row, splits=tuple(args.splits or ()))
+                figures = row.measure(asked, load(folder, {m: row.trainings[m] for m in methods}, seeds), known)
+                figures |= {
+                    "about": row.about,
+                    "suite": row.suite,
+                    "training_seconds_and_cpus": costs(row, folder, known),
+                }
+                write_result(file, figures, seed=seeds[-1])
     except SurefootError as error:
         sys.exit(str(error))
 

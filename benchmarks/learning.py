@@ -41,8 +41,8 @@ MJLAB = {"half_cheetah": 6490, "ant": 6294, "hopper": 3100, "walker2d": 7046, "h
 GOAL = {"half_cheetah": 12090, "ant": 6294, "hopper": 4098, "walker2d": 7046, "humanoid": 8127}
 # Of rows below their goal: what limits them, and what was tried.
 SHORT = {
-    "ant-ppo": "half an hour on two cores holds 7 M steps; mjlab's 6,294 took 128 M or more; mirror=true learns twice as fast "
-    "at first (4,288 in training after 2.1 M steps), and ends alike (5,705, 12 % falls)",
+    "ant-ppo": "7 M steps, 39 minutes of one core; mjlab's 6,294 took 128 M or more; mirror=true learns twice as fast at first "
+    "(4,288 in training after 2.1 M steps), and ends alike (5,705, 12 % falls)",
     "hopper-ppo": "larger steps, more of them, or a longer horizon, and it learns to stand still or to leap once",
     "walker2d-ppo": "one seed learns to run (6,096, no fall), the other to limp (3,446, 69 % falls); "
     "mirror=true lifts that one to 4,727 and 30 %; an adaptive rate gave 5,180, 16 M steps of it 4,643",

@@ -269,6 +269,8 @@ def gradient_steps(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
                 rates[f"{rate:g}"] = beside(rates.get(f"{rate:g}", []), now)
         else:
             returns[name] = beside(returns.get(name, []), {k: curve(c, k) for k, c in found.items()})
+    if not rates:
+        raise SurefootError(f"{BASELINE!r} has no figures by step size yet: measure it as well")
     best = max(rates, key=lambda rate: np.mean(rates[rate], axis=(0, 1))[3])
     returns[BASELINE] = rates[best]
     means = {name: np.mean(found, axis=(0, 1)).round(1).tolist() for name, found in returns.items()}

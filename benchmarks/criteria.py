@@ -1,0 +1,138 @@
+"""What the issue on adaptation asks of its rows, and what was reached: the first table on adaptation in docs/results.md.
+
+Everything here is read from benchmarks/results; a bar is met where as many methods as it asks for reach it, on average
+over seeds.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gaps import closed_by, is_gap, oracle_of
+from tables import read
+
+Reached = Mapping[str, tuple[float, int]]  # by method: the figure and the number of its seeds
+NI_GAP, OF_ORACLE, RMA_GAP, MOST = 0.95, 0.95, 0.85, 0.5
+FAMILIES = ("cheetah-cripple", "ant-cripple", "cheetah-mass-damping")
+SPLITS = {"test": 0.9, "extreme": 0.75}  # gap closed after ten seconds of motion
+ERRORS = {"payload": 0.1, "friction": 0.15, "motor_strength": 0.05}
+COVERAGE = 0.05
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line: `methods` of those that `reached` something need at least `least`, or where `below` at most that."""
+
+    criterion: int
+    what: str
+    asked: str
+    reached: Reached
+    least: float
+    methods: int = 1
+    below: bool = False
+    show: Callable[[float], str] = "{:z.2f}".format
+    missing: str = "not measured"
+
+    def cells(self) -> list[Any]:
+        best = sorted(self.reached.items(), key=lambda item: item[1][0], reverse=not self.below)[:3]
+        meets = [v <= self.least if self.below else v >= self.least for v, _ in self.reached.values()]
+        verdict = ("met" if sum(meets) >= self.methods else "short") if best else self.missing
+        said = ", ".join(f"{name} {self.show(value)}" for name, (value, _) in best)
+        seeds = sorted({n for _, (_, n) in best})
+        return [self.criterion, self.what, self.asked, said or "–", " or ".join(map(str, seeds)) or "–", verdict]
+
+
+def rows() -> list[list[Any]]:
+    """Cells of the table, without its columns: criterion, of, asked, reached, seeds, verdict."""
+    return [bar.cells() for part in (goals(), dynamics(), legs(), parameters(), gradients()) for bar in part]
+
+
+def figures(name: str) -> Mapping[str, Any]:
+    """Of a row, or none where it has not been measured."""
+    result = read(f"adaptation/{name}")
+    return result["figures"] if result else {}
+
+
+def goals() -> Iterator[Bar]:
+    found = figures("cheetah-vel")
+    seeds = {m: v["seeds"] for m, v in found["comparison"]["splits"]["test"]["methods"].items()} if found else {}
+    closed = {m: (v["gap_closed_ni"], seeds[m]) for m, v in found.get("published", {}).items() if m != "oracle"}
+    asked = f"{NI_GAP:g} by two methods"
+    yield Bar(1, "cheetah-vel: gap closed after two episodes, by Ni et al.", asked, closed, NI_GAP, methods=2)
+    found = figures("cheetah-dir")
+    methods = found["comparison"]["splits"]["train"]["methods"] if found else {}
+    of = {m: (v["mean"] / methods["oracle"]["mean"], v["seeds"]) for m, v in methods.items() if m != "oracle"}
+    asked = f"{OF_ORACLE:g} by two methods"
+    yield Bar(2, "cheetah-dir: return over the oracle's", asked, of, OF_ORACLE, methods=2)
+
+
+def dynamics() -> Iterator[Bar]:
+    for name in FAMILIES:
+        found = figures(name)
+        for split in ("train", "moderate", "extreme"):
+            ratio = {}
+            for method, of in found.get("published", {}).items():
+                if split in of and method != "oracle":
+                    alone = found["one_by_one"].get(split, {}).get(method)
+                    seeds = len(alone) if alone else found["comparison"]["splits"][split]["methods"][method]["seeds"]
+                    ratio[method] = (of[split]["over_asked"], seeds)
+            yield Bar(3, f"{name}, {split}: return over what is asked of SaMI's best", "1", ratio, 1.0)
+
+
+def legs() -> Iterator[Bar]:
+    closed, missing = after_ten_seconds("quadruped-rma", "test")
+    both = {method: closed[method] for method in ("rma", "recurrent") if method in closed}
+    asked = f"{RMA_GAP:g} by rma and recurrent"
+    yield Bar(4, "quadruped-rma, test: gap closed", asked, both, RMA_GAP, methods=2, missing=missing)
+    losses = {f"{m}, calf": v for m, v in figures("quadruped-damage").get("motor_loss", {}).items()}
+    losses |= figures("motor-loss").get("motor_loss", {})
+    for key, what in (("recovered", "walk as before"), ("follows", "follow the command")):
+        shares = {m: [s.get(f"{key}_within_2_s") for s in seeds] for m, seeds in losses.items()}
+        of = {m: (float(np.mean(s)), len(s)) for m, s in shares.items() if None not in s}
+        yield Bar(4, f"robots that {what} 2 s after a motor died", "half of them", of, MOST, show="{:.0%}".format)
+    for name in ("quadruped-damage", "quadruped-payload", "go1-transfer"):
+        for split, least in SPLITS.items():
+            closed, missing = after_ten_seconds(name, split)
+            what = f"{name}, {split}: gap closed after 10 s of motion"
+            yield Bar(5, what, f"{least:g}", closed, least, missing=missing)
+
+
+def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int]], str]:
+    """The gap that each method of a row closes within ten seconds of motion, or else why there is none."""
+    methods = figures(name).get("splits", {}).get(split, {})
+    _, best = oracle_of(methods)
+    if not is_gap(best):
+        return {}, "no gap" if best else "not measured"
+    closed = {}
+    for method in (m for m in methods if m not in ("randomised", "oracle", "finetune")):
+        points = [p for p in zip(*methods[method], strict=True) if p[0]["robot_seconds"] <= 10]
+        closed[method] = (float(closed_by(methods, method, points[-1], best).mean()), len(methods[method]))
+    return closed, ""
+
+
+def parameters() -> Iterator[Bar]:
+    files = {"twin": "identification", "identify": "identify"}
+    found = {method: of for method, file in files.items() if (of := figures(file).get("parameters"))}
+    seeds = {method: len({p["seed"] for p in of}) for method, of in found.items()}
+    for kind, most in ERRORS.items():
+        errors = {
+            m: [p["median_error_over_true"] for p in of if p["parameter"].startswith(kind)] for m, of in found.items()
+        }
+        worst = {m: (max(e), seeds[m]) for m, e in errors.items()}
+        what = f"{kind}: median error after 4 s of walking"
+        yield Bar(6, what, f"{most:.0%}", worst, most, below=True, show="{:.1%}".format)
+    off = {m: (abs(float(np.mean([p["coverage"] for p in of])) - 0.9), seeds[m]) for m, of in found.items()}
+    what = "how far from 90 % of the truths the 90 % intervals hold"
+    yield Bar(6, what, f"{COVERAGE:.0%}", off, COVERAGE, below=True, show="{:.1%}".format)
+
+
+def gradients() -> Iterator[Bar]:
+    for name in ("cheetah-dir", "ant-dir"):
+        means, runs = (figures(f"gradients-{name}").get(key, {}) for key in ("means", "returns"))
+        for steps in (1, 3):
+            reached = {m: (v[steps], len(runs[m])) for m, v in means.items() if m != "randomised"}
+            least = means["randomised"][steps] if means else 0.0
+            asked = f"over finetune's {least:.0f}" if means else "over finetune's"
+            what = f"{name}: return after {steps} gradient step{'s' * (steps > 1)}"
+            yield Bar(7, what, asked, reached, least, show="{:.0f}".format)

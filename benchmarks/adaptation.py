@@ -325,15 +325,15 @@ _ANT = {
 }
 _REDRAW = {"redraw": 0.004}  # as in RMA's training
 _QUADRUPED = {
-    BASELINE: Training(steps=2_000_000, hyperparameters=_REDRAW),
-    "recurrent": Training("recurrent", "recurrent_ppo", steps=3_000_000, hyperparameters=_REDRAW),
-    "rma": Training("rma", steps=2_000_000, hyperparameters=_REDRAW),
-    "search": Training("search", steps=2_000_000),
+    BASELINE: Training(steps=6_000_000, hyperparameters=_REDRAW),
+    "recurrent": Training("recurrent", "recurrent_ppo", steps=6_000_000, hyperparameters=_REDRAW),
+    "rma": Training("rma", steps=6_000_000, hyperparameters=_REDRAW),
     "identify": Training("identify", steps=2_000_000),
+    "search": Training(of="identify"),  # whose policy is told the same
 }
 _LEGS = {**_QUADRUPED, **_GO_ON}
 _TERRAIN = {name: plan for name, plan in _LEGS.items() if name != "twin"}  # which knows robots, not grounds
-_LONGER = {"rma-longer": Training("rma", steps=6_000_000, hyperparameters=_REDRAW)}
+_LOSSES = {name: _QUADRUPED[name] for name in (BASELINE, "recurrent", "rma")}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
 ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
@@ -344,7 +344,7 @@ ROWS = {
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=4, motor=CALF),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _LEGS, by_budget, episodes=4, motor=CALF),
     "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _LEGS, by_budget, episodes=4, motor=CALF),
-    "motor-loss": Row("4: a longer training of rma", "quadruped-damage", _LONGER, motor_losses),
+    "motor-loss": Row("4: any of three motors", "quadruped-damage", _LOSSES, motor_losses),
     "identify": Row("6: parameters from four seconds", "quadruped-payload", _IDENTIFY, identification, episodes=8),
     "gradients-cheetah-dir": Row(
         "7: one and three gradient steps", "cheetah-dir", _GRADIENTS, gradient_steps, episodes=20

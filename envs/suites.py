@@ -258,8 +258,8 @@ class TrainingTasks:
         return np.resize(rng.permutation(len(self.values)), n)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values (n, K) and goals (n, G) of `n` tasks, each as likely as any other."""
-        picks = self.pick(rng, n)
+        """Values (n, K) and goals (n, G) of `n` tasks, each as often as any other, or once more."""
+        picks = self.deal(rng, n)
         return self.values[picks], self.goals[picks]
 
 

@@ -4,7 +4,8 @@ Meta-training repeats: robots of several tasks move with the policy, each task's
 move again with those, and the outer step improves the policy through the inner one. Inner steps are likelihood-ratio steps
 whose second derivatives are right and of low variance (ProMP, Rothfuss et al., 2019), with a learnt step size for each weight
 (Meta-SGD, Li et al., 2017); the outer objective is PPO's. `order` 1 leaves out the derivative of the inner step (first-order
-MAML), and method `reptile` moves the policy towards the adapted ones instead (Nichol et al., 2018).
+MAML), and method `reptile` moves the policy towards those of several inner steps instead (Nichol et al., 2018), by Adam: what
+the tasks have in common is small beside what they do not, and of directions that differ in sign nothing else is left.
 """
 
 import dataclasses
@@ -37,14 +38,14 @@ Weights = dict[str, torch.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class MamlConfig:
-    """How MAML and Reptile learn and adapt.
+    """How MAML and Reptile learn and adapt; what MAML alone uses is marked *.
 
     Attributes:
-        tasks, worlds: of a meta-iteration, and robots of each task. horizon: control steps of a rollout.
-        order: 2, or 1 to leave out the derivative of the inner step.
-        inner_steps, inner_rate: gradient steps of an adaptation in training, and their size to begin with.
-        learn_rates: whether that is learnt, for each weight by itself.
-        epochs, rate, clip: of the outer objective (Adam, PPO's clipping); Reptile's step is `reptile_rate` of the way.
+        tasks, worlds: of a meta-iteration (Reptile: 4), and robots of each task. horizon: control steps of a rollout.
+        order*: 2, or 1 to leave out the derivative of the inner step.
+        inner_steps, inner_rate: gradient steps of an adaptation in training (Reptile: 5), and their size to begin with.
+        learn_rates*: whether that is learnt, for each weight by itself.
+        rate: of the outer step (Adam). epochs*, clip*: of MAML's outer objective, which is PPO's.
         gamma: discount.
     """
 
@@ -58,7 +59,6 @@ class MamlConfig:
     epochs: int = 5
     rate: float = 1e-3
     clip: float = 0.3
-    reptile_rate: float = 0.3
     gamma: float = 0.99
 
     def __post_init__(self) -> None:
@@ -67,16 +67,23 @@ class MamlConfig:
             ("2 or more", lambda x: x >= 2, ("horizon",)),  # one advantage has no spread to be divided by
             ("0 or more", lambda x: x >= 0, ("inner_rate",)),
             ("more than 0", lambda x: x > 0, ("rate", "clip")),
-            ("more than 0, at most 1", lambda x: 0 < x <= 1, ("reptile_rate", "gamma")),
+            ("more than 0, at most 1", lambda x: 0 < x <= 1, ("gamma",)),
         )
         check_ranges("meta setting", self, ranges)
         if self.order not in (1, 2):
             raise SurefootError(f"meta setting order={self.order}: expected 2, or 1 without second derivatives")
 
     @classmethod
-    def parse(cls, settings: Mapping[str, Any]) -> "MamlConfig":
+    def parse(cls, settings: Mapping[str, Any], method: str = "maml") -> "MamlConfig":
         """From settings by name, such as {"order": 1}. Raises `SurefootError` for an unknown name or a wrong value."""
-        return from_settings("meta setting", cls, settings)
+        if method != "reptile":
+            return from_settings("meta setting", cls, settings)
+        plan = from_settings("meta setting", cls, {"tasks": 4, "inner_steps": 5, **settings})
+        if plan.inner_steps < 2:  # Nichol et al., section 3: the expected step is then the mean of the tasks' gradients
+            raise SurefootError(
+                "meta setting inner_steps=1: expected 2 or more, Reptile with one is training on all tasks at once"
+            )
+        return plan
 
 
 @dataclasses.dataclass
@@ -213,7 +220,7 @@ def meta_train_reptile(robot: str, task: str, **asked: Any) -> Controller:
 
 def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Controller:
     out, progress = new_folder(asked.pop("out", None)), asked.pop("progress", True)
-    plan = MamlConfig.parse(asked.get("meta") or {})
+    plan = MamlConfig.parse(asked.get("meta") or {}, method)
     worlds = plan.tasks * plan.worlds
     hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
     asked["hyperparameters"] = {**hyperparameters, **(asked.get("hyperparameters") or {})}
@@ -288,9 +295,9 @@ class Learner:
             earned.append(mean)
             adapted = {name: w.detach() for name, w in step(adapted, *rollouts.columns()).items()}
         if reptile:
-            with torch.no_grad():
-                for name, w in self.weights.items():
-                    w += p.reptile_rate * (adapted[name].mean(0) - w)
+            for name, w in self.weights.items():
+                w.grad = w.detach() - adapted[name].mean(0)
+            self.optimizer.step()
             mean = earned[-1]
         else:
             post, mean = self.rollouts(adapted)
@@ -344,7 +351,7 @@ def reptile(
 def _adapt(
     method: str, controller: Controller, task: Task, budget: Budget, seed: int, episodes: int, points: int
 ) -> Adaptation:
-    plan, controller = MamlConfig.parse(controller.config.meta), controller.copy()
+    plan, controller = MamlConfig.parse(controller.config.meta, method), controller.copy()
     assert isinstance(controller.policy, Policy)
     actor = Actor(controller.policy)
     env = worlds_of(controller.config, plan.worlds, tasks=task, seed=2000 + seed)

@@ -8,7 +8,7 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
-from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of
+from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of, sampler
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import make_env, resume, train_config
 from surefoot.envs.variation import Task
@@ -146,6 +146,37 @@ def test_adapting(method: str, controllers: dict[str, Controller], tmp_path: Pat
     assert len({p.evaluation.mean for p in runs[0].curve}) == 4
 
 
+def test_reptile_steps_from_a_task_to_its_weights_after_several_inner_steps() -> None:
+    work, twin = learner(inner_steps=3), learner(inner_steps=3)
+    before = {n: w.detach().clone() for n, w in work.weights.items()}
+    work.iterate(reptile=True)
+
+    twin.draw_tasks()
+    rates = {n: r.detach() for n, r in twin.rates.items()}
+    adapted = {n: w.detach().expand(3, *w.shape) for n, w in twin.weights.items()}
+    for _ in range(3):
+        columns = twin.rollouts(adapted)[0].columns()
+        each = [
+            twin.actor.adapted({n: w[k] for n, w in adapted.items()}, rates, 1, *(c[k] for c in columns))
+            for k in range(3)
+        ]
+        adapted = {n: torch.stack([one[n] for one in each]).detach() for n in adapted}
+    for name, old in before.items():
+        towards, moved = adapted[name].mean(0) - old, work.weights[name].detach() - old
+        clear = towards.abs() > 1e-5
+        assert clear.float().mean() > 0.5
+        first = 1e-3 * towards[clear].sign()  # of Adam
+        torch.testing.assert_close(moved[clear], first, rtol=0.01, atol=1e-5)
+
+
+def test_each_task_of_a_suite_is_met_as_often_as_the_others() -> None:
+    config = train_config("half_cheetah", "cheetah-dir", suite="cheetah-dir", hyperparameters=NET)
+    draw = sampler(config, make_env(config.model_copy(update={"suite": None}), 1))
+    for seed in range(5):
+        _, goals = draw(np.random.default_rng(seed), 20)
+        assert sorted(goals[:, 0]) == [-1.0] * 10 + [1.0] * 10
+
+
 def test_bad_input(controllers: dict[str, Controller]) -> None:
     for meta, words in (
         ({"order": 3}, "meta setting order=3: expected 2, or 1"),
@@ -154,6 +185,8 @@ def test_bad_input(controllers: dict[str, Controller]) -> None:
     ):
         with pytest.raises(SurefootError, match=words):
             MamlConfig.parse(meta)
+    with pytest.raises(SurefootError, match="meta setting inner_steps=1: expected 2 or more"):
+        MamlConfig.parse({"inner_steps": 1}, "reptile")
 
 
 def test_a_meta_training_is_not_continued_as_something_else(controllers: dict[str, Controller], tmp_path: Path) -> None:

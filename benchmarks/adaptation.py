@@ -297,7 +297,7 @@ _GRADIENTS = {
 _MEMORY = Training("recurrent", "recurrent_ppo")
 _GOALS = {
     BASELINE: Training(steps=2_000_000),
-    "rma": Training("rma", steps=6_000_000, meta={"share": 0.4}),  # a goal is harder to see than a load
+    "rma": Training("rma", steps=4_000_000, meta={"share": 0.3}),  # a goal is harder to see than a load
     "recurrent": _MEMORY,
     "context": Training("context", "context_sac"),
 }
@@ -305,7 +305,6 @@ _GOALS = {
 _TWO_TASKS = {"num_envs": 32, "tasks": 8, "batch_size": 512, "gradient_steps": 6}
 _DIRECTIONS = {
     **_GOALS,
-    "rma": dataclasses.replace(_GOALS["rma"], steps=4_000_000),
     "recurrent": dataclasses.replace(_MEMORY, steps=10_000_000),
     "context": Training("context", "context_sac", steps=300_000, hyperparameters=_TWO_TASKS),
 }

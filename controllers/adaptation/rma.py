@@ -31,7 +31,9 @@ from .online import adapt_online
 
 TEACHER: dict[str, Any] = {"inputs": ("parameters",), "network": "privileged", "encoder_width": 16}
 REWARDED = ("last_action", "last_reward")  # what tells a goal, which motion alone does not
-HISTORY = 50  # control steps that the student looks back
+# Control steps that the student looks back. Dynamics show at all times, a goal while the robot starts: how far a settled one
+# is from it does not say on which side. The families' episodes have 200 steps.
+HISTORY, GOAL_HISTORY = 50, 200
 # The student often sets out for another goal than it has: the teacher has to know how one turns back in mid-episode.
 TURNS = {"redraw": 0.01}
 
@@ -90,7 +92,11 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
 
 def told_everything(task: str) -> dict[str, Any]:
     """Hyperparameters of a policy that is told its robot's parameters and the task's goals."""
-    return {**TEACHER, "inputs": (*REWARDED, "parameters")} if has_goals(task) else TEACHER
+    if has_goals(task):
+        return {**TEACHER, "inputs": (*REWARDED, "parameters")}
+    if task == "run" or task in FAMILIES:  # Gymnasium's observations hold no actions, whose effects tell the dynamics
+        return {**TEACHER, "inputs": ("last_action", "parameters")}
+    return TEACHER
 
 
 def has_goals(task: str) -> bool:
@@ -112,7 +118,8 @@ def student_of(teacher: Controller) -> Controller:
         raise SurefootError(f"an rma student needs a teacher with network 'privileged', not {settings.network!r}")
     fields = teacher.config.model_dump()
     remembered = tuple(name for name in settings.inputs if name in REMEMBERED)
-    fields["hyperparameters"] |= {"network": "tcn", "history": HISTORY, "inputs": remembered}
+    history = GOAL_HISTORY if has_goals(teacher.config.task) else HISTORY
+    fields["hyperparameters"] |= {"network": "tcn", "history": history, "inputs": remembered}
     config = checked_config(**{**fields, "method": "rma"})
     known = len(known_inputs(settings))
     policy = teacher.policy
@@ -123,7 +130,7 @@ def student_of(teacher: Controller) -> Controller:
     header = Header(
         format=FORMAT,
         config=config,
-        observation_size=HISTORY * size,
+        observation_size=history * size,
         action_low=limits.low.tolist(),
         action_high=limits.high.tolist(),
     )
@@ -164,7 +171,9 @@ def distil(
     optimizer = torch.optim.Adam(encoder.parameters(), plan.learning_rate)
     generator = torch.Generator().manual_seed(student.config.seed)
     known, done, started = [], 0, time.monotonic()
-    observation = env.reset()
+    env.reset()
+    env.stagger()
+    observation = env.observation
     while done < steps and (seconds is None or time.monotonic() - started < seconds):
         share = max(done / steps, (time.monotonic() - started) / seconds if seconds else 0.0)
         optimizer.param_groups[0]["lr"] = plan.learning_rate * max(0.05, 1 - share)
@@ -192,9 +201,9 @@ def distil(
 
 
 def student_worlds(config: TrainConfig, worlds: int) -> BatchEnv:
-    """Where the student drives. With a goal to find, every second episode begins with what the one before it has shown."""
-    trial = {"trial": 2} if has_goals(config.task) else {}
-    config = config.model_copy(update={"hyperparameters": {**config.hyperparameters, **trial}})
+    """Where the student drives. A goal to find stays for two episodes: the second begins with what the first has shown."""
+    goals = {"trial": 2, "redraw": 0.0} if has_goals(config.task) else {}
+    config = config.model_copy(update={"hyperparameters": {**config.hyperparameters, **goals}})
     return make_env(config, worlds, seed=config.seed + 1)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
-from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds
+from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds, told_everything
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
@@ -98,12 +98,14 @@ def test_a_student_learns_the_latent(mirror: bool) -> None:
 def test_a_student_with_a_goal_to_find_meets_second_episodes(teacher: Controller) -> None:
     """Its history goes on over their beginnings, as in the trials that it is judged by."""
     seeker = TrainConfig(robot="half_cheetah", task="cheetah-dir", steps=1, suite="cheetah-dir",
-                         hyperparameters={"history": 3, "inputs": ("last_action", "last_reward")})  # fmt: skip
+                         hyperparameters={"history": 3, "inputs": ("last_action", "last_reward"), "redraw": 0.5})  # fmt: skip
     env = student_worlds(seeker, 4)
     env.reset()
+    goals = env.task.command().copy()
     for _ in range(env.episode_steps):
         seen, *_ = env.step(np.ones((4, 6)))
     assert (env.episode == 1).all()
+    assert np.array_equal(env.task.command(), goals)  # nobody who looks back that far could use what was another goal's
     oldest, newest = seen[:, : env.step_size], seen[:, -env.step_size :]
     assert (np.abs(oldest - newest).max(axis=1) > 0.3).all()  # at a beginning without a past they are the same
     assert student_worlds(teacher.config, 4).trial == 1
@@ -193,6 +195,13 @@ def test_what_is_seen_in_a_trials_first_episode_counts_in_its_second(seeker: Con
     assert not np.allclose(forgetful, two.by_episode[1])
 
 
+def test_students_see_what_they_did() -> None:
+    """Gymnasium's observations hold no actions, ours do: what motors do with them is what tells a weak one."""
+    inputs = {task: told_everything(task)["inputs"] for task in ("run", "cheetah-cripple", "velocity", "cheetah-vel")}
+    acted, rewarded = ("last_action", "parameters"), ("last_action", "last_reward", "parameters")
+    assert inputs == {"run": acted, "cheetah-cripple": acted, "velocity": ("parameters",), "cheetah-vel": rewarded}
+
+
 def test_a_student_infers_the_goal_from_its_rewards() -> None:
     """The teacher is told the goal; the student sees what it did and got instead, in its history."""
     hyperparameters = {**SMALL, "encoder_width": 4}
@@ -201,8 +210,8 @@ def test_a_student_infers_the_goal_from_its_rewards() -> None:
         meta={"worlds": 4, "samples": 40},
     )  # fmt: skip
     assert student.settings.inputs == ("last_action", "last_reward")
-    assert student.policy.observation_space.shape == (50 * (17 + 6 + 1),)
-    history = np.random.default_rng(0).normal(size=(1, 50, 24)).astype(np.float32)
+    assert student.policy.observation_space.shape == (200 * (17 + 6 + 1),)
+    history = np.random.default_rng(0).normal(size=(1, 200, 24)).astype(np.float32)
     richer = history.copy()
     richer[:, :-1, -1] += 1.0
     assert not np.array_equal(student.act(history.reshape(1, -1)), student.act(richer.reshape(1, -1)))

@@ -35,7 +35,7 @@ RANGES: tuple[Range, ...] = (
     ("1 or more", lambda x: x >= 1, (
         "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq", "gradient_steps", "steps", "trial",
         "cg_max_steps", "n_critic_updates", "policy_delay", "target_update_interval", "n_delta", "n_top",
-        "tasks", "context", "recent", "attempts",
+        "tasks", "context", "attempts",
     )),
     (f"1 or more, at most {MOST_WORLDS:,}", lambda x: 1 <= x <= MOST_WORLDS, ("num_envs",)),
     (f"1 or more, at most {WIDEST:,}", lambda x: 1 <= x <= WIDEST, (

@@ -152,10 +152,14 @@ class ContextPolicy(SACPolicy):
 
 
 class TaskSamples(NamedTuple):
-    """Of M tasks: `learnt`, B / M transitions of each in a row, and `context`, (M, C, W), other ones that tell the task."""
+    """Of M tasks: `learnt`, B / M transitions of each in a row, and what tells the task.
+
+    `context` (M, C, W): C transitions, drawn with replacement from the first `seen` (M, 1) of a trial.
+    """
 
     learnt: ReplayBufferSamples
     context: torch.Tensor
+    seen: torch.Tensor
 
 
 class TaskReplay(PackedReplay):
@@ -168,15 +172,24 @@ class TaskReplay(PackedReplay):
         *args: Any,
         tasks: int,
         context: int,
-        recent: int,
         scale: float,
         **kwargs: Any,
     ):
-        """Samples are of `tasks` worlds, with 1 to `context` of each one's `recent` last transitions; `scale`: of rewards."""
+        """Samples are of `tasks` worlds, with `context` transitions of each; `scale`: of rewards."""
         assert isinstance(seen, Box)
         own = seen.shape[0] - args[0].shape[0] - 2
         super().__init__(buffer_size, Box(-np.inf, np.inf, (own,), np.float32), *args, **kwargs)
-        self.tasks, self.context, self.recent, self.scale = tasks, context, recent, scale
+        self.tasks, self.context, self.scale = tasks, context, scale
+        self.trials = torch.zeros(
+            2, self.n_envs, dtype=torch.int64
+        )  # steps since each world's trial began, and the one before
+
+    def add(self, *fields: torch.Tensor) -> None:
+        super().add(*fields)
+        self.trials += 1
+
+    def begin_trial(self, worlds: np.ndarray) -> None:
+        self.trials[1, worlds], self.trials[0, worlds] = self.trials[0, worlds], 0
 
     def transitions(self, pick: torch.Tensor) -> torch.Tensor:
         """Rows of any shape as the encoder reads them, rewards as the robots got them."""
@@ -193,12 +206,16 @@ class TaskReplay(PackedReplay):
         when = torch.randint(steps, (self.tasks, batch_size // self.tasks), generator=draw)
         pick = (when * self.n_envs + worlds).flatten()
         learnt = ReplayBufferSamples(*self.rows.index_select(0, pick).split(self.widths, dim=1))
-        # Few transitions as well as many, because in use the belief begins with few. Recent ones, because they must be
-        # such as this policy makes.
-        number = int(torch.randint(1, self.context + 1, (), generator=draw))
-        age = torch.randint(min(self.recent, steps), (self.tasks, number), generator=draw)
-        recent = (self.newest()[worlds] - age * self.n_envs) % self.buffer_size
-        return TaskSamples(learnt, self.transitions(recent))
+        # The belief is in use what a trial's first steps make it, and those tell more of a task than as many later ones: how
+        # far a steady robot is from its goal does not say on which side. Late trials, such as this policy makes.
+        shape = (self.tasks, 1)
+        current, before = self.trials[:, worlds]
+        late = (current >= steps) | (current > 0) & ((current == before) | (torch.rand(shape, generator=draw) < 0.5))
+        begin, end = torch.where(late, current, before).clamp(max=steps), torch.where(late, 0, current)
+        seen = 1 + (torch.rand(shape, generator=draw) * (begin - end)).long()
+        age = begin - 1 - (torch.rand(self.tasks, self.context, generator=draw) * seen).long()
+        rows = (self.newest()[worlds] - age * self.n_envs) % self.buffer_size
+        return TaskSamples(learnt, self.transitions(rows), seen)
 
 
 class ContextSAC(SAC):
@@ -211,12 +228,11 @@ class ContextSAC(SAC):
         *args: Any,
         tasks: int = 16,
         context: int = 64,
-        recent: int = 400,
         attempts: int = 2,
         kl_weight: float = 0.1,
         **kwargs: Any,
     ):
-        self.tasks, self.context, self.recent = tasks, context, recent
+        self.tasks, self.context = tasks, context
         self.attempts, self.kl_weight, self._kl = attempts, kl_weight, torch.zeros(())
         super().__init__(*args, **kwargs)
 
@@ -228,7 +244,7 @@ class ContextSAC(SAC):
     def replay(self) -> tuple[type[PackedReplay], dict[str, Any]]:
         kind, kwargs = super().replay()
         assert kind is PackedReplay
-        kwargs |= {"tasks": self.tasks, "context": self.context, "recent": self.recent, "scale": self.reward_scale}
+        kwargs |= {"tasks": self.tasks, "context": self.context, "scale": self.reward_scale}
         return TaskReplay, kwargs
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
@@ -257,11 +273,13 @@ class ContextSAC(SAC):
         if len(core.ended):
             self._episode[core.ended] += 1
             self._noise[core.ended] = torch.randn(len(core.ended), self.policy.latent)
-            self._evidence[core.ended[self._episode[core.ended] % self.attempts == 0]] = 0.0
+            anew = core.ended[self._episode[core.ended] % self.attempts == 0]
+            self._evidence[anew] = 0.0
+            buffer.begin_trial(anew)
 
     def update(self, batch: TaskSamples) -> Scalars:  # type: ignore[override]
         """One step of everything. To the actor's loss and the target z is given: the encoder learns from the critics' alone."""
-        mean, std = posterior(self.policy.encoder(batch.context).sum(dim=1))
+        mean, std = posterior(self.policy.encoder(batch.context).mean(dim=1) * batch.seen)
         self._kl = divergence(mean, std).mean()
         z = mean + std * torch.randn_like(mean)
         z = z.repeat_interleave(len(batch.learnt.actions) // len(z), dim=0)

@@ -62,9 +62,17 @@ _FAMILY_RECURRENT_PPO = RecurrentPPOSettings(
     adaptive_kl=0.01,
     steps=5_000_000,
 )
-# Weight and reward scale as in the paper: they go together (`ContextSACSettings`). Not measured yet.
+# Weight and reward scale as in the paper: they go together (`ContextSACSettings`). A tenth of its updates: values must get to
+# their level in 1 / (tau * (1 - gamma)) of them.
 _FAMILY_CONTEXT_SAC = ContextSACSettings(
-    reward_scale=5.0, net=(128, 128), learning_rate=5e-4, batch_size=1024, gradient_steps=8, steps=500_000
+    reward_scale=5.0,
+    net=(128, 128),
+    learning_rate=5e-4,
+    batch_size=512,
+    gradient_steps=14,
+    steps=500_000,
+    gamma=0.97,
+    tau=0.01,
 )
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)

@@ -213,7 +213,7 @@ class ContextSACSettings(SACSettings):
         num_envs: worlds, dealt to the tasks in turn: with fewer of them than tasks, some are never met.
         latent: dimensions of the latent. encoder_width: of the two hidden layers that read a transition.
         batch_size: of all tasks of a minibatch together. tasks: how many those are.
-        context: at most so many transitions tell the task, of the `recent` last ones of its world.
+        context: so many transitions stand for a trial's first steps, of which the belief is made.
         attempts: episodes after which the belief is given up and begins anew.
         kl_weight: of the belief's divergence from the prior, beside the critics' loss, which grows with the square of
             `reward_scale`: where rewards are small, a weight that is too large leaves a belief that says nothing.
@@ -227,7 +227,6 @@ class ContextSACSettings(SACSettings):
     batch_size: int = 2048
     tasks: int = 16
     context: int = 64
-    recent: int = 400
     attempts: int = 2
     kl_weight: float = 0.1
 

@@ -209,31 +209,36 @@ def test_the_encoders_gradient_is_the_losss() -> None:
     assert (loss(h, unit) - loss(-h, unit)) / (2 * h) == pytest.approx(float(length), rel=0.02)
 
 
-def test_samples_are_of_one_task_each_and_contexts_are_recent() -> None:
+def test_samples_are_of_one_task_each_and_contexts_are_what_a_trial_begins_with() -> None:
     seen, does = np.ones(4 + 2 + 2), np.ones(2)
-    replay = TaskReplay(
-        6 * 50, _box(seen), _box(does), n_envs=6, seed=0, tasks=3, context=16, recent=5, scale=2.0
-    )  # fmt: skip
+    replay = TaskReplay(6 * 50, _box(seen), _box(does), n_envs=6, seed=0, tasks=3, context=16, scale=2.0)
     for step in range(70):  # the buffer goes round
         world = torch.arange(6.0)[:, None]
         fields = world.expand(6, 4), world.expand(6, 2), torch.full((6, 4), float(step)), torch.zeros(6, 1), 2.0 * world
+        if step in (20, 40, 60):  # of worlds 0 to 2; the others have a single trial, whose first steps are overwritten
+            replay.begin_trial(np.arange(3))
         replay.add(*fields)
     assert replay.widths == [4, 2, 4, 1, 1]
-    lengths, worlds = set(), set()
-    for _ in range(200):
-        learnt, context = replay.sample(30)
+    starts, lengths, worlds = set(), set(), set()
+    for _ in range(300):
+        learnt, context, known = replay.sample(30)
         task = learnt.observations[::10, 0]
         assert torch.equal(learnt.observations[:, 0], task.repeat_interleave(10))
         assert (learnt.next_observations >= 20).all()
-        assert torch.equal(context[:, :, 0], task[:, None].expand(context.shape[:2]))
+        assert context.shape == (3, 16, 11)
+        assert torch.equal(context[:, :, 0], task[:, None].expand(3, 16))
         assert torch.equal(context[:, :, 6], context[:, :, 0])  # rewards as the robots got them
         step = context[:, :, 7] + context[:, :, 0]
-        assert ((step >= 65) & (step <= 69)).all()
-        lengths.add(context.shape[1])
+        for world, steps, n in zip(task.tolist(), step, known[:, 0].tolist(), strict=True):
+            start = (40 if (steps < 60).any() else 60) if world < 3 else 20
+            assert ((steps >= start) & (steps < start + n)).all()
+            assert 1 <= n <= {40: 20, 60: 10, 20: 50}[start]
+            starts.add(start)
+            lengths.add(n)
         worlds |= set(task.tolist())
         assert len(set(task.tolist())) == 3
-    assert (min(lengths), max(lengths)) == (1, 16)
-    assert worlds == set(range(6))
+    assert (starts, worlds) == ({20, 40, 60}, set(range(6)))
+    assert (min(lengths), max(lengths)) == (1, 50)
 
 
 def _box(like: np.ndarray) -> Box:
@@ -387,7 +392,7 @@ class Hidden:
 def test_a_belief_tells_tasks_apart() -> None:
     settings = {
         **SMALL, "num_envs": 16, "tasks": 8, "batch_size": 128, "net": (32, 32), "learning_rate": 3e-3, "gamma": 0.5,
-        "learning_starts": 200, "gradient_steps": 1, "ent_coef": 0.1, "context": 4, "recent": 40, "latent": 2,
+        "learning_starts": 200, "gradient_steps": 1, "ent_coef": 0.1, "context": 4, "latent": 2,
         "kl_weight": 0.001,
     }  # fmt: skip
     asked = TrainConfig(robot="hopper", task="run", algo="context_sac", steps=1, hyperparameters=settings)

@@ -1,7 +1,8 @@
 """RMA: a teacher that knows the robot's parameters, and a student that infers from its last second what the teacher knows.
 
 Phase 1 is PPO whose network sees a latent, made of the true parameters by an encoder. Phase 2 replaces that encoder by one
-that reads the last 50 control steps, trained by regression on the robots that the student itself drives (Kumar et al., 2021).
+that reads the last 50 control steps (200 where there is a goal to find), trained by regression on the robots that the student
+itself drives (Kumar et al., 2021).
 At test time nothing is learnt: within a second of motion the latent is that of the new robot.
 """
 

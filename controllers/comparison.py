@@ -2,7 +2,8 @@
 
 The protocol is facts/protocols.md's: a method is one controller or the seeds of one training; its score on a task is the mean
 return of a seed's episodes. Tasks are the suite's and stay; what chance decided (seeds, or the episodes where there is one
-seed alone) is drawn again for the intervals.
+seed alone) is drawn again for the intervals. A seed is one controller that meets all tasks, and is drawn with
+all of its scores; episodes are drawn within each task (see `statistics.bootstrap`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,8 +115,11 @@ class Comparison:
         shape = (len(evaluations), self.trial, -1, self.episodes)
         runs = np.array([e.by_episode for e in evaluations]).reshape(shape)  # (S, K, T, E)
         # As in _runs: seeds are drawn again, or the episodes of the only one.
-        drawn = runs.mean(axis=3) if len(runs) > 1 else runs[0].transpose(2, 0, 1)
-        intervals = [list(bootstrap(mean, drawn[:, k])) if len(drawn) > 1 else None for k in range(self.trial)]
+        alone = len(runs) == 1
+        drawn = runs[0].transpose(2, 0, 1) if alone else runs.mean(axis=3)
+        intervals = [
+            list(bootstrap(mean, drawn[:, k], by_task=alone)) if len(drawn) > 1 else None for k in range(self.trial)
+        ]
         return {"by_episode": runs.mean(axis=(0, 2, 3)).tolist(), "by_episode_interval": intervals}
 
     def _by_second(self, method: str, split: str) -> dict[str, Any]:
@@ -171,7 +175,8 @@ class Comparison:
         if all(len(r) == 1 for r in runs):
             return None
         pairs = statistic is probability_of_improvement  # of runs; the others are about scores, means over episodes
-        return list(bootstrap(_of_means(statistic) if self._alone(*methods) and not pairs else statistic, *runs))
+        alone = self._alone(*methods)
+        return list(bootstrap(_of_means(statistic) if alone and not pairs else statistic, *runs, by_task=alone))
 
 
 def compare(

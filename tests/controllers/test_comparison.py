@@ -105,7 +105,7 @@ def test_figures_by_hand() -> None:
     assert found["oracle_gap"] == 2
     assert found["gap_closed"] == pytest.approx((8 - 3.5) / (10 - 3.5))
     assert found["task_gap_closed"] == [(6 - 2) / (8 - 2), (10 - 5) / (12 - 5)]
-    assert found["mean_interval"] == [7.5, 8.5]  # seeds are drawn again within tasks: only the first task varies
+    assert found["mean_interval"] == [7.5, 8.5]  # seeds are drawn again
     assert found["safety"]["falls"] == 0.25  # one of four episodes of each seed
     assert "out_of_distribution_gap" not in found
     extreme = by_hand().figures("meta", "extreme")
@@ -137,7 +137,7 @@ def test_curves_of_trials_by_hand() -> None:
     two = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds)}}, 2, 0, trial=2).content()
     found = two["splits"]["test"]["methods"]["meta"]
     assert found["by_episode"] == [5, 5.5]
-    assert found["by_episode_interval"] == [[4, 6], [4.5, 6.5]]
+    assert found["by_episode_interval"] == [[4, 6], [5, 6]]
     assert found["by_second"] == {"seconds": [0.25, 0.75], "reward": [2, 3]}
     assert found["mean"] == 5.25
     lone = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds[:1])}}, 2, 0, trial=2).figures("meta", "test")
@@ -175,6 +175,21 @@ def test_success_is_what_the_task_calls_it() -> None:
     assert Comparison(suite, ("test",), {"m": {"test": (result,)}}, 1, 0).figures("m", "test")["success"] == 0.5
     plain = BatchEnv("half_cheetah", "run", 1, seed=0, episode_steps=2, autoreset=False)
     assert run_episodes(plain, Still()).succeeded is None  # type: ignore[arg-type]
+
+
+def test_seeds_are_drawn_with_all_of_their_scores() -> None:
+    """Each of two seeds is good on one task of two: whatever seeds are drawn, the mean is the same, in every episode."""
+    suite = by_hand().suite
+    seeds = []
+    for first, second in ((0.0, 10.0), (10.0, 0.0)):
+        result = one(suite, "test", np.array([[first], [second]]))
+        evaluation = replace(result.evaluation, by_episode=np.array([[first, second]] * 2))
+        seeds.append(replace(result, evaluation=evaluation))
+    even = one(suite, "test", np.full((2, 1), 5.0))
+    methods = {"meta": {"test": tuple(seeds)}, "plain": {"test": (even,)}}
+    of = Comparison(suite, ("test",), methods, 1, 0, "plain", trial=2).figures("meta", "test")
+    assert (of["mean_interval"], of["by_episode_interval"]) == ([5, 5], [[5, 5], [5, 5]])
+    assert of["probability_of_improvement_interval"] == [0.5, 0.5]
 
 
 def test_of_one_seed_episodes_are_drawn_again() -> None:

@@ -137,12 +137,13 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
 
 
 def inferred_table(adaptation: Adaptation) -> dict[str, Any]:
-    """What the method believes of the robot, beside the truth: one row a parameter."""
+    """What the method believes of the robot, or has chosen to tell the policy, beside the truth: one row a parameter."""
     rows = []
     for name, estimate in adaptation.inferred.items():
         low, high = estimate.interval()
         true = "-" if estimate.true is None else f"{estimate.true:.3g}"
-        rows.append([name, f"{estimate.mean:.3g}", f"{low:.3g} to {high:.3g}", true])
+        around = "-" if np.isnan(low) else f"{low:.3g} to {high:.3g}"
+        rows.append([name, f"{estimate.mean:.3g}", around, true])
     return {"columns": ["parameter", "inferred", "90 % interval", "true"], "rows": rows}
 
 

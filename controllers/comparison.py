@@ -15,6 +15,7 @@ import numpy as np
 
 from ..envs.suites import TaskSuite
 from ..robots import unknown
+from .adaptation.search import as_begun
 from .controller import Controller
 from .safety import joined
 from .shipped import find
@@ -192,7 +193,8 @@ def compare(
 ) -> Comparison:
     """The same `episodes` episodes on every task of each split (all by default) for every controller of every method.
 
-    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names.
+    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names. Controllers of `search` and
+    `identify` are told what an average robot of their training is (`as_begun`), but for the oracle's, which know the truth.
     With `trial` K they are trials, K episodes in a row of which a controller remembers the earlier ones. Raises
     `SurefootError` for a suite of another robot or task, and for unknown splits and names.
     """
@@ -207,9 +209,9 @@ def compare(
             suite.check_for(controller.config.robot, controller.config.task)
     results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
     for name, controllers in methods.items():
+        begun = controllers if name == oracle else [as_begun(c) for c in controllers]
         found = [
-            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True)
-            for c in controllers
+            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True) for c in begun
         ]
         results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
     return Comparison(suite, wanted, results, episodes, seed, baseline, oracle, trial)

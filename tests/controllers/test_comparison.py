@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from surefoot import api
+from surefoot.controllers.adaptation.search import as_begun
 from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, run_episodes
@@ -56,6 +57,24 @@ def test_all_meet_the_same_episodes(controller: Controller, suite: TaskSuite) ->
     seeds = found.returns("seeds", "test")
     assert not np.array_equal(seeds[0], seeds[1])
     assert found.figures("seeds", "test")["iqm_interval"][0] < found.figures("seeds", "test")["iqm_interval"][1]
+
+
+def test_only_the_oracle_is_told_the_truth() -> None:
+    """A controller of `identify` or `search` begins with what an average robot is, as everywhere."""
+    told = api.train(
+        "half_cheetah", "run", method="search", vary={"gravity": "4:16"}, steps=64, progress=False,
+        hyperparameters={"num_envs": 4, "n_steps": 16, "batch_size": 32, "net": (8, 8), "encoder_width": 4},
+    )  # fmt: skip
+    light = make_suite("light", "half_cheetah", "run", {"train": [({"gravity": "4:6"}, 2)]})  # type: ignore[arg-type]
+    begun = as_begun(told)
+    known, average = (evaluate_suite(c, light, episodes=1)[0].returns for c in (told, begun))
+    assert not np.array_equal(known, average)
+    found = compare(
+        {"plain": [told], "begun": [begun], "oracle": [told]}, light, oracle="oracle", episodes=1, seed=1000
+    )
+    for name, returns in (("plain", average), ("begun", average), ("oracle", known)):
+        assert np.array_equal(found.returns(name, "train")[0], returns)
+    assert told.told == {}
 
 
 def test_what_a_controller_was_trained_with_changes_nothing_in_what_it_is_asked(

@@ -10,6 +10,7 @@ from common import RESULTS
 from gaps import closed_by, is_gap, oracle_of
 from tables import Result, bracketed, interval, measured, number, percent, read, section, share, table
 
+from surefoot.controllers.adaptation.continual import TOLD
 from surefoot.replay.figures import comparison_figure
 
 
@@ -137,7 +138,7 @@ def motor_losses(title: str, result: Result) -> Iterator[str]:
         "recovered": "recovered", "within 2 s": "recovered_within_2_s", "follows": "follows",
         "follows within 2 s": "follows_within_2_s", "falls": "falls",
     }  # fmt: skip
-    rows = [[method, len(found),
+    rows = [[f"{method} (told what broke)" if method in TOLD else method, len(found),
              *("–" if found[0].get(k) is None else share([f[k] for f in found]) for k in shares.values()),
              *(f"{np.mean(times):.2f} s" if times else "–" for times in (
                  [f[k] for f in found if f[k] is not None] for k in ("seconds_to_recover", "seconds_to_notice")))]

@@ -158,7 +158,7 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     alone = told.copy()
     alone.identifier = None  # which would tell it what it sees
     every = alone, as_begun(alone), _telling(alone, 5.0)
-    errors = [continual(c, LIGHT, robots=2, seconds=6.0, at=3.0).error for c in every]
+    errors = [continual(c, LIGHT, robots=2, seconds=6.0).error for c in every]
     assert np.array_equal(errors[0], errors[1])
     assert not np.array_equal(errors[0], errors[2])
 

@@ -124,16 +124,19 @@ class Comparison:
         return {"by_episode": runs.mean(axis=(0, 2, 3)).tolist(), "by_episode_interval": intervals}
 
     def _by_second(self, method: str, split: str) -> dict[str, Any]:
-        """The mean reward of a step over the seconds of an episode or trial, nothing where it was not kept."""
+        """The mean reward of a step over the seconds of an episode or trial, nothing where it was not kept.
+
+        A seed whose robots have all fallen earns nothing from then on, as a robot that has fallen.
+        """
         evaluations = [result.evaluation for result in self.results[method][split]]
         seconds = evaluations[0].robot_seconds / evaluations[0].lengths.sum()
         steps = max(len(e.by_step) for e in evaluations)
         if not steps:
             return {}
         every = -(-steps // CURVE)
-        padded = [np.pad(e.by_step, (0, -len(e.by_step) % every), constant_values=np.nan) for e in evaluations]
-        short = min(len(p) for p in padded)
-        by_step = np.nanmean([np.nanmean(p[:short].reshape(-1, every), axis=1) for p in padded], axis=0)
+        seeds = np.mean([np.pad(e.by_step, (0, steps - len(e.by_step))) for e in evaluations], axis=0)
+        padded = np.pad(seeds, (0, -steps % every), constant_values=np.nan)  # the last point is of fewer steps
+        by_step = np.nanmean(padded.reshape(-1, every), axis=1)
         middles = seconds * every * (np.arange(len(by_step)) + 0.5)
         return {"by_second": {"seconds": middles.tolist(), "reward": by_step.tolist()}}
 

@@ -13,11 +13,12 @@ from surefoot import api
 from surefoot.controllers.adaptation.search import as_begun
 from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.evaluation import Evaluation, run_episodes
+from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
 from surefoot.controllers.safety import Safety
 from surefoot.controllers.splits import SplitResult, evaluate_suite
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import TaskSuite, make_suite
+from surefoot.envs.variation import Task
 from surefoot.replay.figures import comparison_figure
 from surefoot.robots import SurefootError
 from surefoot.suite_report import comparison_tables
@@ -157,7 +158,8 @@ def test_curves_of_trials_by_hand() -> None:
     found = two["splits"]["test"]["methods"]["meta"]
     assert found["by_episode"] == [5, 5.5]
     assert found["by_episode_interval"] == [[4, 6], [5, 6]]
-    assert found["by_second"] == {"seconds": [0.25, 0.75], "reward": [2, 3]}
+    # In the third step nobody of the first seed moves any more, and earns nothing.
+    assert found["by_second"] == {"seconds": [0.25, 0.75, 1.25], "reward": [2, 3, 4.5]}
     assert found["mean"] == 5.25
     lone = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds[:1])}}, 2, 0, trial=2).figures("meta", "test")
     assert lone["by_episode_interval"][0] == [3, 5]  # tasks stay, of each the episodes 1, 3 and 5, 7 are drawn again
@@ -171,6 +173,16 @@ def test_curves_of_trials_by_hand() -> None:
     assert "by_episode" not in figures
     assert "test: reward of a step, over an episode" in comparison_figure(single)
     assert "by episode" not in comparison_figure(single)
+
+
+def test_robots_that_have_fallen_earn_nothing() -> None:
+    """Were the reward over time that of those who still move, it would rise whenever a weak one falls."""
+    controller = api.load("quadruped-velocity")
+    tasks = [Task({"motor_strength": strength}) for strength in (1.0, 0.3)]
+    found = evaluate(controller, task=tasks, episodes=2, seed=0)
+    assert found.fell.tolist() == [False, True]
+    assert found.lengths[1] < found.lengths[0] == len(found.by_step)
+    assert found.by_step.sum() == pytest.approx(found.mean)
 
 
 def test_success_is_what_the_task_calls_it() -> None:

@@ -58,7 +58,7 @@ def search(
     round_steps = candidates * steps
     limit = budget.limit(env.robot.control_dt)
     strategy = cma.CMAEvolutionStrategy(
-        np.clip((first - center) / scale, -WIDEST, WIDEST), 0.8,
+        np.clip((first - center) / np.maximum(scale, 1e-9), -WIDEST, WIDEST), 0.8,
         {"bounds": [-WIDEST, WIDEST], "popsize": candidates, "seed": seed + 1, "verbose": -9},
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .controllers.adaptation import METHODS, Adaptation
-from .controllers.adaptation.continual import FOLLOWS, Change
+from .controllers.adaptation.continual import FOLLOWS, STOPS, TOLD, Change
 from .controllers.adaptation.sysid import LogFit
 from .controllers.algorithms import ALGORITHMS
 from .controllers.evaluation import Evaluation
@@ -137,12 +137,13 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
 
 
 def inferred_table(adaptation: Adaptation) -> dict[str, Any]:
-    """What the method believes of the robot, beside the truth: one row a parameter."""
+    """What the method believes of the robot, or has chosen to tell the policy, beside the truth: one row a parameter."""
     rows = []
     for name, estimate in adaptation.inferred.items():
         low, high = estimate.interval()
         true = "-" if estimate.true is None else f"{estimate.true:.3g}"
-        rows.append([name, f"{estimate.mean:.3g}", f"{low:.3g} to {high:.3g}", true])
+        around = "-" if np.isnan(low) else f"{low:.3g} to {high:.3g}"
+        rows.append([name, f"{estimate.mean:.3g}", around, true])
     return {"columns": ["parameter", "inferred", "90 % interval", "true"], "rows": rows}
 
 
@@ -165,11 +166,17 @@ def change_table(change: Change) -> dict[str, Any]:
         "noticed": share("noticed"), "noticed after": time("seconds_to_notice"), "false alarms": share("false_alarms"),
         "falls": share("falls"),
     }  # fmt: skip
+    if change.method in STOPS:
+        cells["stop"] = duration(change.stop)
     note = (
         f"{len(change.fell)} robots, {change.before} until {change.at:g} s, then {change.after}; recovered: the error is back\n"
         "under twice what it was in the two seconds before, and stays there; follows: it is under\n"
         f"{FOLLOWS:.2f} m/s, as in an episode that counts as a success, and stays there; noticed: by the drop in reward"
     )
+    if change.method in STOPS:
+        note += "\nstop: motion and computing that adapting took, part of the times to recover and to follow"
+    if change.method in TOLD:
+        note += f"\n{change.method} is told what broke: it learns in a simulation of the changed robot"
     return {"columns": list(cells), "rows": [list(cells.values())], "note": note}
 
 

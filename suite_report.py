@@ -30,7 +30,7 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
         tables.append((title, {"columns": ["run", "seeds", *columns, *trial, "falls"], "rows": rows}))
     note = (
         f"suite {content['suite']}, {content['episodes']} episodes a task and seed, the same for all; figures are returns\n"
-        "in brackets: 95 % intervals by resampling seeds within tasks, or episodes where there is one seed\n"
+        "in brackets: 95 % intervals by resampling whole seeds, or episodes within tasks where there is one seed\n"
         f"IQM: mean of the middle half; CVaR: of the worst {content['cvar_share']:.0%} of the tasks; "
         "OOD gap: what is lost beyond the training range"
     )

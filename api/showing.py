@@ -1,6 +1,7 @@
 """What happened: recording, replaying, screening, and the page of an adaptation."""
 
 import dataclasses
+import math
 import re
 import warnings
 from collections import Counter
@@ -50,13 +51,18 @@ def record(
 ) -> Recording:
     """Roll a controller out on one robot and keep everything. `script` sets the commands of a `velocity` task.
 
-    `inferred` is what its adaptation made out of the robot, to be kept with it; an adapted controller knows it itself.
+    `inferred` is what its adaptation made out of the robot, to be kept with it, as far as it says how sure it is; an adapted
+    controller knows it itself.
     """
     controller = load_any(source, plan)
     task = task_of(parameters, commands_of(controller))
     env, act, kept = _rolled(controller, 1, seed, tasks=task)
     believed = {name: (controller.told[name], std) for name, std in controller.told_std.items()}
-    believed |= {name: (estimate.mean, estimate.std) for name, estimate in (inferred or {}).items()}
+    believed |= {
+        name: (estimate.mean, estimate.std)
+        for name, estimate in (inferred or {}).items()
+        if not math.isnan(estimate.std)
+    }
     return _record(
         act,
         env,

@@ -4,7 +4,7 @@ Everything here is read from benchmarks/results; a bar is met where as many meth
 over seeds.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,10 @@ def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int
 
 
 def parameters() -> Iterator[Bar]:
-    files = {"twin": "identification", "identify": "identify"}
+    files = {
+        "fit": "identification",
+        "identify": "identify",
+    }  # the fit is told which six quantities vary, as no twin is
     found = {method: of for method, file in files.items() if (of := figures(file).get("parameters"))}
     seeds = {method: len({p["seed"] for p in of}) for method, of in found.items()}
     for kind, most in ERRORS.items():
@@ -122,9 +125,17 @@ def parameters() -> Iterator[Bar]:
         worst = {m: (max(e), seeds[m]) for m, e in errors.items()}
         what = f"{kind}: median error after 4 s of walking"
         yield Bar(6, what, f"{most:.0%}", worst, most, below=True, show="{:.1%}".format)
-    off = {m: (abs(float(np.mean([p["coverage"] for p in of])) - 0.9), seeds[m]) for m, of in found.items()}
-    what = "how far from 90 % of the truths the 90 % intervals hold"
+    off = {method: (off_by(of), seeds[method]) for method, of in found.items()}
+    what = "how far from 90 % of the truths the 90 % intervals hold, of the worst parameter"
     yield Bar(6, what, f"{COVERAGE:.0%}", off, COVERAGE, below=True, show="{:.1%}".format)
+
+
+def off_by(parameters: Sequence[Mapping[str, Any]]) -> float:
+    """How far from .9 the coverage of the parameter is that is furthest off; of each the mean over seeds."""
+    by_name: dict[str, list[float]] = {}
+    for one in parameters:
+        by_name.setdefault(one["parameter"], []).append(one["coverage"])
+    return max(abs(float(np.mean(of)) - 0.9) for of in by_name.values())
 
 
 def gradients() -> Iterator[Bar]:

@@ -2,7 +2,8 @@
 
 The protocol is facts/protocols.md's: a method is one controller or the seeds of one training; its score on a task is the mean
 return of a seed's episodes. Tasks are the suite's and stay; what chance decided (seeds, or the episodes where there is one
-seed alone) is drawn again for the intervals.
+seed alone) is drawn again for the intervals. A seed is one controller that meets all tasks, and is drawn with
+all of its scores; episodes are drawn within each task (see `statistics.bootstrap`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..envs.suites import TaskSuite
 from ..robots import unknown
+from .adaptation.search import as_begun
 from .controller import Controller
 from .safety import joined
 from .shipped import find
@@ -114,21 +116,27 @@ class Comparison:
         shape = (len(evaluations), self.trial, -1, self.episodes)
         runs = np.array([e.by_episode for e in evaluations]).reshape(shape)  # (S, K, T, E)
         # As in _runs: seeds are drawn again, or the episodes of the only one.
-        drawn = runs.mean(axis=3) if len(runs) > 1 else runs[0].transpose(2, 0, 1)
-        intervals = [list(bootstrap(mean, drawn[:, k])) if len(drawn) > 1 else None for k in range(self.trial)]
+        alone = len(runs) == 1
+        drawn = runs[0].transpose(2, 0, 1) if alone else runs.mean(axis=3)
+        intervals = [
+            list(bootstrap(mean, drawn[:, k], by_task=alone)) if len(drawn) > 1 else None for k in range(self.trial)
+        ]
         return {"by_episode": runs.mean(axis=(0, 2, 3)).tolist(), "by_episode_interval": intervals}
 
     def _by_second(self, method: str, split: str) -> dict[str, Any]:
-        """The mean reward of a step over the seconds of an episode or trial, nothing where it was not kept."""
+        """The mean reward of a step over the seconds of an episode or trial, nothing where it was not kept.
+
+        A seed whose robots have all fallen earns nothing from then on, as a robot that has fallen.
+        """
         evaluations = [result.evaluation for result in self.results[method][split]]
         seconds = evaluations[0].robot_seconds / evaluations[0].lengths.sum()
         steps = max(len(e.by_step) for e in evaluations)
         if not steps:
             return {}
         every = -(-steps // CURVE)
-        padded = [np.pad(e.by_step, (0, -len(e.by_step) % every), constant_values=np.nan) for e in evaluations]
-        short = min(len(p) for p in padded)
-        by_step = np.nanmean([np.nanmean(p[:short].reshape(-1, every), axis=1) for p in padded], axis=0)
+        seeds = np.mean([np.pad(e.by_step, (0, steps - len(e.by_step))) for e in evaluations], axis=0)
+        padded = np.pad(seeds, (0, -steps % every), constant_values=np.nan)  # the last point is of fewer steps
+        by_step = np.nanmean(padded.reshape(-1, every), axis=1)
         middles = seconds * every * (np.arange(len(by_step)) + 0.5)
         return {"by_second": {"seconds": middles.tolist(), "reward": by_step.tolist()}}
 
@@ -171,7 +179,8 @@ class Comparison:
         if all(len(r) == 1 for r in runs):
             return None
         pairs = statistic is probability_of_improvement  # of runs; the others are about scores, means over episodes
-        return list(bootstrap(_of_means(statistic) if self._alone(*methods) and not pairs else statistic, *runs))
+        alone = self._alone(*methods)
+        return list(bootstrap(_of_means(statistic) if alone and not pairs else statistic, *runs, by_task=alone))
 
 
 def compare(
@@ -187,7 +196,8 @@ def compare(
 ) -> Comparison:
     """The same `episodes` episodes on every task of each split (all by default) for every controller of every method.
 
-    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names.
+    `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names. Controllers of `search` and
+    `identify` are told what an average robot of their training is (`as_begun`), but for the oracle's, which know the truth.
     With `trial` K they are trials, K episodes in a row of which a controller remembers the earlier ones. Raises
     `SurefootError` for a suite of another robot or task, and for unknown splits and names.
     """
@@ -202,9 +212,9 @@ def compare(
             suite.check_for(controller.config.robot, controller.config.task)
     results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
     for name, controllers in methods.items():
+        begun = controllers if name == oracle else [as_begun(c) for c in controllers]
         found = [
-            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True)
-            for c in controllers
+            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True) for c in begun
         ]
         results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
     return Comparison(suite, wanted, results, episodes, seed, baseline, oracle, trial)

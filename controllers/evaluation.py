@@ -34,7 +34,8 @@ class Evaluation:
             that falling early never looks good; NaN for other tasks than `velocity`.
         robot_seconds: motion that it took.
         by_episode: (K, E), returns of the trials' episodes: how much more a controller earns as it learns which robot it has.
-        by_step: (S,), mean reward of each control step since the start, over the robots that still move.
+        by_step: (S,), mean reward of each control step since the start, over all robots: one that has fallen earns nothing any
+            more. Over those that still move it would rise whenever a weak one falls.
         safety: limits, impacts and energy, where they were asked for.
         succeeded: (E,) bool, what a task calls success came about; None for tasks that do not say what that is.
     """
@@ -155,7 +156,7 @@ def finish_episodes(
         episode = env.episode.copy()
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
         returns[episode, everyone] += reward * running
-        by_step.append(float(reward[running].mean()))
+        by_step.append(float((reward * running).mean()))
         lengths += running
         terms += env.terms * running[:, None]
         fell |= env.fell & running

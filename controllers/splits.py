@@ -45,7 +45,7 @@ class SplitResult:
         has one episode, tasks are drawn again instead.
         """
         returns = self.returns
-        return bootstrap(mean, returns if returns.shape[1] == 1 else returns.T, seed=seed)
+        return bootstrap(mean, returns if returns.shape[1] == 1 else returns.T, by_task=True, seed=seed)
 
 
 def evaluate_suite(

@@ -3,8 +3,10 @@
 Scores are a matrix (R, T): R runs (trainings on other seeds, or episodes of one) on each of T tasks. Every statistic reduces
 the last two axes, so that thousands of bootstrapped matrices (draws, R, T) take one call.
 
-Interquartile mean, stratified bootstrap, probability of improvement and performance profile are those of Agarwal et al.
-(2021, "Deep reinforcement learning at the edge of the statistical precipice"; their package is rliable).
+Interquartile mean, probability of improvement and performance profile are those of Agarwal et al. (2021, "Deep reinforcement
+learning at the edge of the statistical precipice"; their package is rliable). Their bootstrap is stratified: it draws runs
+task by task, because they train on each task by itself. Here one controller meets all tasks, so that its luck is in all of
+its scores, and a run is drawn with all of them (`bootstrap`).
 """
 
 from collections.abc import Callable
@@ -82,19 +84,28 @@ def out_of_distribution_gap(inside: np.ndarray | float, outside: np.ndarray | fl
     return np.subtract(inside, outside, dtype=float)
 
 
-def bootstrap(statistic: Statistic, *matrices: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
-    """95 % percentile interval of `statistic(*matrices)` by stratified bootstrap.
+def bootstrap(
+    statistic: Statistic, *matrices: np.ndarray, by_task: bool = False, seed: int = 0, draws: int = DRAWS
+) -> tuple[float, float]:
+    """95 % percentile interval of `statistic(*matrices)` by bootstrap.
 
-    Runs are drawn again, with replacement, within each task and for each matrix (R, T) by itself; the tasks stay. Values (n,)
-    are n runs of one task. NaN where the statistic is for any of the draws. Same seed, same interval.
+    Runs are drawn again, with replacement, for each matrix (R, T) by itself; the tasks stay. A run is drawn with its scores on
+    all tasks, which share the luck of its training: drawn task by task, intervals of 3 seeds on 32 tasks hold the truth in a
+    fifth of cases where they claim 95 %. `by_task` draws within each task (Agarwal et al., 2021): for runs whose scores on
+    different tasks are independent, as episodes of one seed are. Of 3 whole runs there are few draws to make, so that
+    intervals stay optimistic (about three quarters). Values (n,) are n runs of one task. NaN where the statistic is for any of
+    the draws. Same seed, same interval.
     """
     rng = np.random.default_rng(seed)
-    strata = [np.asarray(m, float).reshape(len(m), -1) for m in matrices]
-    some = max(1, AT_A_TIME // max(m.size for m in strata))
+    runs = [np.asarray(m, float).reshape(len(m), -1) for m in matrices]
+    some = max(1, AT_A_TIME // max(m.size for m in runs))
     found = []
     for start in range(0, draws, some):
         size = min(some, draws - start)
-        drawn = [np.take_along_axis(m[None], rng.integers(len(m), size=(size, *m.shape)), axis=1) for m in strata]
+        drawn = []
+        for m in runs:
+            rows = rng.integers(len(m), size=(size, len(m), m.shape[1] if by_task else 1))
+            drawn.append(np.take_along_axis(m[None], rows, axis=1) if by_task else m[rows[..., 0]])
         found.append(statistic(*drawn))
     values = np.concatenate(found)
     if np.isnan(values).any():

@@ -63,14 +63,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a method believes of a parameter: mean and standard deviation, and the true value where it is known."""
+    """What a method believes of a parameter: mean and standard deviation, and the true value where it is known.
+
+    `std` is NaN where the method does not say how sure it is: one that looks for what walks best, not for what is true.
+    """
 
     mean: float
-    std: float
+    std: float = math.nan
     true: float | None = None
 
     def interval(self) -> tuple[float, float]:
-        """That should hold the truth in 90 % of cases."""
+        """That should hold the truth in 90 % of cases; NaN where there is none."""
         return self.mean - 1.645 * self.std, self.mean + 1.645 * self.std
 
 

@@ -1,9 +1,12 @@
 """Strategy optimisation: a policy that is told parameters, and a search for what to tell it (Yu et al., 2019).
 
 The policy was trained with its parameters among the inputs, on many robots. On a new one CMA-ES (Hansen, 2016) looks for the
-parameters with which it earns most, from short trials: they need not be the true ones, only to make it walk.
+parameters with which it earns most, from short trials: they need not be the true ones, only to make it walk. What it finds is
+no estimate, so that nothing says how sure of it one may be. At last what was found and what the policy was told before meet the
+same starts, and it keeps what earns more.
 """
 
+import math
 import time
 from typing import Any
 
@@ -20,7 +23,7 @@ from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
 from .rma import told_everything
 
-CANDIDATES, TRIAL_SECONDS = 8, 1.0
+TRIAL_SECONDS = 1.0
 WIDEST = 2.5  # standard deviations of the parameters in training
 
 
@@ -33,23 +36,31 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
 def search(
     controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
 ) -> Adaptation:
-    """Look for the parameters to tell the policy by CMA-ES over trials of a second; no gradients, and no truth."""
+    """Look for the parameters to tell the policy by CMA-ES over trials of a second; no gradients, and no truth.
+
+    A round is as many trials as CMA-ES takes by default; the last one of the budget compares what was found with the beginning.
+    """
     try:
         import cma
     except ImportError as error:
         raise SurefootError("method 'search' needs the package cma: pip install 'surefoot[adapt]'") from error
-    controller = controller.copy()
-    env = worlds_of(controller.config, CANDIDATES, tasks=task, seed=2000 + seed, autoreset=False)
+    controller = as_begun(controller).copy()
+    number = len(known_inputs(controller.settings))
+    candidates = 4 + int(3 * math.log(number))  # Hansen (2016), table 1
+    env = worlds_of(controller.config, candidates, tasks=task, seed=2000 + seed, autoreset=False)
     names = env.inputs.known
-    center, scale = told_in_training(controller, len(names))
+    center, scale = told_in_training(controller, number)
+    first = np.array([controller.told.get(name, usual) for name, usual in zip(names, center.tolist(), strict=True)])
+    controller.told = dict(zip(names, first.tolist(), strict=True))
     legal = [env.inputs.truth(limit[None], np.full((1, len(env.inputs.commands)), sign))[0]
              for limit, sign in ((env.table.low, -np.inf), (env.table.high, np.inf))]  # fmt: skip
     steps = round(TRIAL_SECONDS / env.robot.control_dt)
-    round_steps = CANDIDATES * steps
+    round_steps = candidates * steps
     limit = budget.limit(env.robot.control_dt)
     strategy = cma.CMAEvolutionStrategy(
-        np.zeros(len(names)), 0.8, {"bounds": [-WIDEST, WIDEST], "popsize": CANDIDATES, "seed": seed + 1, "verbose": -9}
-    )
+        np.clip((first - center) / np.maximum(scale, 1e-9), -WIDEST, WIDEST), 0.8,
+        {"bounds": [-WIDEST, WIDEST], "popsize": candidates, "seed": seed + 1, "verbose": -9},
+    )  # fmt: skip
 
     def told(x: np.ndarray) -> np.ndarray:
         return np.clip(center + scale * np.asarray(x), *legal)
@@ -58,29 +69,35 @@ def search(
         result = evaluate(controller, task=task, episodes=episodes, seed=1000 + seed)
         return Point(used, used // steps, used * env.robot.control_dt, seconds, result)
 
-    controller.told = dict(zip(names, center.tolist(), strict=True))
-    curve, used, seconds = [measure(0, 0.0)], 0, 0.0
-    while not (limit is not None and used + round_steps > limit) and not (
-        budget.seconds is not None and seconds > budget.seconds
+    curve, used, seconds, last = [measure(0, 0.0)], 0, 0.0, 0.0
+    together = np.zeros(candidates, int)  # all from one start
+    # Each time there is room for this round and for the one that compares.
+    while (limit is None or used + 2 * round_steps <= limit) and (
+        budget.seconds is None or seconds + 2 * last <= budget.seconds
     ):
         started = time.perf_counter()
-        candidates = strategy.ask()
-        env.inputs.believed[:] = [told(x) for x in candidates]
-        strategy.tell(candidates, -_returns(env, controller, steps))
-        used, seconds = used + round_steps, seconds + time.perf_counter() - started
+        asked = strategy.ask()
+        env.inputs.believed[:] = [told(x) for x in asked]
+        strategy.tell(asked, -_returns(env, controller, steps, together))
+        last = time.perf_counter() - started
+        used, seconds = used + round_steps, seconds + last
         controller.told = dict(zip(names, told(strategy.result.xfavorite).tolist(), strict=True))
         share = max(used / limit if limit else 0.0, seconds / budget.seconds if budget.seconds else 0.0)
-        if share >= len(curve) / points:
+        if len(curve) < points and share >= len(curve) / points:
             curve.append(measure(used, seconds))
-    if curve[-1].steps < used:
+    if used:
+        started = time.perf_counter()
+        found = told(strategy.result.xfavorite)
+        pairs = np.arange(candidates) // 2  # from one start each, where the number is odd but for the last
+        env.inputs.believed[:] = np.where(np.arange(candidates)[:, None] % 2, found, first)
+        before, after = _returns(env, controller, steps, pairs)[: candidates // 2 * 2].reshape(-1, 2).mean(axis=0)
+        if after <= before:
+            controller.told = dict(zip(names, first.tolist(), strict=True))
+        used, seconds = used + round_steps, seconds + time.perf_counter() - started
         curve.append(measure(used, seconds))
-    spread = scale * strategy.result.stds
+    controller.told_std = {}
     true = env.inputs.truth(env.values, env.task.command())[0]
-    inferred = {
-        name: Estimate(controller.told[name], float(s), float(t))
-        for name, s, t in zip(names, spread, true, strict=True)
-    }
-    controller.told_std = {name: estimate.std for name, estimate in inferred.items()}
+    inferred = {name: Estimate(controller.told[name], true=float(t)) for name, t in zip(names, true, strict=True)}
     return Adaptation("search", task, controller, tuple(curve), inferred)
 
 
@@ -104,10 +121,10 @@ def as_begun(controller: Controller) -> Controller:
     return found
 
 
-def _returns(env: Any, controller: Controller, steps: int) -> np.ndarray:
-    """What each of the worlds earns in `steps` control steps (N,), from one start and with one command."""
+def _returns(env: Any, controller: Controller, steps: int, starts: np.ndarray) -> np.ndarray:
+    """What the worlds earn in `steps` control steps (N,), from the starts and with the commands of worlds `starts` (N,)."""
     env.reset()
-    env.copy_from(env, np.zeros(env.num_envs, int))
+    env.copy_from(env, starts)
     observation, alive, total = env.observe(), np.ones(env.num_envs, bool), np.zeros(env.num_envs)
     controller.reset()
     for _ in range(steps):

@@ -6,12 +6,13 @@ Fine-tuning needs hours of motion. Here they are those of simulated robots that 
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...envs.inputs import REMEMBERED
 from ...envs.suites import load_suite
 from ...envs.variation import Task, without_star
 from ...robots import SurefootError, get_robot
+from ...robots.moments import split_moment
 from ...robots.parameters import ParameterTable
 from ..config import TrainConfig
 from ..controller import Controller
@@ -24,7 +25,10 @@ from .sysid import RANGES, LogFit, identify, unknowns
 MOTION = 10.0  # s of walking where the budget does not say
 TUNING = 60.0  # s of fine-tuning where the budget does not say
 LEAST = 1.0  # s of fine-tuning where the fit has used the budget up
-WINDOWS, SPARE = 24, 7  # pieces of motion that are fitted, or as many more than parameters: more would only take longer
+# Pieces of motion that are fitted, or as many more than parameters. They lie all over the walk, with all of its commands. Twice
+# as many take two to three times as long (17 s become 34 to 55 of a minute's budget): intervals of a right fit shrink by half,
+# and a fit that misses something stays as wrong (a payload beside a weak kp, which is not fitted: 2.0 and 1.6 kg instead of 3).
+WINDOWS, SPARE = 24, 7
 WINDOW = 0.1  # s: half of what a fit takes by itself, in half the time; what it leaves in doubt is trained on
 EXPLAINED = 1.5  # times the noise of usual encoders: a fit that misses something leaves ten times as much
 BREAKS = ("payload", "com", "friction", "motor_strength.*")  # what goes wrong with robots
@@ -46,8 +50,9 @@ def twin(
 
     The budget's motion (`MOTION` where it names none) is walked with the controller as it is, with the noise of
     `simulated_log.NOISE`; its wall-clock is that of fit and fine-tuning, of which the latter has what the former leaves.
-    `fit` is what to fit, as `sysid.identify` takes it; without it the fewest `suspects` that explain the motion. `settings`
-    are `finetune`'s.
+    The fit looks at pieces of the walk, some 2.4 s of 10 (`WINDOWS`), which is why it takes seconds.
+    `fit` is what to fit, as `sysid.identify` takes it; without it the fewest `suspects` that explain the motion. What the
+    training fixed (`--set delay=0.02`) holds for this robot, too, unless it is fitted. `settings` are `finetune`'s.
 
     Raises `SurefootError` for a controller that is `unsuited`, what cannot be fitted, and motion that is too short.
     """
@@ -64,8 +69,9 @@ def twin(
     for asked, number in zip(rounds, numbers, strict=True):
         try:
             found = identify(
-                walked.log.robot, walked.log, asked, window=WINDOW, at_most=max(WINDOWS, number + SPARE), seed=seed
-            )
+                walked.log.robot, walked.log, asked, known=believed(controller.config, asked, table), window=WINDOW,
+                at_most=max(WINDOWS, number + SPARE), seed=seed,
+            )  # fmt: skip
         except SurefootError as error:
             raise SurefootError(f"method 'twin' after {steps * robot.control_dt:g} s of motion: {error}") from error
         if explains(found):
@@ -104,7 +110,7 @@ def unsuited(controller: Controller) -> str:
 
 
 def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]:
-    """What may differ, the fewest first: what the training varied, a number for each key; and what breaks besides.
+    """What may differ, the fewest first: what the training varied, a number for each key; what breaks besides; what it fixed.
 
     Ranges are the usual ones ("") and not those of the training, which this robot may be outside of.
     """
@@ -115,9 +121,28 @@ def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]
     motors = "motor_strength.*"  # also where the training has weak ones in groups, or dead ones
     names = {key.split(".")[0] for key in varied}
     first = [motors] if names & {"motor_strength", "dead_actuator"} and motors in breaks else []
-    first += [key for key in map(without_star, varied) if key.split(".")[0] in {*RANGES, "payload"} - {*PRODUCTS}]
-    found = [_apart(first, table), _apart([*breaks, *first], table)]
-    return found[1:] if not first or found[0].keys() == found[1].keys() else found
+    first += _fittable(varied)
+    rounds = [
+        _apart(keys, table) for keys in (first, [*breaks, *first], [*breaks, *first, *_fittable(config.parameters)])
+    ]
+    return [one for k, one in enumerate(rounds) if one and (k == 0 or one.keys() != rounds[k - 1].keys())]
+
+
+def believed(config: TrainConfig, asked: Mapping[str, str], table: ParameterTable) -> dict[str, float | str]:
+    """What the training fixed, but for the elements that are `asked` for and what changes in mid-episode."""
+    taken = {c for key in asked for c in table.columns(without_star(key)).tolist()}
+    found: dict[str, float | str] = {}
+    for key, value in config.parameters.items():
+        if split_moment(key)[1] is None:
+            columns = table.columns(key).tolist()
+            whole = taken.isdisjoint(columns)
+            found |= {key: value} if whole else {table.names[c]: value for c in columns if c not in taken}
+    return found
+
+
+def _fittable(keys: Iterable[str]) -> list[str]:
+    """Those of the keys that a log can tell by itself."""
+    return [key for key in map(without_star, keys) if key.split(".")[0] in {*RANGES, "payload"} - {*PRODUCTS}]
 
 
 def _apart(keys: Sequence[str], table: ParameterTable) -> dict[str, str]:

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from surefoot import api
+from surefoot.controllers.adaptation.search import as_begun
 from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
 from surefoot.controllers.controller import Controller
-from surefoot.controllers.evaluation import Evaluation, run_episodes
+from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
 from surefoot.controllers.safety import Safety
 from surefoot.controllers.splits import SplitResult, evaluate_suite
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import TaskSuite, make_suite
+from surefoot.envs.variation import Task
 from surefoot.replay.figures import comparison_figure
 from surefoot.robots import SurefootError
 from surefoot.suite_report import comparison_tables
@@ -56,6 +58,24 @@ def test_all_meet_the_same_episodes(controller: Controller, suite: TaskSuite) ->
     seeds = found.returns("seeds", "test")
     assert not np.array_equal(seeds[0], seeds[1])
     assert found.figures("seeds", "test")["iqm_interval"][0] < found.figures("seeds", "test")["iqm_interval"][1]
+
+
+def test_only_the_oracle_is_told_the_truth() -> None:
+    """A controller of `identify` or `search` begins with what an average robot is, as everywhere."""
+    told = api.train(
+        "half_cheetah", "run", method="search", vary={"gravity": "4:16"}, steps=64, progress=False,
+        hyperparameters={"num_envs": 4, "n_steps": 16, "batch_size": 32, "net": (8, 8), "encoder_width": 4},
+    )  # fmt: skip
+    light = make_suite("light", "half_cheetah", "run", {"train": [({"gravity": "4:6"}, 2)]})  # type: ignore[arg-type]
+    begun = as_begun(told)
+    known, average = (evaluate_suite(c, light, episodes=1)[0].returns for c in (told, begun))
+    assert not np.array_equal(known, average)
+    found = compare(
+        {"plain": [told], "begun": [begun], "oracle": [told]}, light, oracle="oracle", episodes=1, seed=1000
+    )
+    for name, returns in (("plain", average), ("begun", average), ("oracle", known)):
+        assert np.array_equal(found.returns(name, "train")[0], returns)
+    assert told.told == {}
 
 
 def test_what_a_controller_was_trained_with_changes_nothing_in_what_it_is_asked(
@@ -105,7 +125,7 @@ def test_figures_by_hand() -> None:
     assert found["oracle_gap"] == 2
     assert found["gap_closed"] == pytest.approx((8 - 3.5) / (10 - 3.5))
     assert found["task_gap_closed"] == [(6 - 2) / (8 - 2), (10 - 5) / (12 - 5)]
-    assert found["mean_interval"] == [7.5, 8.5]  # seeds are drawn again within tasks: only the first task varies
+    assert found["mean_interval"] == [7.5, 8.5]  # seeds are drawn again
     assert found["safety"]["falls"] == 0.25  # one of four episodes of each seed
     assert "out_of_distribution_gap" not in found
     extreme = by_hand().figures("meta", "extreme")
@@ -137,8 +157,9 @@ def test_curves_of_trials_by_hand() -> None:
     two = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds)}}, 2, 0, trial=2).content()
     found = two["splits"]["test"]["methods"]["meta"]
     assert found["by_episode"] == [5, 5.5]
-    assert found["by_episode_interval"] == [[4, 6], [4.5, 6.5]]
-    assert found["by_second"] == {"seconds": [0.25, 0.75], "reward": [2, 3]}
+    assert found["by_episode_interval"] == [[4, 6], [5, 6]]
+    # In the third step nobody of the first seed moves any more, and earns nothing.
+    assert found["by_second"] == {"seconds": [0.25, 0.75, 1.25], "reward": [2, 3, 4.5]}
     assert found["mean"] == 5.25
     lone = Comparison(suite, ("test",), {"meta": {"test": tuple(seeds[:1])}}, 2, 0, trial=2).figures("meta", "test")
     assert lone["by_episode_interval"][0] == [3, 5]  # tasks stay, of each the episodes 1, 3 and 5, 7 are drawn again
@@ -152,6 +173,16 @@ def test_curves_of_trials_by_hand() -> None:
     assert "by_episode" not in figures
     assert "test: reward of a step, over an episode" in comparison_figure(single)
     assert "by episode" not in comparison_figure(single)
+
+
+def test_robots_that_have_fallen_earn_nothing() -> None:
+    """Were the reward over time that of those who still move, it would rise whenever a weak one falls."""
+    controller = api.load("quadruped-velocity")
+    tasks = [Task({"motor_strength": strength}) for strength in (1.0, 0.3)]
+    found = evaluate(controller, task=tasks, episodes=2, seed=0)
+    assert found.fell.tolist() == [False, True]
+    assert found.lengths[1] < found.lengths[0] == len(found.by_step)
+    assert found.by_step.sum() == pytest.approx(found.mean)
 
 
 def test_success_is_what_the_task_calls_it() -> None:
@@ -175,6 +206,21 @@ def test_success_is_what_the_task_calls_it() -> None:
     assert Comparison(suite, ("test",), {"m": {"test": (result,)}}, 1, 0).figures("m", "test")["success"] == 0.5
     plain = BatchEnv("half_cheetah", "run", 1, seed=0, episode_steps=2, autoreset=False)
     assert run_episodes(plain, Still()).succeeded is None  # type: ignore[arg-type]
+
+
+def test_seeds_are_drawn_with_all_of_their_scores() -> None:
+    """Each of two seeds is good on one task of two: whatever seeds are drawn, the mean is the same, in every episode."""
+    suite = by_hand().suite
+    seeds = []
+    for first, second in ((0.0, 10.0), (10.0, 0.0)):
+        result = one(suite, "test", np.array([[first], [second]]))
+        evaluation = replace(result.evaluation, by_episode=np.array([[first, second]] * 2))
+        seeds.append(replace(result, evaluation=evaluation))
+    even = one(suite, "test", np.full((2, 1), 5.0))
+    methods = {"meta": {"test": tuple(seeds)}, "plain": {"test": (even,)}}
+    of = Comparison(suite, ("test",), methods, 1, 0, "plain", trial=2).figures("meta", "test")
+    assert (of["mean_interval"], of["by_episode_interval"]) == ([5, 5], [[5, 5], [5, 5]])
+    assert of["probability_of_improvement_interval"] == [0.5, 0.5]
 
 
 def test_of_one_seed_episodes_are_drawn_again() -> None:

@@ -9,7 +9,7 @@ import pytest
 from surefoot import api
 from surefoot.cli.main import run
 from surefoot.controllers.adaptation import Budget
-from surefoot.controllers.adaptation.continual import FOLLOWS, Drop, continual, stays_below
+from surefoot.controllers.adaptation.continual import BLOCK, FOLLOWS, WARM_UP, Drop, continual, stays_below
 from surefoot.controllers.adaptation.gate import refusal
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
@@ -46,6 +46,23 @@ def test_a_drop_is_noticed_soon_and_nothing_else_is() -> None:
     assert late.any(axis=0).all()
     assert np.median(late.argmax(axis=0)) * 0.02 < 2.0
     assert late.sum(axis=0).max() == 1  # what it earns now is usual from then on
+
+
+def test_false_alarms_are_rare_where_blocks_differ_a_lot() -> None:
+    """Blocks of .3 relative for 20 s, and a first one in which robots set out; 16 % when four blocks said what is usual."""
+    rng, every = np.random.default_rng(0), round(BLOCK / 0.02)
+    blocks = 1 + 0.3 * rng.normal(size=(40, 4000))
+    blocks[0] -= 0.7
+    watcher = Drop(4000, 0.02)
+    alarms = np.array([watcher.update(reward) for reward in np.repeat(blocks, every, axis=0)])
+    assert 0.03 < alarms.any(axis=0).mean() < 0.07
+    assert not alarms[: WARM_UP * every].any()
+    slow = Drop(1000, 0.02)  # a start does not widen what is usual: half of the reward is missed soon
+    blocks = 1 + 0.05 * rng.normal(size=(16, 1000))
+    blocks[0], blocks[10:] = 0.0, blocks[10:] - 0.5
+    alarms = np.array([slow.update(reward) for reward in np.repeat(blocks, every, axis=0)])
+    assert alarms[: 10 * every].any(axis=0).mean() < 0.01
+    assert alarms[: 12 * every].any(axis=0).mean() > 0.95
 
 
 def test_a_dead_motor_in_mid_walk_is_noticed_and_a_lucky_charm_is_not(walker: Controller) -> None:
@@ -137,6 +154,22 @@ def test_the_gate_sets_robots_out_again_with_what_they_had(
     assert found["clumsy", True] == found["as it was", False] != found["clumsy", False]
 
 
+def test_the_gate_takes_motion_but_of_who_is_told_what_broke(
+    walker: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two episodes of 20 s a robot, where none falls."""
+    monkeypatch.setattr("surefoot.controllers.adaptation.continual._adapted", lambda *_: (walker.copy(), 1.0))
+    heavy, notes = Task({"payload": 6.0}, AHEAD), {}
+    for method, stop in (("twin", 1 + 2 * 2 * 20.0), ("finetune", 1.0)):
+        change = continual(walker, heavy, Task({}, AHEAD), robots=2, seconds=8.0, method=method, gate=True)
+        assert (change.stop, change.figures()["stop"]) == (pytest.approx(stop), change.stop)
+        table = change_table(change)
+        assert table["rows"][0][table["columns"].index("stop")] == f"{stop:g} s"
+        notes[method] = table["note"]
+    assert "finetune is told what broke" in notes["finetune"]
+    assert "told what broke" not in notes["twin"]
+
+
 def test_an_identifier_looks_again_after_the_alarm(walker: Controller) -> None:
     """It is told nothing true before: what it tells the policy changes 4 s after the alarm, robot by robot."""
     from surefoot.controllers.adaptation import META_TRAIN
@@ -194,7 +227,7 @@ def test_continual_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert '"seconds_to_recover"' in out.read_text()
     for wrong, expected in (
         ([], "continual needs a change"),
-        (["--set", "payload=6", "--at", "7"], "at=7 s: expected 3 s of walking before and 2 s after, of 8 s"),
+        (["--set", "payload=6", "--at", "7"], "at=7 s: expected 4 s of walking before and 2 s after, of 8 s"),
         (["--set", "paylod=6"], "did you mean payload"),
     ):
         assert run([*command, *wrong]) == 2
@@ -202,5 +235,5 @@ def test_continual_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_too_little_time_is_refused(walker: Controller) -> None:
-    with pytest.raises(SurefootError, match="expected 3 s of walking before"):
+    with pytest.raises(SurefootError, match="expected 4 s of walking before"):
         continual(walker, DEAD, at=1.0)

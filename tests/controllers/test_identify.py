@@ -158,7 +158,7 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     alone = told.copy()
     alone.identifier = None  # which would tell it what it sees
     every = alone, as_begun(alone), _telling(alone, 5.0)
-    errors = [continual(c, LIGHT, robots=2, seconds=6.0, at=3.0).error for c in every]
+    errors = [continual(c, LIGHT, robots=2, seconds=6.0).error for c in every]
     assert np.array_equal(errors[0], errors[1])
     assert not np.array_equal(errors[0], errors[2])
 
@@ -210,6 +210,43 @@ def test_search_spends_its_budget_and_earns(told: Controller) -> None:
     )
     before = evaluate(_telling(told, 10.0), task=LIGHT, episodes=3, seed=1000).returns
     assert np.allclose(before, found.before.evaluation.returns, rtol=0.3)
+
+
+def test_what_search_finds_is_no_estimate(told: Controller, tmp_path: Path) -> None:
+    """The spread of CMA-ES's samples says how far it still looks, not how near the truth it is."""
+    page = tmp_path / "page.html"
+    found = api.adapt(told, LIGHT, method="search", seconds=None, steps=400, episodes=1, html=page)
+    assert all(np.isnan(estimate.std) for estimate in found.inferred.values())
+    assert found.controller.told == {name: estimate.mean for name, estimate in found.inferred.items()}
+    assert found.controller.told_std == {}
+    rows = {row[0]: row[1:] for row in api.inferred_table(found)["rows"]}
+    assert rows["gravity"] == [f"{found.controller.told['gravity']:.3g}", "-", "5"]
+    assert api.record(found.controller, seconds=0.2, inferred=found.inferred).inferred_names == ()
+    assert '"inferredNames": []' in page.read_text() or '"inferredNames":[]' in page.read_text()
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_search_keeps_what_earns_more(told: Controller, monkeypatch: pytest.MonkeyPatch, better: bool) -> None:
+    """Six trials a round for two numbers; the last round is of pairs from one start each: as it began, and as found."""
+    rounds = []
+
+    def returns(env: BatchEnv, controller: Controller, steps: int, starts: np.ndarray) -> np.ndarray:
+        rounds.append((starts.tolist(), env.inputs.believed.copy()))
+        toward = env.inputs.believed[:, env.inputs.known.index("gravity")]
+        return toward if len(rounds) < 4 or better else -toward  # more gravity earns more, until the last round
+
+    monkeypatch.setitem(METHODS["search"].__globals__, "_returns", returns)
+    found = METHODS["search"](told, LIGHT, Budget(None, 4 * 6 * 20), episodes=2, points=2)
+    assert [starts for starts, _ in rounds] == [[0] * 6] * 3 + [[0, 0, 1, 1, 2, 2]]
+    assert [p.steps for p in found.curve] == [0, 240, 480]  # the round that compares is charged like the others
+    begun, names = as_begun(told).told, list(found.inferred)
+    pairs = rounds[-1][1].reshape(3, 2, 2)
+    assert np.allclose(pairs[:, 0], [begun[name] for name in names])
+    assert (found.controller.told["gravity"] > begun["gravity"]) == better
+    assert np.allclose(pairs[:, 1], [found.controller.told[name] for name in names]) == better
+    assert (found.controller.told == begun) != better
+    lone = METHODS["search"](told, LIGHT, Budget(None, 239), episodes=2)  # a round, and none to compare in
+    assert (len(lone.curve), lone.controller.told) == (1, begun)
 
 
 def _telling(controller: Controller, gravity: float) -> Controller:

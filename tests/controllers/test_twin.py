@@ -4,7 +4,7 @@ import pytest
 
 from surefoot import api
 from surefoot.controllers.adaptation import Budget, finetune, methods_of, twin
-from surefoot.controllers.adaptation.twin import BREAKS, suspects
+from surefoot.controllers.adaptation.twin import BREAKS, believed, suspects
 from surefoot.controllers.config import checked_config
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import make_env
@@ -40,6 +40,41 @@ def test_the_robot_moves_only_while_it_is_measured(controller: Controller) -> No
     assert payload.mean == pytest.approx(6.0, abs=0.2)
     assert strength.mean == pytest.approx(0.3, abs=0.01)
     assert payload.std < 0.2
+
+
+def test_what_the_training_fixed_holds_in_fit_and_fine_tuning(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A robot whose delay is known: without it another payload would have to explain what the delay does."""
+    made = []
+
+    def watched(*args, **others):
+        made.append(make_env(*args, **others))
+        return made[-1]
+
+    monkeypatch.setitem(finetune.__globals__, "make_env", watched)
+    config = controller.config.model_copy(update={"vary": {}, "parameters": {"delay": 0.02, "payload@3": 1.0}})
+    slow, late = Controller(config, controller.policy), Task({"payload": 6.0, "delay": 0.02})
+    found = twin(slow, late, Budget(0.1, None, 4.0), episodes=2, points=1, fit={"payload": "0:10"})
+    assert found.inferred["payload"].mean == pytest.approx(6.0, abs=0.2)
+    (env,) = made
+    assert (env.values[:, env.table.columns("delay")] == 0.02).all()
+    assert env.values[:, env.table.columns("payload")] == pytest.approx(6.0, abs=0.4)
+
+
+def test_what_is_believed_and_what_is_fitted_besides() -> None:
+    table, fixed = table_of("quadruped"), {"delay": 0.02, "motor_strength": 0.8, "kp": 1.1, "dead_actuator": "none"}
+    config = checked_config(robot="quadruped", task="velocity", algo="ppo", steps=1, parameters=fixed)
+    assert believed(config, {"payload": ""}, table) == fixed
+    legs = believed(config, {"motor_strength.front_left": ""}, table)
+    assert "motor_strength" not in legs
+    weak = {name: value for name, value in legs.items() if name.startswith("motor_strength")}
+    assert len(weak) == 9
+    assert set(weak.values()) == {0.8}
+    assert not any("front_left" in name for name in weak)
+    broken, every = suspects(config, table)
+    assert (list(broken), list(every)) == ([*BREAKS], [*BREAKS, "delay"])  # kp is a product
+    assert believed(config, every, table) == {"kp": 1.1, "dead_actuator": "none"}
 
 
 def test_finetune_learns_on_the_robots_that_it_is_given(

@@ -44,6 +44,7 @@ class Identifier(nn.Module):
     directions: torch.Tensor
     usual: torch.Tensor
     spread: torch.Tensor
+    left: torch.Tensor
 
     def __init__(self, size: int, names: Sequence[str], changes: int, directions: int = DIRECTIONS, width: int = 32):
         super().__init__()
@@ -59,9 +60,10 @@ class Identifier(nn.Module):
         self.register_buffer("usual", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
         self.linear = nn.Linear(features, parameters).requires_grad_(False)
-        self.head = nn.Sequential(nn.Linear(columns + parameters, width), nn.SiLU(), nn.Linear(width, 2 * parameters))
-        nn.init.zeros_(self.head[2].weight)  # it starts from the regression as it is
-        nn.init.zeros_(self.head[2].bias)
+        last = nn.Linear(width, 2 * parameters)
+        nn.init.zeros_(last.weight)  # it starts from the regression as it is
+        nn.init.zeros_(last.bias)
+        self.head = nn.Sequential(nn.Linear(columns + parameters, width), nn.SiLU(), last)
 
     def forward(self, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of the parameters, (n, E) each, in their own units."""
@@ -98,7 +100,7 @@ class Identifier(nn.Module):
         self.directions[:] = torch.where(variance > LEAST, axes / variance.clamp(min=LEAST).sqrt(), 0.0)
         found = torch.cat([self._moments(part) for part in parts])
         self.usual[:] = found.mean(0)
-        self.spread[:] = found.std(0) + 1e-4
+        self.spread[:] = found.std(0, correction=0) + 1e-4
         return found.sub_(self.usual).div_(self.spread).clamp_(-5, 5)
 
     def regress(self, features: torch.Tensor, true: torch.Tensor, fold: torch.Tensor) -> torch.Tensor:
@@ -118,7 +120,7 @@ class Identifier(nn.Module):
             self.linear.weight[best == i] = _solve(gram, cross[:, best == i], RIDGES[i]).T
         self.linear.bias[:] = middle
         found = unseen.gather(0, best.expand(1, *true.shape))[0]
-        self.left[:] = (found - true).std(0).clamp(min=1e-3)
+        self.left[:] = (found - true).std(0, correction=0).clamp(min=1e-3)
         return found
 
     def _steps(self, windows: torch.Tensor) -> torch.Tensor:

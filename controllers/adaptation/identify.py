@@ -1,7 +1,7 @@
 """System identification by regression: a few seconds of motion, then the parameters, with how sure it is of each.
 
-A policy that is told its robot's parameters (`search`) walks for four seconds with those of an average robot; a network that
-was trained on such walks of many robots estimates the true ones (as in Yu et al., 2017); from then on the policy is told them.
+A policy that is told its robot's parameters (`search`) walks for four seconds with those of an average robot; a regression that
+has learnt from such walks of many robots estimates the true ones (as in Yu et al., 2017); from then on the policy is told them.
 """
 
 import dataclasses
@@ -39,14 +39,14 @@ class Learning:
     """How an identifier learns.
 
     Attributes:
-        worlds: robots that walk at once. kept: walks of `STEPS` that it learns from at most, as they are all in memory.
+        worlds: robots that walk at once. kept: windows that it learns from at most, as all are in memory.
         held_out: windows that each of half as many other robots walks, which calibrate it.
         updates, batch_size, learning_rate: of the network's learning from all that was collected (Adam); the rate falls to 0.
         share: of the training's steps (and seconds) that it has.
     """
 
     worlds: int = 512
-    kept: int = 16384
+    kept: int = 6144
     held_out: int = 4
     updates: int = 2000
     batch_size: int = 256
@@ -243,10 +243,10 @@ def held_out(suite: TaskSuite, seed: int) -> tuple[TaskSuite, list[Task]]:
 def learning_worlds(config: TrainConfig, plan: Learning) -> tuple[BatchEnv, BatchEnv]:
     """Worlds to learn in, and half as many of other robots to calibrate on. Robots stay what they are (no `redraw`)."""
     variation = Variation.parse(config.vary) if config.vary else None
-    suite, tasks, others = None, None, None
-    if config.parameters:
-        tasks = others = Task(config.parameters)
-    elif config.suite:
+    tasks = Task(config.parameters) if config.parameters else None
+    suite: TaskSuite | None = None
+    others: Task | list[Task] | None = tasks
+    if config.suite:
         suite, dealt = held_out(load_suite(config.suite, config.suite_sha256), config.seed)
         others = [dealt[i % len(dealt)] for i in range(max(1, plan.worlds // 2))]
     same: dict[str, Any] = {"variation": variation, "trial": 10**9}
@@ -296,8 +296,8 @@ def collect(
         if not whole.any():
             raise none_stood(env)
         found.append((window[whole], torch.as_tensor(true[whole])))
-    windows, true = (torch.cat(part) for part in zip(*found, strict=True))
-    return windows, true
+    windows, known = (torch.cat(part) for part in zip(*found, strict=True))
+    return windows, known
 
 
 def fit(

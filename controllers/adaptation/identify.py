@@ -268,15 +268,13 @@ def learn(
     env.inputs.believed[::2] = told_in_training(controller, len(names))[0]
     rounds = max(1, min(round((steps / STEPS - held) / plan.worlds), plan.kept // plan.worlds))
     windows, true = collect(env, controller, rounds, None if seconds is None else started + COLLECTING * seconds)
-    late = None
-    if seconds is not None:  # less what the walks that calibrate will take
-        took = time.monotonic() - started
-        late = started + seconds - took * held / len(windows)
+    took, late = time.monotonic() - started, None if seconds is None else started + seconds
+    left = None if late is None else late - took * held / len(windows)  # less what the walks that calibrate will take
     torch.set_num_threads(threads.UPDATE_THREADS)
-    identifier = fit(env, controller, windows, true, plan, late)
+    identifier = fit(env, controller, windows, true, plan, left)
     torch.set_num_threads(1)
     controller.identifier = identifier.eval()
-    return calibrate(others, controller, identifier, plan.held_out)
+    return calibrate(others, controller, identifier, plan.held_out, late)
 
 
 def collect(
@@ -341,29 +339,32 @@ def fit(
     return identifier
 
 
-def calibrate(env: BatchEnv, controller: Controller, identifier: Identifier, windows: int) -> dict[str, float]:
-    """Make 90 % intervals hold 90 % of the robots of `env`, after one window of their walk and after `windows`.
+def calibrate(
+    env: BatchEnv, controller: Controller, identifier: Identifier, windows: int, late: float | None
+) -> dict[str, float]:
+    """Make 90 % intervals hold 90 % of the robots of `env`, after one window of their walk and after `windows`, or when `late`.
 
     Returns the median error after one, over the spread in training.
     """
     env.inputs.believed[:] = identifier.center
     env.reset()
     true, walks = truth(env), identified_walks(env, controller, identifier)
-    wide: dict[int, np.ndarray] = {}  # (E,), by how much intervals after so many windows are too narrow
-    for k in range(1, windows + 1):
+    wide: list[np.ndarray] = []  # (E,), by how much intervals after so many windows are too narrow
+    median = np.zeros(len(identifier.names))
+    while len(wide) < windows and not (wide and late is not None and time.monotonic() > late):
         found = next(walks)
-        stood = (found.whole == k) & (truth(env) == true).all(1)
-        if k == 1 and not stood.any():
-            raise none_stood(env)
+        stood = (found.whole > len(wide)) & (truth(env) == true).all(1)  # in all of them
+        if not stood.any():
+            break
         error = np.abs(found.mean - true)[stood]
-        if k == 1:
+        if not wide:
             median = np.median(error, axis=0) / identifier.scale.numpy()
-        if k in (1, windows) and stood.any():
-            wide[k] = np.quantile(error / found.std[stood], 0.9, axis=0) / 1.645
-    identifier.stretch[:] = torch.as_tensor(wide[1])
-    if windows > 1 and windows in wide:  # else an average counts as no surer than a single window
-        left = (wide[windows] / wide[1]) ** 2
-        identifier.shared[:] = torch.as_tensor(np.maximum(windows * left - 1, 0) / (windows - 1))
+        wide.append(np.quantile(error / found.std[stood], 0.9, axis=0) / 1.645)
+    if not wide:
+        raise none_stood(env)
+    identifier.stretch[:] = torch.as_tensor(wide[0])
+    if (k := len(wide)) > 1:  # else an average counts as no surer than a single window
+        identifier.shared[:] = torch.as_tensor(np.maximum(k * (wide[-1] / wide[0]) ** 2 - 1, 0) / (k - 1))
     return dict(zip(identifier.names, median.tolist(), strict=True))
 
 

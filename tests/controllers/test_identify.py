@@ -249,6 +249,9 @@ def test_it_learns_when_all_is_collected_and_in_time(told: Controller, monkeypat
     assert 5 < len(walks) < 15
     assert len(rates) > 50
     assert rates[-1][0] < 0.05 * plan.learning_rate
+    now[0], walks[:] = 0.0, []
+    learn(told.copy(), 10**9, 1.0, SMALL)
+    assert walks == [8, 4]  # what it takes at least
 
 
 def test_identify_tells_the_policy(told: Controller, tmp_path: Path) -> None:

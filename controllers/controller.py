@@ -300,7 +300,9 @@ def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
 def _identifier(names: tuple[str, ...], tensors: dict[str, torch.Tensor], file: Path) -> Identifier:
     state = {k.removeprefix("identifier."): v for k, v in tensors.items() if k.startswith("identifier.")}
     try:
-        identifier = Identifier(len(state["norm.mean"]), names)
+        size = len(state["norm.mean"])
+        rows, columns = state["directions"].shape
+        identifier = Identifier(size, names, rows - size, columns)
         identifier.load_state_dict(state)
     except (KeyError, RuntimeError) as error:
         raise SurefootError(

@@ -1,13 +1,14 @@
 """System identification by regression: a few seconds of motion, then the parameters, with how sure it is of each.
 
-A policy that is told its robot's parameters (`search`) walks for four seconds with those of an average robot; a network that
-was trained on such walks of many robots estimates the true ones (as in Yu et al., 2017); from then on the policy is told them.
+A policy that is told its robot's parameters (`search`) walks for four seconds with those of an average robot; a regression that
+has learnt from such walks of many robots estimates the true ones (as in Yu et al., 2017); from then on the policy is told them.
 """
 
 import dataclasses
+import math
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,22 @@ import numpy as np
 import torch
 
 from ...envs.batch_env import BatchEnv
-from ...envs.variation import Task
+from ...envs.suites import TaskSuite, load_suite
+from ...envs.variation import Task, Variation
 from ...robots import SurefootError, get_robot
 from .. import threads
-from ..config import Range, check_ranges, from_settings
+from ..config import Range, TrainConfig, check_ranges, from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
-from ..identifier import STEPS, Identifier
+from ..identifier import DIRECTIONS, STEPS, Identifier, folds
 from ..policy import Policy
-from ..training import make_env
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
 from .search import meta_train as train_told
 from .search import told_in_training
 
 WINDOWS = (1, 2, 15)  # of STEPS control steps, after which the curve is drawn
+COLLECTING = 0.4  # of the learning's seconds, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,22 +39,23 @@ class Learning:
     """How an identifier learns.
 
     Attributes:
-        worlds: robots that walk at once. kept: rounds of them that it learns from. held_out: rounds that calibrate it.
-        epochs, batch_size, learning_rate: of each round's learning from all that is kept (Adam).
+        worlds: robots that walk at once. kept: windows that it learns from at most, as all are in memory.
+        held_out: windows that each of half as many other robots walks, which calibrate it.
+        updates, batch_size, learning_rate: of the network's learning from all that was collected (Adam); the rate falls to 0.
         share: of the training's steps (and seconds) that it has.
     """
 
     worlds: int = 512
-    kept: int = 12
-    held_out: int = 2
-    epochs: int = 4
+    kept: int = 6144
+    held_out: int = 4
+    updates: int = 2000
     batch_size: int = 256
     learning_rate: float = 1e-3
     share: float = 0.4
 
     def __post_init__(self) -> None:
         ranges: tuple[Range, ...] = (
-            ("1 or more", lambda x: x >= 1, ("worlds", "kept", "held_out", "epochs", "batch_size")),
+            ("1 or more", lambda x: x >= 1, ("worlds", "kept", "held_out", "updates", "batch_size")),
             ("between 0 and 1", lambda x: 0 < x < 1, ("learning_rate", "share")),
         )
         check_ranges("meta setting", self, ranges)
@@ -129,40 +132,62 @@ def walk_and_identify(
     seen = worlds_of(controller.config, worlds, tasks=tasks, seed=2000 + seed, trial=10**9, **where)
     judged = worlds_of(controller.config, worlds, tasks=tasks, autoreset=False, **where)
     dt, names = seen.robot.control_dt, list(identifier.names)
-    center = np.tile(told_in_training(controller, len(names))[0], (worlds, 1))
-    told, spent = center.copy(), 0.0
-    means: list[np.ndarray] = []
-    stds: list[np.ndarray] = []
+    spent = 0.0
     curve: list[Point] = []
 
-    def measure(windows: int) -> None:
-        judged.inputs.believed[:] = told
+    def measure(windows: int, told: np.ndarray | None = None) -> None:
+        judged.inputs.believed[:] = center if told is None else told
         judged.reset(seed=1000 + seed)
         result = finish_episodes(judged, controller)
         steps = windows * STEPS
         curve.append(Point(steps, int(seen.episode.sum()) // worlds, steps * dt, spent, result))
 
+    center = told_in_training(controller, len(names))[0]
     measure(0)
-    seen.inputs.believed[:] = told
+    seen.inputs.believed[:] = center
     seen.reset()
+    walks = identified_walks(seen, controller, identifier)
     for k in range(1, max(stops) + 1):
         started = time.perf_counter()
-        window, whole = walk(seen, controller)
-        with torch.no_grad():
-            mean, std = (found.numpy().astype(float) for found in identifier(window))
-        means.append(np.where(whole[:, None], mean, np.nan))  # a fall says little about the rest
-        stds.append(std)
-        known = ~np.isnan(means)
-        told = np.where(known.any(0), np.where(known, means, 0.0).sum(0) / np.maximum(known.sum(0), 1), center)
-        seen.inputs.believed[:] = told
+        found = next(walks)
         spent += time.perf_counter() - started
         late = seconds is not None and spent > seconds
         if k in stops or late:
-            measure(k)
+            measure(k, found.mean)
         if late:
             break
-    true = seen.inputs.truth(seen.values, seen.task.command())
-    return Identified(names, told, np.mean(stds, axis=0), true, tuple(curve))
+    std = np.where(found.whole[:, None] > 0, identifier.of_average(found.std, found.whole), identifier.scale.numpy())
+    return Identified(names, found.mean, std, truth(seen), tuple(curve))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What N robots look like after some windows of a walk.
+
+    Attributes:
+        window: (N, STEPS, size), the last. whole: (N,), windows without a fall: one says little about the rest of its window.
+        mean, std: (N, E), averages over those; of a robot without any, the mean in training, and 0.
+    """
+
+    window: torch.Tensor
+    whole: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+
+def identified_walks(env: BatchEnv, controller: Controller, identifier: Identifier) -> Iterator[Seen]:
+    """Let robots walk, and tell the policy after each window what they were found to be by then."""
+    center = identifier.center.numpy().astype(float)
+    sums, whole = np.zeros((2, env.num_envs, len(center))), np.zeros(env.num_envs, np.int64)
+    while True:
+        window, stood = walk(env, controller)
+        with torch.no_grad():
+            found = np.stack([part.numpy() for part in identifier(window)])
+        sums, whole = sums + np.where(stood[:, None], found, 0.0), whole + stood
+        mean, std = sums / np.maximum(whole, 1)[:, None]
+        mean[whole == 0] = center
+        env.inputs.believed[:] = mean
+        yield Seen(window, whole, mean, std)
 
 
 def walk(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
@@ -201,65 +226,156 @@ def fill(row: torch.Tensor, env: BatchEnv, observation: np.ndarray, actions: np.
     row[:, own:] = torch.as_tensor(actions)
 
 
+def held_out(suite: TaskSuite, seed: int) -> tuple[TaskSuite, list[Task]]:
+    """The suite to learn in, and tasks to calibrate on: split `validation`, else a fifth of `train`, which is then left out.
+
+    Fewer than five tasks are all learnt from: they are calibrated on as well, on walks of their own.
+    """
+    if "validation" in suite.splits and "validation" not in suite.robots:
+        return suite, suite.tasks("validation")
+    rows, tasks = suite.splits["train"], suite.tasks("train")
+    order = np.random.default_rng(seed).permutation(len(rows))
+    out, kept = order[: len(rows) // 5], np.sort(order[len(rows) // 5 :])
+    suite = suite.model_copy(update={"splits": {**suite.splits, "train": tuple(rows[i] for i in kept)}})
+    return suite, [tasks[i] for i in out] or tasks
+
+
+def learning_worlds(config: TrainConfig, plan: Learning) -> tuple[BatchEnv, BatchEnv]:
+    """Worlds to learn in, and half as many of other robots to calibrate on. Robots stay what they are (no `redraw`)."""
+    variation = Variation.parse(config.vary) if config.vary else None
+    tasks = Task(config.parameters) if config.parameters else None
+    suite: TaskSuite | None = None
+    others: Task | list[Task] | None = tasks
+    if config.suite:
+        suite, dealt = held_out(load_suite(config.suite, config.suite_sha256), config.seed)
+        others = [dealt[i % len(dealt)] for i in range(max(1, plan.worlds // 2))]
+    same: dict[str, Any] = {"variation": variation, "trial": 10**9}
+    env = worlds_of(config, plan.worlds, suite=suite, tasks=tasks, seed=config.seed + 1, **same)
+    return env, worlds_of(config, max(1, plan.worlds // 2), tasks=others, seed=config.seed + 2, **same)
+
+
 def learn(
     controller: Controller, steps: int, seconds: float | None = None, plan: Learning | None = None
 ) -> dict[str, float]:
     """Give `controller` an identifier of the parameters that it is told, from so many environment steps of its walking.
 
     Half of the robots are told their true parameters and half those of an average robot, as before identification. Returns
-    the median error on held-out robots over the parameter's spread in training.
+    the median error on other robots after one window, over the parameter's spread in training.
     """
-    plan = plan or Learning()
-    seed = controller.config.seed
-    env = make_env(controller.config, plan.worlds, seed=seed + 1)
-    names = env.inputs.known
-    center, scale = told_in_training(controller, len(names))
-    env.inputs.believed[::2] = center
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        size = env.step_size - len(names) + env.num_actions
-        identifier = Identifier(size, names)
-    identifier.center[:], identifier.scale[:] = torch.as_tensor(center), torch.as_tensor(scale)
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(identifier.parameters(), plan.learning_rate)
-
-    def round_of_walks() -> tuple[torch.Tensor, torch.Tensor]:
-        torch.set_num_threads(1)
-        env.reset()
-        true = torch.as_tensor((env.inputs.truth(env.values, env.task.command()) - center) / scale, dtype=torch.float32)
-        window, whole = walk(env, controller)
-        torch.set_num_threads(threads.UPDATE_THREADS)
-        if not whole.any():
-            raise SurefootError(
-                f"method 'identify' learns from {STEPS * env.robot.control_dt:g} s of motion, and none of {plan.worlds} robots "
-                "stayed up so long: train for more --steps, or with more worlds (--meta worlds=…)"
-            )
-        return both_sides(controller, window[whole], true[whole])
-
-    rounds: list[tuple[torch.Tensor, torch.Tensor]] = []
-    started, number = time.monotonic(), max(1, round(steps / (plan.worlds * STEPS)) - plan.held_out)
-    for k in range(number):
-        rounds = [*rounds, round_of_walks()][-plan.kept :]
-        identifier.norm.update(rounds[-1][0].flatten(0, 1))
-        windows, true = (torch.cat(part) for part in zip(*rounds, strict=True))
-        for _ in range(plan.epochs):
-            for pick in torch.randperm(len(windows), generator=generator).split(plan.batch_size):
-                mean, log_std = identifier.standard(windows[pick])
-                loss = (log_std + 0.5 * ((true[pick] - mean) * torch.exp(-log_std)).square()).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(identifier.parameters(), 1.0)
-                optimizer.step()
-        share = (time.monotonic() - started) / seconds if seconds else 0.0
-        if share >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * max(0.05, 1 - max(share, (k + 1) / number))
-    windows, true = (torch.cat(part) for part in zip(*(round_of_walks() for _ in range(plan.held_out)), strict=True))
-    with torch.no_grad():
-        mean, log_std = identifier.standard(windows)
-    error = (true - mean).abs()
-    identifier.stretch[:] = torch.quantile(error * torch.exp(-log_std), 0.9, dim=0) / 1.645
+    plan, started = plan or Learning(), time.monotonic()
+    env, others = learning_worlds(controller.config, plan)
+    names, held = env.inputs.known, plan.held_out * others.num_envs
+    env.inputs.believed[::2] = told_in_training(controller, len(names))[0]
+    rounds = max(1, min(round((steps / STEPS - held) / plan.worlds), plan.kept // plan.worlds))
+    windows, true = collect(env, controller, rounds, None if seconds is None else started + COLLECTING * seconds)
+    took, late = time.monotonic() - started, None if seconds is None else started + seconds
+    left = None if late is None else late - took * held / len(windows)  # less what the walks that calibrate will take
+    torch.set_num_threads(threads.UPDATE_THREADS)
+    identifier = fit(env, controller, windows, true, plan, left)
     torch.set_num_threads(1)
     controller.identifier = identifier.eval()
-    return dict(zip(identifier.names, error.median(0).values.tolist(), strict=True))
+    return calibrate(others, controller, identifier, plan.held_out, late)
+
+
+def collect(
+    env: BatchEnv, controller: Controller, rounds: int, late: float | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windows (n, STEPS, size) and parameters (n, E) of robots that neither fell nor changed; none begins when it is `late`.
+
+    Robots set out in every other window and walk on in the others, which look different and are identified, too.
+    """
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    while len(found) < rounds and not (found and late is not None and time.monotonic() > late):
+        if len(found) % 2 == 0:
+            env.reset()
+        true = truth(env)
+        window, whole = walk(env, controller)
+        whole &= (truth(env) == true).all(1)
+        if not whole.any():
+            raise none_stood(env)
+        found.append((window[whole], torch.as_tensor(true[whole])))
+    windows, known = (torch.cat(part) for part in zip(*found, strict=True))
+    return windows, known
+
+
+def fit(
+    env: BatchEnv,
+    controller: Controller,
+    windows: torch.Tensor,
+    true: torch.Tensor,
+    plan: Learning,
+    late: float | None,
+) -> Identifier:
+    """An identifier, from walks (n, STEPS, size) and parameters (n, E): the regression, then Adam, which ends when `late`."""
+    names = env.inputs.known
+    center, scale = (torch.as_tensor(part) for part in told_in_training(controller, len(names)))
+    fold = folds(true)
+    windows, true = both_sides(controller, windows, ((true - center) / scale).float())
+    fold = fold.repeat(len(true) // len(fold))  # the mirror image of a robot is with it
+    with torch.random.fork_rng():
+        torch.manual_seed(controller.config.seed)
+        # No more features than half of the walks, which also keeps the time short where there are few.
+        directions = min(DIRECTIONS, max(1, math.isqrt(len(windows)) - 1))
+        identifier = Identifier(windows.shape[2], names, windows.shape[2] - env.num_actions, directions)
+    identifier.center[:], identifier.scale[:] = center, scale
+    features = identifier.prepare(windows)
+    regressed = identifier.regress(features, true, fold)
+    generator = torch.Generator().manual_seed(controller.config.seed)
+    optimizer = torch.optim.Adam(identifier.head.parameters(), plan.learning_rate)
+    started = time.monotonic()
+    for k in range(plan.updates):
+        share = k / plan.updates
+        if late is not None:
+            share = max(share, (time.monotonic() - started) / max(late - started, 1e-9))
+        if share >= 1:
+            break
+        optimizer.param_groups[0]["lr"] = plan.learning_rate * (1 - share)
+        pick = torch.randint(len(features), (plan.batch_size,), generator=generator)
+        mean, log_std = identifier.corrected(features[pick], regressed[pick])
+        loss = (log_std + 0.5 * ((true[pick] - mean) * torch.exp(-log_std)).square()).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return identifier
+
+
+def calibrate(
+    env: BatchEnv, controller: Controller, identifier: Identifier, windows: int, late: float | None
+) -> dict[str, float]:
+    """Make 90 % intervals hold 90 % of the robots of `env`, after one window of their walk and after `windows`, or when `late`.
+
+    Returns the median error after one, over the spread in training.
+    """
+    env.inputs.believed[:] = identifier.center
+    env.reset()
+    true, walks = truth(env), identified_walks(env, controller, identifier)
+    wide: list[np.ndarray] = []  # (E,), by how much intervals after so many windows are too narrow
+    median = np.zeros(len(identifier.names))
+    while len(wide) < windows and not (wide and late is not None and time.monotonic() > late):
+        found = next(walks)
+        stood = (found.whole > len(wide)) & (truth(env) == true).all(1)  # in all of them
+        if not stood.any():
+            break
+        error = np.abs(found.mean - true)[stood]
+        if not wide:
+            median = np.median(error, axis=0) / identifier.scale.numpy()
+        wide.append(np.quantile(error / found.std[stood], 0.9, axis=0) / 1.645)
+    if not wide:
+        raise none_stood(env)
+    identifier.stretch[:] = torch.as_tensor(wide[0])
+    if (k := len(wide)) > 1:  # else an average counts as no surer than a single window
+        identifier.shared[:] = torch.as_tensor(np.maximum(k * (wide[-1] / wide[0]) ** 2 - 1, 0) / (k - 1))
+    return dict(zip(identifier.names, median.tolist(), strict=True))
+
+
+def truth(env: BatchEnv) -> np.ndarray:
+    """What the policy would be told if nothing were hidden, (N, E)."""
+    return env.inputs.truth(env.values, env.task.command())
+
+
+def none_stood(env: BatchEnv) -> SurefootError:
+    motion = f"{STEPS * env.robot.control_dt:g} s of motion"
+    return SurefootError(
+        f"method 'identify' learns from {motion}, and none of {env.num_envs} robots stayed up so long, or the same: train for "
+        "more --steps, or with more worlds (--meta worlds=…)"
+    )

@@ -1,5 +1,6 @@
 """Search and identification: what a policy is told, what is inferred of a robot, and how sure it is."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,26 @@ from surefoot import api
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
 from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.finetune import finetune
-from surefoot.controllers.adaptation.identify import Learning, both_sides, learn, walk
+from surefoot.controllers.adaptation.identify import (
+    Learning,
+    both_sides,
+    fit,
+    held_out,
+    identified_walks,
+    learn,
+    truth,
+    walk,
+    walk_and_identify,
+)
 from surefoot.controllers.adaptation.search import as_begun, told_in_training
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import envelope
 from surefoot.controllers.evaluation import evaluate
-from surefoot.controllers.identifier import STEPS
+from surefoot.controllers.identifier import STEPS, Identifier
 from surefoot.controllers.training import make_env
 from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.suites import load_suite, make_suite
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 
@@ -36,7 +48,7 @@ def told() -> Controller:
         "half_cheetah", "run", method="search", vary={"gravity": "4:16", "motor_strength.bthigh": "0.5:1.5"}, steps=1024,
         hyperparameters=hyperparameters, progress=False,
     )  # fmt: skip
-    learn(controller, 128 * STEPS * 10, plan=Learning(worlds=128, epochs=6, batch_size=64))
+    learn(controller, 128 * STEPS * 10, plan=Learning(worlds=128, updates=500, batch_size=64))
     return controller
 
 
@@ -89,6 +101,157 @@ def test_held_out_robots(told: Controller) -> None:
     assert covered.mean() < 0.98
     assert (covered < 1.0).all()
     assert (std.mean(axis=0) < 0.8 * spread).all()  # and not for being unsure of everything
+
+
+def test_the_average_of_windows_is_as_sure_as_it_says(told: Controller) -> None:
+    identifier, env = told.identifier, make_env(told.config, 256, seed=77)
+    assert identifier is not None
+    env.trial = 10**9
+    env.inputs.believed[:] = identifier.center
+    env.reset()
+    true, walks = truth(env), identified_walks(env, told, identifier)
+    found = [next(walks) for _ in range(4)][-1]
+    error = np.abs(found.mean - true)
+    covered = (error < 1.645 * identifier.of_average(found.std, found.whole)).mean(axis=0)
+    of_one = (error < 1.645 * found.std).mean(axis=0)  # as if an average were no surer than what it is of
+    assert (np.abs(covered - 0.9) < 0.08).all()
+    assert np.abs(of_one - 0.9).max() > 0.08
+    identifier = Identifier(23, ("payload", "gravity"), changes=17)
+    identifier.shared[:] = torch.tensor([0.0, 0.25])
+    of = identifier.of_average(np.full((2, 2), 2.0), np.array([1, 4]))
+    np.testing.assert_allclose(of, [[2, 2], [1, 2 * np.sqrt(0.25 + 0.75 / 4)]])
+
+
+def test_windows_with_a_fall_say_nothing(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of the parameters nor of how sure they are; who falls in each is any robot of the training."""
+    windows, stands = [], [np.array([True, False, False]), np.array([True, True, False])]
+
+    def falling(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+        windows.append(walk(env, controller)[0])
+        return windows[-1], stands[len(windows) - 1]
+
+    monkeypatch.setitem(walk_and_identify.__globals__, "walk", falling)
+    found, identifier = walk_and_identify(told, LIGHT, 3, (2,)), told.identifier
+    assert identifier is not None
+    with torch.no_grad():
+        (mean, std), (later, of_later) = ([part.numpy() for part in identifier(window)] for window in windows)
+    average = identifier.of_average((std + of_later) / 2, np.full(3, 2))
+    np.testing.assert_allclose(found.mean, [(mean + later)[0] / 2, later[1], told_in_training(told, 2)[0]], rtol=1e-5)
+    np.testing.assert_allclose(found.std, [average[0], of_later[1], told_in_training(told, 2)[1]], rtol=1e-5)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What the robots of each walk of `learn` are, before and after it."""
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def watching(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+        before = env.values.copy()
+        walked = walk(env, controller)
+        found.append((before, env.values.copy()))
+        return walked
+
+    monkeypatch.setitem(learn.__globals__, "walk", watching)
+    return found
+
+
+SMALL = Learning(worlds=8, held_out=2, updates=2, batch_size=4)
+FEW = {"num_envs": 4, "n_steps": 8, "batch_size": 16, "net": (8, 8), "encoder_width": 4}
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_calibrated_on_robots_that_it_does_not_learn_from(
+    validation: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laws = {"train": [({"gravity": "4:16"}, 10)], "test": [({"gravity": "4:16"}, 4)]}
+    if validation:
+        laws["validation"] = [({"gravity": "4:16"}, 3)]
+    suite = make_suite("heavy", "half_cheetah", "run", laws)
+    suite.save(tmp_path / "heavy.json")
+    controller = api.train(
+        "half_cheetah",
+        "run",
+        method="search",
+        suite=str(tmp_path / "heavy.json"),
+        steps=32,
+        hyperparameters=FEW,
+        progress=False,
+    )
+    walks = watched(monkeypatch)
+    learn(controller, 8 * STEPS * 6, plan=SMALL)
+    splits = {split: set(suite.rows(split, make_env(controller.config, 1).table)[0].max(axis=1)) for split in laws}
+    assert len(walks) == 5 + 2
+    seen, held = ({v for before, _ in part for v in before.max(axis=1)} for part in (walks[:5], walks[5:]))
+    assert seen <= splits["train"]
+    assert held <= splits["validation" if validation else "train"]
+    assert not seen & held
+    assert len(seen | held) > 8 or validation
+    assert suite.tasks("train") == load_suite(tmp_path / "heavy.json").tasks("train")
+
+
+def test_few_tasks_are_all_learnt_from() -> None:
+    for name, kept, out in (("cheetah-mass-damping", 20, 5), ("cheetah-dir", 2, 2), ("quadruped-payload", 128, 32)):
+        suite, tasks = held_out(load_suite(name), seed=0)
+        assert (len(suite.tasks("train")), len(tasks)) == (kept, out)
+
+
+def test_what_is_learnt_of_a_walk_is_true_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    controller = api.train(
+        "half_cheetah", "run", method="search", vary={"gravity": "4:16"}, steps=32,
+        hyperparameters={**FEW, "redraw": 0.05}, progress=False,
+    )  # fmt: skip
+    walks = watched(monkeypatch)
+    learn(controller, 8 * STEPS * 4, plan=SMALL)
+    assert walks
+    assert all(np.array_equal(before, after) for before, after in walks)
+
+
+def test_robots_that_change_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    vary = {"gravity": "4:16", "gravity@p0.003": "4:16"}
+    controller = api.train(
+        "half_cheetah", "run", method="search", vary=vary, steps=32, hyperparameters=FEW, progress=False
+    )
+    walks, learnt = watched(monkeypatch), []
+    monkeypatch.setitem(learn.__globals__, "fit", lambda *args: learnt.append(args[3]) or fit(*args))
+    learn(controller, 8 * STEPS * 6, plan=SMALL)
+    same = [np.array_equal(b, a) for before, after in walks[:5] for b, a in zip(before, after, strict=True)]
+    assert 0 < len(learnt[0]) == sum(same) < len(same)
+
+
+def test_it_learns_when_all_is_collected_and_in_time(told: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sample as often as the others, with a rate that falls to 0; a budget of seconds holds for all of it."""
+    now, rates, walks = [0.0], [], []
+
+    class Adam(torch.optim.Adam):
+        def step(self, closure: Any = None) -> None:
+            rates.append((self.param_groups[0]["lr"], len(walks)))
+            now[0] += 0.1
+            super().step(closure)
+
+    def walking(env: BatchEnv, controller: Controller) -> tuple[torch.Tensor, np.ndarray]:
+        walks.append(env.num_envs)
+        now[0] += env.num_envs / 8
+        return torch.randn(env.num_envs, STEPS, 23), np.ones(env.num_envs, bool)
+
+    monkeypatch.setattr(torch.optim, "Adam", Adam)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setitem(learn.__globals__, "walk", walking)
+    plan = dataclasses.replace(SMALL, updates=50)
+    learn(told.copy(), 8 * STEPS * 6, plan=plan)
+    assert walks == [8] * 5 + [4] * 2
+    assert len(rates) == 50
+    assert {after for _, after in rates} == {5}
+    falling = [rate for rate, _ in rates]
+    assert falling == sorted(falling, reverse=True)
+    assert (falling[0], falling[-1]) == (plan.learning_rate, pytest.approx(0, abs=0.05 * plan.learning_rate))
+    now[0], walks[:], rates[:] = 0.0, [], []
+    learn(told.copy(), 10**9, 20.0, dataclasses.replace(SMALL, updates=10**9))
+    assert 15 < now[0] < 21
+    assert 5 < len(walks) < 15
+    assert len(rates) > 50
+    assert rates[-1][0] < 0.05 * plan.learning_rate
+    now[0], walks[:] = 0.0, []
+    learn(told.copy(), 10**9, 1.0, SMALL)
+    assert walks == [8, 4]  # what it takes at least
 
 
 def test_identify_tells_the_policy(told: Controller, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def switched(algo: str = "ppo", robot: str = "hopper", task: str = "run", **hype
     controller = Controller.from_algorithm(config, make_algorithm(config, make_env(config, 4)))
     if "inputs" in hyperparameters:
         own = worlds_of(config, 1)
-        controller.identifier = Identifier(own.step_size - 1 + own.num_actions, ("payload",)).eval()
+        controller.identifier = Identifier(own.step_size - 1 + own.num_actions, ("payload",), changes=4).eval()
     return Switched(controller, worlds_of(config, 1, autoreset=False, seed=0))
 
 

@@ -9,9 +9,8 @@ from torch import nn
 from .normalization import RunningNorm
 
 STEPS = 200  # control steps that it looks at
-DIRECTIONS = (
-    96  # in which steps differ most: features grow with the square of their number, learning's time with its cube
-)
+# In which steps differ most. Features grow with the square of their number, and learning's time with the cube of theirs.
+DIRECTIONS = 96
 LEAST = 1e-6  # variance of a direction, of numbers with variance 1, below which it only repeats the others
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
 FOLDS = 3

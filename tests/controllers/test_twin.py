@@ -1,5 +1,7 @@
 """Method twin: a few seconds of motion tell what the robot is, and a simulation of it is where the controller learns."""
 
+from typing import Any
+
 import pytest
 
 from surefoot import api
@@ -8,6 +10,7 @@ from surefoot.controllers.adaptation.twin import BREAKS, believed, suspects
 from surefoot.controllers.config import checked_config
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import make_env
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot
 from surefoot.robots.parameters import ParameterTable
@@ -42,17 +45,21 @@ def test_the_robot_moves_only_while_it_is_measured(controller: Controller) -> No
     assert payload.std < 0.2
 
 
-def test_what_the_training_fixed_holds_in_fit_and_fine_tuning(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A robot whose delay is known: without it another payload would have to explain what the delay does."""
-    made = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[BatchEnv]:
+    """The worlds that fine-tuning learns in."""
+    found: list[BatchEnv] = []
 
-    def watched(*args, **others):
-        made.append(make_env(*args, **others))
-        return made[-1]
+    def watched(*args: Any, **others: Any) -> BatchEnv:
+        found.append(make_env(*args, **others))
+        return found[-1]
 
     monkeypatch.setitem(finetune.__globals__, "make_env", watched)
+    return found
+
+
+def test_what_the_training_fixed_holds_in_fit_and_fine_tuning(controller: Controller, made: list[BatchEnv]) -> None:
+    """A robot whose delay is known: without it another payload would have to explain what the delay does."""
     config = controller.config.model_copy(update={"vary": {}, "parameters": {"delay": 0.02, "payload@3": 1.0}})
     slow, late = Controller(config, controller.policy), Task({"payload": 6.0, "delay": 0.02})
     found = twin(slow, late, Budget(0.1, None, 4.0), episodes=2, points=1, fit={"payload": "0:10"})
@@ -77,17 +84,8 @@ def test_what_is_believed_and_what_is_fitted_besides() -> None:
     assert believed(config, every, table) == {"kp": 1.1, "dead_actuator": "none"}
 
 
-def test_finetune_learns_on_the_robots_that_it_is_given(
-    controller: Controller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finetune_learns_on_the_robots_that_it_is_given(controller: Controller, made: list[BatchEnv]) -> None:
     """On draws of a variation, with the task's goal; what it would be judged on is never simulated for learning."""
-    made = []
-
-    def watched(*args, **others):
-        made.append(make_env(*args, **others))
-        return made[-1]
-
-    monkeypatch.setitem(finetune.__globals__, "make_env", watched)
     finetune(controller, HEAVY, Budget(None, 800), episodes=2, points=1, robots={"payload": "2:3", "friction": "0.7"})
     (env,) = made
     drawn = env.values[:, env.table.columns("payload")[0]]

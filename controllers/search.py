@@ -66,7 +66,8 @@ SEARCH: dict[type[Settings], dict[str, str]] = {
     SACSettings: {"tau": "log:0.001:0.03"},
     ContextSACSettings: {
         "num_envs": "50|100|200",
-        "batch_size": "512|1024|2048|4096",
+        "batch_size": "256|512|1024|2048",
+        "gradient_steps": "4|8|14|20|28",
         "latent": "3|5|8",
         "kl_weight": "log:0.01:1",
     },

@@ -75,7 +75,7 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     out = new_folder(asked.get("out"))
     seconds = asked.get("seconds")
     turns = TURNS if has_goals(task) and asked.get("suite") else {}
-    asked["hyperparameters"] = {**told_everything(task), **turns, **(asked.get("hyperparameters") or {})}
+    asked["hyperparameters"] = {**taught(task), **turns, **(asked.get("hyperparameters") or {})}
     asked["seconds"] = None if seconds is None else (1 - plan.share) * seconds
     asked["out"] = None if out is None else out / "teacher"
     teacher = train(robot, task, **{**asked, "algo": "ppo"})
@@ -93,11 +93,13 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
 
 def told_everything(task: str) -> dict[str, Any]:
     """Hyperparameters of a policy that is told its robot's parameters and the task's goals."""
-    if has_goals(task):
-        return {**TEACHER, "inputs": (*REWARDED, "parameters")}
-    if task == "run" or task in FAMILIES:  # Gymnasium's observations hold no actions, whose effects tell the dynamics
-        return {**TEACHER, "inputs": ("last_action", "parameters")}
-    return TEACHER
+    return {**TEACHER, "inputs": (*REWARDED, "parameters")} if has_goals(task) else TEACHER
+
+
+def taught(task: str) -> dict[str, Any]:
+    """The same with what a student needs: Gymnasium's observations hold no actions, whose effects tell the dynamics."""
+    acts = not has_goals(task) and (task == "run" or task in FAMILIES)
+    return {**told_everything(task), **({"inputs": ("last_action", "parameters")} if acts else {})}
 
 
 def has_goals(task: str) -> bool:

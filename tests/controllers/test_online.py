@@ -9,7 +9,7 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
-from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds, told_everything
+from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds, taught
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
@@ -197,7 +197,7 @@ def test_what_is_seen_in_a_trials_first_episode_counts_in_its_second(seeker: Con
 
 def test_students_see_what_they_did() -> None:
     """Gymnasium's observations hold no actions, ours do: what motors do with them is what tells a weak one."""
-    inputs = {task: told_everything(task)["inputs"] for task in ("run", "cheetah-cripple", "velocity", "cheetah-vel")}
+    inputs = {task: taught(task)["inputs"] for task in ("run", "cheetah-cripple", "velocity", "cheetah-vel")}
     acted, rewarded = ("last_action", "parameters"), ("last_action", "last_reward", "parameters")
     assert inputs == {"run": acted, "cheetah-cripple": acted, "velocity": ("parameters",), "cheetah-vel": rewarded}
 

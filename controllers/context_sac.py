@@ -180,9 +180,8 @@ class TaskReplay(PackedReplay):
         own = seen.shape[0] - args[0].shape[0] - 2
         super().__init__(buffer_size, Box(-np.inf, np.inf, (own,), np.float32), *args, **kwargs)
         self.tasks, self.context, self.scale = tasks, context, scale
-        self.trials = torch.zeros(
-            2, self.n_envs, dtype=torch.int64
-        )  # steps since each world's trial began, and the one before
+        # Steps since each world's trial began, and the one before.
+        self.trials = torch.zeros(2, self.n_envs, dtype=torch.int64)
 
     def add(self, *fields: torch.Tensor) -> None:
         super().add(*fields)

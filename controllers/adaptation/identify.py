@@ -246,12 +246,13 @@ def learning_worlds(config: TrainConfig, plan: Learning) -> tuple[BatchEnv, Batc
     tasks = Task(config.parameters) if config.parameters else None
     suite: TaskSuite | None = None
     others: Task | list[Task] | None = tasks
+    half = max(1, plan.worlds // 2)
     if config.suite:
         suite, dealt = held_out(load_suite(config.suite, config.suite_sha256), config.seed)
-        others = [dealt[i % len(dealt)] for i in range(max(1, plan.worlds // 2))]
+        others = [dealt[i % len(dealt)] for i in range(half)]
     same: dict[str, Any] = {"variation": variation, "trial": 10**9}
     env = worlds_of(config, plan.worlds, suite=suite, tasks=tasks, seed=config.seed + 1, **same)
-    return env, worlds_of(config, max(1, plan.worlds // 2), tasks=others, seed=config.seed + 2, **same)
+    return env, worlds_of(config, half, tasks=others, seed=config.seed + 2, **same)
 
 
 def learn(

@@ -76,10 +76,10 @@ class MamlConfig:
     @classmethod
     def parse(cls, settings: Mapping[str, Any], method: str = "maml") -> "MamlConfig":
         """From settings by name, such as {"order": 1}. Raises `SurefootError` for an unknown name or a wrong value."""
-        if method != "reptile":
-            return from_settings("meta setting", cls, settings)
-        plan = from_settings("meta setting", cls, {"tasks": 4, "inner_steps": 5, **settings})
-        if plan.inner_steps < 2:  # Nichol et al., section 3: the expected step is then the mean of the tasks' gradients
+        own = {"tasks": 4, "inner_steps": 5} if method == "reptile" else {}
+        plan = from_settings("meta setting", cls, {**own, **settings})
+        # Nichol et al., section 3: with one inner step the expected step is the mean of the tasks' gradients.
+        if own and plan.inner_steps < 2:
             raise SurefootError(
                 "meta setting inner_steps=1: expected 2 or more, Reptile with one is training on all tasks at once"
             )

@@ -22,7 +22,7 @@ from .controllers.safety import CRITERIA, Safety
 from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
 from .controllers.shipped import card_of, names
-from .controllers.splits import SplitResult
+from .controllers.splits import ELSEWHERE, SplitResult
 from .envs import rewards
 from .envs.registration import TASKS as BY_TASK
 from .envs.tasks import TASKS
@@ -84,6 +84,7 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
     episodes = results[0].returns.shape[1]
     resampled = "tasks" if episodes == 1 else "episodes within tasks"
     note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
+    note += f"; {ELSEWHERE}" if results[0].elsewhere else ""
     trial = ["by episode of a trial"] * (len(results[0].evaluation.by_episode) > 1)
     return {
         "columns": ["split", "tasks", *evaluation_columns(results[0].evaluation), *trial, "worst task"],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .controllers.splits import ELSEWHERE
 from .envs.suites import TaskSuite
 
 Rows = list[list[Any]]
@@ -31,11 +32,17 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
     note = (
         f"suite {content['suite']}, {content['episodes']} episodes a task and seed, the same for all; figures are returns\n"
         "in brackets: 95 % intervals by resampling whole seeds, or episodes within tasks where there is one seed\n"
-        f"IQM: mean of the middle half; CVaR: of the worst {content['cvar_share']:.0%} of the tasks; "
-        "OOD gap: what is lost beyond the training range"
+        f"IQM: mean of the middle half; CVaR: of the worst {content['cvar_share']:.0%} of the tasks"
     )
+    if content["inside"] is not None:
+        note += f"; OOD gap: what is lost against {content['inside']}, whose robots are as in training"
+    if content["elsewhere"]:
+        note += f"\n{', '.join(content['elsewhere'])}: {ELSEWHERE}"
     if content["baseline"] is not None:
-        note += "\nbeats baseline: probability on a task; gap closed: 0 is as good as the baseline, 1 as the oracle"
+        note += (
+            "\nbeats baseline: probability on a task; gap closed: 0 is as good as the baseline, 1 as the oracle; "
+            "no gap: the oracle may be no better"
+        )
     tables[-1][1]["note"] = note
     return tables
 
@@ -44,6 +51,8 @@ def _with_interval(figures: Mapping[str, Any], key: str) -> str:
     value, interval = figures.get(key), figures.get(f"{key}_interval")
     if value is None:
         return "-"
+    if key == "gap_closed" and interval is not None and None in interval:
+        return "no gap"
     digits = 2 if key in ("gap_closed", "probability_of_improvement", "success") else 1
     text = f"{value:,.{digits}f}"
     if key in ("mean", "cvar") or interval is None or None in interval:

@@ -53,6 +53,7 @@ BASELINE, ORACLE = "randomised", "oracle"  # a policy without memory, and the on
 NI_MARKOV, NI_ORACLE = -351.7, -79.7  # facts/protocols.md: cheetah-vel, sum of two episodes
 SAMI = {  # facts/protocols.md: the best of its methods on train, moderate, extreme; and the factor that the last two ask for
     "ant-cripple": ((2638, 2379, 2131), 1.25),
+    "ant-cripple-sami": ((2638, 2379, 2131), 1.25),
     "cheetah-cripple": ((4583, 2442, 1599), 1.5),
     "cheetah-mass-damping": ((7430, 4058, 1780), 1.25),
 }
@@ -339,6 +340,7 @@ ROWS = {
     "cheetah-dir": Row("2: return of 200 steps", "cheetah-dir", _DIRECTIONS, families, trial=2, episodes=20),
     "cheetah-cripple": Row("3: a dead joint", "cheetah-cripple", _DYNAMICS, families),
     "ant-cripple": Row("3: a dead leg", "ant-cripple", _ANT, families),
+    "ant-cripple-sami": Row("3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families),
     "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=4, motor=CALF),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _LEGS, by_budget, episodes=4, motor=CALF),

@@ -14,7 +14,7 @@ from tables import read
 
 Reached = Mapping[str, tuple[float, int]]  # by method: the figure and the number of its seeds
 NI_GAP, OF_ORACLE, RMA_GAP, MOST = 0.95, 0.95, 0.85, 0.5
-FAMILIES = ("cheetah-cripple", "ant-cripple", "cheetah-mass-damping")
+FAMILIES = ("cheetah-cripple", "ant-cripple", "ant-cripple-sami", "cheetah-mass-damping")
 SPLITS = {"test": 0.9, "extreme": 0.75}  # gap closed after ten seconds of motion
 ERRORS = {"payload": 0.1, "friction": 0.15, "motor_strength": 0.05}
 COVERAGE = 0.05

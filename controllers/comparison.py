@@ -17,7 +17,7 @@ from ..envs.suites import TaskSuite
 from ..robots import unknown
 from .adaptation.search import as_begun
 from .controller import Controller
-from .safety import joined
+from .safety import CRITERIA
 from .shipped import find
 from .splits import SplitResult, evaluate_suite
 from .statistics import (
@@ -34,7 +34,6 @@ from .statistics import (
     probability_of_improvement,
 )
 
-INSIDE = ("train", "validation", "test")  # splits that follow the law of the training
 THRESHOLDS = 51  # of a performance profile
 CURVE = 100  # points, at most, of the reward over a trial
 
@@ -66,10 +65,15 @@ class Comparison:
         """(S, T), means over episodes."""
         return self.returns(method, split).mean(axis=2)
 
+    def inside(self) -> str | None:
+        """The split that out-of-distribution gaps are measured from: robots as in training, met there as late as may be."""
+        unmet = ("test", "validation", "train")
+        return next((s for s in unmet if s in self.splits and self.suite.follows_training(s)), None)
+
     def figures(self, method: str, split: str) -> dict[str, Any]:
         """Everything about one method on one split; None where it cannot be said."""
         scores, evaluations = self.scores(method, split), [r.evaluation for r in self.results[method][split]]
-        safety = joined([e.safety for e in evaluations if e.safety is not None])
+        safety = [e.safety.figures() for e in evaluations if e.safety is not None]
         tracking = np.mean([e.tracking for e in evaluations])
         found: dict[str, Any] = {"seeds": len(scores)}
         for name, statistic in (("mean", mean), ("iqm", iqm), ("cvar", cvar)):
@@ -77,13 +81,17 @@ class Comparison:
             found[f"{name}_interval"] = self._interval(statistic, split, method)
         found |= self._against_baseline(method, split) if self.baseline not in (None, method) else {}
         found |= self._against_oracle(method, split) if self.oracle not in (None, method) else {}
-        inside = next((s for s in ("test", "train") if s in self.splits), None)
-        if inside is not None and split not in INSIDE:
+        inside = self.inside()
+        if inside is not None and not self.suite.follows_training(split):
             gap = out_of_distribution_gap(mean(self.scores(method, inside)), mean(scores))
             found["out_of_distribution_gap"] = float(gap)
         goals = [e.succeeded for e in evaluations if e.succeeded is not None]
         found |= {"success": float(np.mean(goals))} if goals else {}
-        found |= {"tracking": float(tracking), "safety": safety.figures(), "task_returns": scores.tolist()}
+        found |= {
+            "tracking": float(tracking),
+            "safety": {name: float(np.mean([one[name] for one in safety])) for name in CRITERIA},
+            "task_returns": scores.tolist(),
+        }
         return found | self._by_second(method, split) | (self._by_episode(method, split) if self.trial > 1 else {})
 
     def content(self) -> dict[str, Any]:
@@ -107,7 +115,8 @@ class Comparison:
             "task": self.suite.task,
         }
         how: dict[str, Any] = {"episodes": self.episodes, "trial": self.trial, "seed": self.seed}
-        how |= {"baseline": self.baseline, "oracle": self.oracle}
+        how |= {"baseline": self.baseline, "oracle": self.oracle, "inside": self.inside()}
+        how["elsewhere"] = [m for m, of in self.results.items() if any(r.elsewhere for s in of.values() for r in s)]
         return {**about, **how, "cvar_share": WORST, "splits": splits}
 
     def _by_episode(self, method: str, split: str) -> dict[str, Any]:

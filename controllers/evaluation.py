@@ -151,7 +151,8 @@ def finish_episodes(
     succeeded = None if goal is None else np.zeros(n, bool)
     terms = np.zeros_like(env.terms, dtype=float)
     observation = env.observation
-    meter = Meter(env) if safety else None
+    meter = Meter(env, running) if safety else None
+    env.watcher = None if meter is None else meter.watch
     while running.any():
         episode = env.episode.copy()
         observation, reward, terminated, truncated = env.step(controller.act(observation, deterministic))
@@ -162,16 +163,15 @@ def finish_episodes(
         fell |= env.fell & running
         if succeeded is not None:
             succeeded |= goal & running
-        if meter is not None:
-            meter.watch(running)
         running &= ~(terminated | truncated)
+    env.watcher = None
     names, steps = env.task.terms, int(lengths.sum())
     means = {name: float(v) for name, v in zip(names, terms.sum(axis=0) / steps, strict=True)}
     tracked = np.full(n, np.nan)
     weight = env.config.weights.get("tracking_lin_vel") if isinstance(env.config, VelocityConfig) else None
     if weight:
         tracked = terms[:, names.index("tracking_lin_vel")] / weight / (env.episode_steps * env.trial)
-    watched = None if meter is None else meter.result(fell, lengths)
+    watched = None if meter is None else meter.result(lengths)
     seconds = steps * env.robot.control_dt
     return Evaluation(
         returns.mean(axis=0), lengths, fell, means, tracked, seconds, returns, np.array(by_step), watched, succeeded

@@ -4,8 +4,8 @@ Everything is read from the state after each control step: what happens between 
 step) is not seen, and energy is a sum of rectangles one control step wide.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -40,10 +40,12 @@ CRITERIA = {
 
 @dataclass(frozen=True)
 class Safety:
-    """What was seen in E episodes; each attribute is (E,).
+    """What was seen in E episodes, or in E trials of several; each attribute is (E,).
 
     Attributes:
-        fell: bool. seconds: until the fall, or the episode's end. steps: control steps.
+        fell: 1 where the episode ended in a fall; of a trial, the share of its episodes that did.
+        seconds: until the fall, or the episode's end; of a trial, the mean, as energy and carried are.
+        steps: control steps, of all episodes.
         joint_limit, torque_limit, velocity_limit: number of steps with a violation; NaN where the robot's limit is not known.
         impact: largest normal force at a foot, N; NaN without touch sensors.
         energy: sum of |torque x velocity| of all motors x dt, J: braking costs as much as pushing.
@@ -101,16 +103,15 @@ def check_limits(limits: Mapping[str, float | str]) -> dict[str, float]:
     return found
 
 
-def joined(parts: Sequence[Safety]) -> Safety:
-    """Several evaluations as one."""
-    return Safety(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Safety)))
-
-
 class Meter:
-    """Watches the worlds of a `BatchEnv`, step by step; changes nothing in them. Make it after the reset."""
+    """Watches the worlds of a `BatchEnv`, step by step; changes nothing in them. Make it after the reset.
 
-    def __init__(self, env: BatchEnv):
-        self.env, self.sim = env, env.simulation
+    It is for the environment to call (`watcher`), before a world in mid-trial begins its next episode: a fall counts, too.
+    Worlds count while `running` (N,) bool says so, which the caller changes in place.
+    """
+
+    def __init__(self, env: BatchEnv, running: np.ndarray):
+        self.env, self.sim, self.running = env, env.simulation, running
         model, robot, n = self.sim.model, env.robot, env.num_envs
         scalar = (model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE) | (model.jnt_type == mujoco.mjtJoint.mjJNT_SLIDE)
         joints = np.flatnonzero(model.jnt_limited.astype(bool) & scalar)
@@ -136,12 +137,13 @@ class Meter:
         self._joint, self._torque, self._speed = (np.zeros(n) if known[k] else np.full(n, np.nan) for k in known)
         self._impact = np.full(n, np.nan if self._sensors is None else 0.0)
         self._energy, self._carried = np.zeros(n), np.full(n, 0.0 if len(self._ways) else np.nan)
+        self._falls = np.zeros(n)
 
-    def watch(self, running: np.ndarray) -> None:
-        """After a control step: count what happened in the worlds `running` (N,) bool."""
+    def watch(self) -> None:
+        """After a control step: count what happened in the worlds that run."""
         sim = self.sim
-        # Where a world blew up or was reset within the step, the state is no longer what the robot did.
-        running = running & ~sim.diverged & (self.env.lengths > 0)
+        self._falls += self.running & self.env.fell
+        running = self.running & ~sim.diverged  # where a world blew up, the state is no longer what the robot did
         angles, speed, force = sim.qpos[:, self._angles], sim.qvel[:, self._dofs], np.array(self._force)
         self._joint += running & ((angles < self._range[:, 0]) | (angles > self._range[:, 1])).any(axis=1)
         self._torque += running & self._saturated(force)
@@ -154,13 +156,18 @@ class Meter:
         step = here - self._before
         if self.env.ground is not None:
             step -= np.rint(step / LENGTH) * LENGTH  # put back by a patch's length, which is no way
-        self._carried += running * self._weight() * np.sqrt(np.square(step).sum(axis=1))
+        began = (self.env.lengths == 1) & (self.env.episode > 0)  # elsewhere than where the episode before has ended
+        self._carried += (running & ~began) * self._weight() * np.sqrt(np.square(step).sum(axis=1))
         self._before = here
 
-    def result(self, fell: np.ndarray, lengths: np.ndarray) -> Safety:
-        """What was seen, for episodes of `lengths` (N,) control steps that ended in a fall or not."""
-        seconds, counts = lengths * self.env.robot.control_dt, (self._joint, self._torque, self._speed)
-        return Safety(fell, seconds, lengths, *counts, self._impact, self._energy, self._carried)
+    def result(self, lengths: np.ndarray) -> Safety:
+        """What was seen, for episodes or trials of `lengths` (N,) control steps."""
+        falls, seconds, energy, carried = (
+            of / self.env.trial
+            for of in (self._falls, lengths * self.env.robot.control_dt, self._energy, self._carried)
+        )
+        counts = self._joint, self._torque, self._speed
+        return Safety(falls, seconds, lengths, *counts, self._impact, energy, carried)
 
     def _saturated(self, force: np.ndarray) -> np.ndarray:
         """Where a motor is at its limit, which is the robot's own: a weak motor's is lower. A dead one has none, (N,) bool."""

@@ -17,6 +17,7 @@ from .worlds import worlds_of
 
 # Options that belong to a controller, because they say what its actions and observations mean; all others say what is asked.
 OWN = ("reference_gait", "gait_frequency", "scan_size", "scan_spacing", "camera", "camera_size")
+ELSEWHERE = "not trained on this suite, and may have met robots of its tests"  # of `SplitResult.elsewhere`
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class SplitResult:
     Attributes:
         suite, split: names. tasks: T tasks, in the suite's order.
         evaluation: of all T x E episodes, those of one task in a row.
+        elsewhere: the controller was not trained on this suite as it is, so that it may have met these very tasks.
     """
 
     suite: str
     split: str
     tasks: tuple[Task, ...]
     evaluation: Evaluation
+    elsewhere: bool = False
 
     @property
     def returns(self) -> np.ndarray:
@@ -86,7 +89,8 @@ def evaluate_suite(
         )
         controller.check(env)
         found = run_episodes(env, driver(controller, env, seed), safety=safety)
-        results.append(SplitResult(str(suite), split, tuple(tasks), found))
+        elsewhere = config.suite_sha256 != suite.sha256
+        results.append(SplitResult(str(suite), split, tuple(tasks), found, elsewhere))
     return results
 
 

@@ -96,14 +96,14 @@ def bootstrap(
     intervals stay optimistic (about three quarters). Values (n,) are n runs of one task. NaN where the statistic is for any of
     the draws. Same seed, same interval.
     """
-    rng = np.random.default_rng(seed)
+    rngs = [np.random.default_rng([seed, k]) for k in range(len(matrices))]
     runs = [np.asarray(m, float).reshape(len(m), -1) for m in matrices]
     some = max(1, AT_A_TIME // max(m.size for m in runs))
     found = []
     for start in range(0, draws, some):
         size = min(some, draws - start)
         drawn = []
-        for m in runs:
+        for m, rng in zip(runs, rngs, strict=True):
             rows = rng.integers(len(m), size=(size, len(m), m.shape[1] if by_task else 1))
             drawn.append(np.take_along_axis(m[None], rows, axis=1) if by_task else m[rows[..., 0]])
         found.append(statistic(*drawn))

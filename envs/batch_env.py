@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ class BatchEnv:
         succeeded: (N,) bool, after a step: what the task calls success came about, also where a new episode has begun;
             None where the task does not say.
         values: (N, K) parameter values (`table.names`).
+        watcher: called in each step before any world is reset, such as `safety.Meter.watch`.
         diverged: number of worlds that blew up since the start.
     """
 
@@ -127,6 +128,7 @@ class BatchEnv:
         self.sampler, self._origin = sampler, np.full(num_envs, -1, np.int64)
         if sampler is not None and variation is None:
             raise SurefootError("a sampler needs a variation to draw from")
+        self.watcher: Callable[[], None] | None = None
         self.config = getattr(self.task, "config", None)
         self.episode_steps = episode_steps or self.task.episode_steps
         self.num_actions = self.simulation.model.nu
@@ -331,6 +333,8 @@ class BatchEnv:
         self.returns += self.reward
         self.lengths += 1
         self.fell[:] = self.terminated
+        if self.watcher is not None:
+            self.watcher()
         np.greater_equal(self.lengths, self.episode_steps, out=self.truncated)
         self.truncated &= ~self.terminated
         over = np.flatnonzero(self.terminated | self.truncated)

@@ -304,8 +304,10 @@ _BY_1_5 = f"log:{1.5**-3:.6g}:{1.5**3:.6g}"  # 1.5^U(-3, 3)
 _BY_1_3 = f"log:{1.3**-3:.6g}:{1.3**3:.6g}"
 _ANY_PARAMETERS = {"mass.*": _BY_1_5, "inertia.*": _BY_1_5, "friction.*": _BY_1_5, "damping.*": _BY_1_3}
 _RAND_PARAMS: dict[str, Any] = {
+    "version": 2,  # in 1 inertias had the factor of their mass as well
     "about": "Mass, inertia and friction of each part times 1.5^U(-3, 3), damping of each joint times 1.3^U(-3, 3) "
-    "(rand_param_envs; PEARL, ProMP).",
+    "(rand_param_envs; PEARL, ProMP). One factor for the three axes of an inertia, so that it stays possible.",
+    "masses_alone": True,
     "splits": {
         "train": [(_ANY_PARAMETERS, 40)],
         "validation": [(_ANY_PARAMETERS, 10)],
@@ -348,6 +350,12 @@ ANT_CRIPPLE: dict[str, Any] = {
         "moderate": [({"dead_actuator": _ANT_LEGS[3], **_masses(scale)}, 1) for scale in (0.4, 0.5, 1.5, 1.6)],
         "extreme": [({"dead_actuator": _ANT_PAIRS}, 6)],
     },
+}
+
+# Their numbers are of another reward than GrBAL's.
+ANT_CRIPPLE_SAMI = ANT_CRIPPLE | {
+    "task": "ant-cripple-sami",
+    "about": "The tasks of ant-cripple, paid as SaMI does: with 1 for each step, and for every action.",
 }
 
 
@@ -430,6 +438,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "hopper-rand-params": HOPPER_RAND_PARAMS,
     "cheetah-cripple": CRIPPLE,
     "ant-cripple": ANT_CRIPPLE,
+    "ant-cripple-sami": ANT_CRIPPLE_SAMI,
     "cheetah-mass-damping": CHEETAH_MASS_DAMPING,
     "ant-mass": ANT_MASS,
     "sunblaze-cheetah": SUNBLAZE_CHEETAH,

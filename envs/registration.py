@@ -36,6 +36,7 @@ TASKS: dict[str, tuple[str, dict[str, str], int]] = {
     "hopper-rand-params": ("RandParams", {"Hopper": "hopper"}, 200),
     "cheetah-cripple": ("Cripple", {"HalfCheetah": "half_cheetah"}, 1000),
     "ant-cripple": ("Cripple", {"Ant": "ant"}, 1000),
+    "ant-cripple-sami": ("CrippleSami", {"Ant": "ant"}, 1000),
     "cheetah-mass-damping": ("MassDamping", {"HalfCheetah": "half_cheetah"}, 1000),
     "ant-mass": ("Mass", {"Ant": "ant"}, 1000),
     "sunblaze-cheetah": ("Sunblaze", {"HalfCheetah": "half_cheetah"}, 330),

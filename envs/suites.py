@@ -66,6 +66,8 @@ class TaskSuite(_Frozen):
         robot, task, options: what the tasks are for, and the options that the task is measured with.
         robots: splits whose tasks are for another robot, by split: what is learnt on `robot` is tested there.
         seed, laws: what the tasks were drawn from, by split.
+        masses_alone: factors of mass and inertia are drawn as those of codes in which a heavier part turns as easily. Here
+            inertia follows mass, and what is drawn for it is divided by that of the mass.
         splits: the tasks themselves, by split; no task is in two.
         sha256: over all of this.
     """
@@ -80,6 +82,7 @@ class TaskSuite(_Frozen):
     robots: dict[Split, str] = {}
     seed: int = Field(default=0, ge=0)
     laws: dict[Split, tuple[Law, ...]]
+    masses_alone: bool = False
     splits: dict[Split, tuple[_Row, ...]]
     sha256: str
 
@@ -96,6 +99,11 @@ class TaskSuite(_Frozen):
     def robot_of(self, split: str) -> str:
         """Name of the robot that the tasks of a split are for."""
         return next((robot for name, robot in self.robots.items() if name == split), self.robot)
+
+    def follows_training(self, split: str) -> bool:
+        """Whether a split's tasks are drawn from laws that `train` has as well, for the same robot."""
+        laws: dict[str, list[dict[str, str]]] = {name: [law.vary for law in of] for name, of in self.laws.items()}
+        return self.robot_of(split) == self.robot and all(law in laws["train"] for law in laws[split])
 
     def rows(self, split: str, table: ParameterTable) -> tuple[np.ndarray, np.ndarray]:
         """A split as parameter values (tasks, K) and goals (tasks, G), NaN where a task leaves a goal open."""
@@ -125,7 +133,8 @@ class TaskSuite(_Frozen):
     def remade(self) -> "TaskSuite":
         """The suite that its laws and its seed give."""
         laws: dict[str, Laws] = {split: [(law.vary, law.count) for law in laws] for split, laws in self.laws.items()}
-        fields = {k: getattr(self, k) for k in ("robot", "task", "options", "robots", "seed", "version", "about")}
+        names = ("robot", "task", "options", "robots", "seed", "version", "about", "masses_alone")
+        fields = {k: getattr(self, k) for k in names}
         return make_suite(self.family, splits=laws, **fields)
 
     def text(self) -> str:
@@ -149,6 +158,7 @@ def make_suite(
     options: Mapping[str, Any] | None = None,
     robots: Mapping[str, str] | None = None,
     about: str = "",
+    masses_alone: bool = False,
 ) -> TaskSuite:
     """Draw the tasks of each split from its laws: a pure function of the arguments, the same on every machine.
 
@@ -176,11 +186,12 @@ def make_suite(
         rows[split] = []
         of = elsewhere.get(split, robot)
         for i, (vary, count) in enumerate(of_split):
-            rows[split] += _draw(f"{name}/{seed}/{split}/{i}", vary, count, task, tables[of], seen[of])
+            address = f"{name}/{seed}/{split}/{i}"
+            rows[split] += _draw(address, vary, count, task, tables[of], seen[of], masses_alone)
     content = {
         "format": FORMAT, "family": name, "version": version, "about": about, "robot": robot, "task": task,
         "options": dict(options or {}), **({"robots": elsewhere} if elsewhere else {}), "seed": seed, "laws": laws,
-        "splits": rows,
+        **({"masses_alone": True} if masses_alone else {}), "splits": rows,
     }  # fmt: skip
     return _validated(content | {"sha256": content_hash(content)}, f"suite {name!r}")
 
@@ -290,7 +301,13 @@ def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
 
 
 def _draw(
-    address: str, vary: Mapping[str, str], number: int, task: str, table: ParameterTable, seen: set[bytes]
+    address: str,
+    vary: Mapping[str, str],
+    number: int,
+    task: str,
+    table: ParameterTable,
+    seen: set[bytes],
+    masses_alone: bool,
 ) -> Iterator[dict[str, Any]]:
     """`number` tasks that are not in `seen` yet, as rows of the file."""
     terms = Variation.parse(vary).terms
@@ -299,6 +316,8 @@ def _draw(
         if found == number or misses > ATTEMPTS * (number + 1):
             break
         parameters, goal = _settings(terms, f"{address}/{attempt}", TASKS[task].command_names, table)
+        if masses_alone:
+            parameters |= _inertias(parameters)
         identity = _identity(table.values(parameters), _goal_row(task, goal), parameters)
         misses += 1
         if identity not in seen:
@@ -323,6 +342,17 @@ def _settings(
         else:
             parameters |= {key: _value(term, _unit(f"{address}/{key}")) for key in _keys(term, table)}
     return parameters, goal
+
+
+def _inertias(parameters: Mapping[str, float | str]) -> dict[str, float]:
+    """Settings of `inertia` beside those of `mass`, which take back what these do to it."""
+    found = {}
+    for key, mass in parameters.items():
+        name, _, part = key.partition(".")
+        if name == "mass":
+            inertia = f"inertia.{part}" if part else "inertia"
+            found[inertia] = float(f"{float(parameters.get(inertia, 1.0)) / float(mass):.{DIGITS}g}")
+    return found
 
 
 def _unit(address: str) -> float:

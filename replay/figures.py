@@ -78,7 +78,10 @@ def comparison_figure(content: Content) -> str:
             top += PANEL + 70
         if trials:
             episodes = [(list(range(1, content["trial"] + 1)), results[m]["by_episode"]) for m in methods]
-            parts += _plot(LEFT, top, width, f"{split}: return by episode of a trial", "episode", episodes, None)
+            sure = {k: results[m]["by_episode_interval"] for k, m in enumerate(methods)}
+            bands = {k: ([e[0] for e in of], [e[1] for e in of]) for k, of in sure.items() if None not in of}
+            title = f"{split}: return by episode of a trial"
+            parts += _plot(LEFT, top, width, title, "episode", episodes, None, bands=bands)
         if kept:
             seconds = [(results[m]["by_second"]["seconds"], results[m]["by_second"]["reward"]) for m in methods]
             title = f"{split}: reward of a step, over {'a trial' if trials else 'an episode'}"

@@ -147,7 +147,7 @@ PARAMETERS: tuple[Parameter, ...] = (
               "factor on a foot's radius"),
     Parameter("mass", "1", "scale", 1, 0.05, 20, ("body_mass", "body_inertia"), write_mass, _bodies,
               "factor on a body's mass and, with it, its inertia"),
-    Parameter("inertia", "1", "scale", 1, 0.1, 10, ("body_inertia",), write_inertia, _turning_bodies,
+    Parameter("inertia", "1", "scale", 1, 0.05, 20, ("body_inertia",), write_inertia, _turning_bodies,
               "factor on a body's inertia alone"),
     Parameter("payload", "kg", "offset", 0, 0, 200, ("body_mass", "body_inertia"), write_payload, _single,
               "load at the base's centre of mass (a solid cube of 1000 kg/m^3)"),

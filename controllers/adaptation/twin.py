@@ -116,7 +116,9 @@ def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]
     """
     varied = list(config.vary)
     if config.suite:
-        varied += [key for task in load_suite(config.suite).tasks("train") for key in task.parameters]
+        varied += [
+            key for task in load_suite(config.suite, config.suite_sha256).tasks("train") for key in task.parameters
+        ]
     breaks = [key for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)]
     motors = "motor_strength.*"  # also where the training has weak ones in groups, or dead ones
     names = {key.split(".")[0] for key in varied}

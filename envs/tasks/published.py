@@ -245,7 +245,7 @@ class WalkerRandParams(Family):
     the right and 1.9 of the left foot (on the floor, whose friction is 1: 1 and 1.9). Of their 65 factors those act that ours
     are: one friction a geom (contacts have condim 3, so two of its three coefficients do nothing), one inertia a body (it turns
     about y only; one factor for all axes keeps the triangle inequality of the moments, which theirs break), and none on the
-    world and the root. Ours on mass scales the inertia as well.
+    world and the root. Our parameter `mass` scales the inertia as well; the suite takes that back.
     """
 
     task, robot = "walker-rand-params", "walker2d"
@@ -266,11 +266,8 @@ class HopperRandParams(Family):
     physics = _of_twice_the_step(HOPPER, "hopper.xml")
 
 
-class CheetahCripple(Family):
-    """Run with dead motors: v - .1 |masked action|^2, where what is asked of a dead motor costs nothing (CaDM, SaMI)."""
-
-    task, robot = "cheetah-cripple", "half_cheetah"
-    constants = RunConfig(control=0.1, **_NARROW)
+class Masked(Family):
+    """A family in which what is asked of a dead motor costs nothing."""
 
     def __init__(self, sim: Simulation, rng: np.random.Generator):
         super().__init__(sim, rng)
@@ -281,15 +278,33 @@ class CheetahCripple(Family):
         return np.asarray(actions) * (1 - self._dead)
 
 
+class CheetahCripple(Masked):
+    """Run with dead motors: v - .1 |masked action|^2 (CaDM, SaMI)."""
+
+    task, robot = "cheetah-cripple", "half_cheetah"
+    constants = RunConfig(control=0.1, **_NARROW)
+
+
 class AntCripple(Family):
     """Run with the motors of a leg dead: v + .05; never ends early (GrBAL, CaDM).
 
-    As CaDM does, the dead leg keeps its shape; GrBAL shrinks it. SaMI's environment of the same name pays v + 1 - .5 |masked
-    action|^2 - contact cost. No contact forces are observed.
+    As CaDM does, the dead leg keeps its shape; GrBAL shrinks it. No contact forces are observed. SaMI's environment of the same
+    name pays otherwise: `AntCrippleSami`.
     """
 
     task, robot = "ant-cripple", "ant"
     constants = RunConfig(control=0.0, healthy=0.05, **_WIDE)
+
+
+class AntCrippleSami(Masked):
+    """The same as SaMI pays for it (uoe-agents/SaMI): v + 1 - .5 |masked action|^2, so that who lies still earns 1,000.
+
+    Their contact cost is left out: at most .04 a step, and nothing where mujoco-py leaves MuJoCo 2's cfrc_ext empty. Theirs
+    shrinks the dead leg, ours keeps its shape.
+    """
+
+    task, robot = "ant-cripple-sami", "ant"
+    constants = RunConfig(control=0.5, healthy=1.0, **_WIDE)
 
 
 class CheetahMassDamping(Family):
@@ -344,6 +359,6 @@ FAMILIES: dict[str, type[Family]] = {
     family.task: family
     for family in (
         CheetahVel, CheetahDir, AntDir, AntGoal, HumanoidDir, WalkerRandParams, HopperRandParams, CheetahCripple, AntCripple,
-        CheetahMassDamping, AntMass, SunblazeCheetah,
+        AntCrippleSami, CheetahMassDamping, AntMass, SunblazeCheetah,
     )
 }  # fmt: skip

@@ -289,3 +289,31 @@ def test_a_folder_of_seeds_is_one_method(controller: Controller, tmp_path: Path)
     (tmp_path / "walk.onnx").write_bytes(b"")
     with pytest.raises(SurefootError, match="is an exported file"):
         load_methods([tmp_path / "walk.onnx"])
+
+
+def test_out_of_distribution_gaps_begin_where_robots_are_as_in_training() -> None:
+    """`test` may be held out on purpose, as quadruped-damage's leg is: then it has a gap itself."""
+    laws = {split: [({"payload": law}, 2)] for split, law in (("train", "0:1"), ("validation", "0:1"), ("test", "1:2"))}
+    suite = make_suite("s", "quadruped", "velocity", laws)  # type: ignore[arg-type]
+    returns = {"train": 9.0, "validation": 8.0, "test": 5.0}
+    results = {"meta": {s: (one(suite, s, np.full((2, 2), value)),) for s, value in returns.items()}}
+    three = Comparison(suite, tuple(returns), results, 2, 0)
+    assert three.content()["inside"] == "validation"
+    assert three.figures("meta", "test")["out_of_distribution_gap"] == 8 - 5
+    assert "out_of_distribution_gap" not in three.figures("meta", "train")
+    two = Comparison(suite, ("train", "test"), results, 2, 0)
+    assert two.figures("meta", "test")["out_of_distribution_gap"] == 9 - 5
+    alone = Comparison(suite, ("test",), results, 2, 0)
+    assert alone.content()["inside"] is None
+    assert "out_of_distribution_gap" not in alone.figures("meta", "test")
+
+
+def test_safety_is_a_mean_over_seeds_as_all_other_figures() -> None:
+    """More seeds than another method has do not make its largest impact larger."""
+    suite = by_hand().suite
+    results = [one(suite, "test", np.ones((2, 2))) for _ in range(2)]
+    for result, impact in zip(results, (300.0, 500.0), strict=True):
+        assert result.evaluation.safety is not None
+        result.evaluation.safety.impact[0] = impact
+    two = Comparison(suite, ("test",), {"meta": {"test": tuple(results)}}, 2, 0)
+    assert two.figures("meta", "test")["safety"]["impact"] == 400

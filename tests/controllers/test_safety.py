@@ -8,7 +8,7 @@ import pytest
 
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate, run_episodes
-from surefoot.controllers.safety import CRITERIA, Meter, Safety, check_limits, joined
+from surefoot.controllers.safety import CRITERIA, Meter, Safety, check_limits
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
@@ -104,6 +104,24 @@ def test_it_sees_what_a_plain_loop_sees(scale: float) -> None:
         assert all(safety.figures()[name] > 0 for name in CRITERIA)
 
 
+def test_a_trial_is_its_episodes() -> None:
+    """Motionless robots whose episodes differ in the start alone: three in a row, or three of them side by side."""
+
+    def fallen(worlds: int, trial: int) -> dict[str, float]:
+        task, config = Task({"dead_actuator": "front_left+front_right"}), configured("velocity", reference_gait=0.0)
+        env = BatchEnv("quadruped", "velocity", worlds, tasks=task, seed=5, autoreset=False, config=config, trial=trial)
+        safety = run_episodes(env, always(0.0, 12), safety=True).safety
+        assert safety is not None
+        assert safety.steps.shape == (worlds,)
+        return safety.figures()
+
+    apart, together = fallen(240, 1), fallen(80, 3)
+    assert apart["falls"] == together["falls"] == 1  # in each episode, not in each trial
+    assert apart["time_to_fall"] < 2
+    for name in ("time_to_fall", "joint_limit", "torque_limit", "energy", "cost_of_transport"):
+        assert together[name] == pytest.approx(apart[name], rel=0.1), name
+
+
 def test_watching_changes_nothing() -> None:
     plain, watched = (run_episodes(quadrupeds(noise=1.0), Random(12), safety=safety) for safety in (False, True))
     assert plain.safety is None
@@ -151,20 +169,20 @@ def test_torque_limits_of_motors_that_take_torques(parameters: Any, action: floa
 def test_a_motor_that_dies_in_mid_episode() -> None:
     env = BatchEnv("half_cheetah", "run", 1, seed=0, autoreset=False)
     env.reset()
-    meter = Meter(env)
+    meter = Meter(env, np.ones(1, bool))
+    env.watcher = meter.watch
     for step in range(10):
         if step == 6:
             env.set_tasks(Task({"dead_actuator": "back_leg+front_leg", "mass": 2.0}))
-            carried, heavy_from = meter.result(np.zeros(1, bool), env.lengths).carried[0], env.simulation.qpos[0, 0]
+            carried, heavy_from = meter.result(env.lengths).carried[0], env.simulation.qpos[0, 0]
         before = env.simulation.qpos[0, 0]
         env.step(np.ones((1, 6)))
-        meter.watch(np.ones(1, bool))
         if step == 6:
             way = abs(env.simulation.qpos[0, 0] - before)
-            added = meter.result(np.zeros(1, bool), env.lengths).carried[0] - carried
+            added = meter.result(env.lengths).carried[0] - carried
             assert added == pytest.approx(2 * 14.0 * 9.81 * way)
             assert before == heavy_from
-    assert meter.result(np.zeros(1, bool), env.lengths).torque_limit.tolist() == [6]
+    assert meter.result(env.lengths).torque_limit.tolist() == [6]
 
 
 def test_a_pole_stays_in_its_place() -> None:
@@ -191,9 +209,6 @@ def test_figures() -> None:
     }  # fmt: skip
     assert set(some().figures()) == set(CRITERIA)
     assert np.isnan(some(carried=[0.0, 0.0]).figures()["cost_of_transport"])
-    both = joined([some(), some(fell=[True, True])])
-    assert both.figures()["falls"] == 0.75
-    assert both.figures()["cost_of_transport"] == 1.0
 
 
 def test_limits() -> None:

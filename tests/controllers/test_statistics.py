@@ -146,9 +146,10 @@ def test_values_are_drawn_as_they_were_for_the_figures_that_are_published() -> N
 
 def test_the_interval_does_not_depend_on_how_many_draws_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.random.default_rng(1).normal(size=(5, 7))
-    at_once = bootstrap(iqm, scores)
+    at_once, of_two = bootstrap(iqm, scores), bootstrap(probability_of_improvement, scores, scores + 0.1)
     monkeypatch.setattr(statistics, "AT_A_TIME", 100)
     assert bootstrap(iqm, scores) == at_once
+    assert bootstrap(probability_of_improvement, scores, scores + 0.1) == of_two
     assert bootstrap(iqm, scores, seed=1) != at_once
 
 

@@ -69,6 +69,8 @@ PLANAR = [
     ("hopper-rand-params", 0.032, 0.5, {}, {}, 2 + 1 - 1e-3 * 0.75),
     # |a|^2 = 8 x .25 = 2
     ("ant-cripple", 0.1, 0.5, {}, {"dead_actuator": "back_right"}, 2 + 0.05),
+    ("ant-cripple-sami", 0.1, 0.5, {}, {}, 2 + 1 - 0.5 * 2),
+    ("ant-cripple-sami", 0.1, 0.5, {}, {"dead_actuator": "back_right"}, 2 + 1 - 0.5 * 1.5),
     ("ant-mass", 0.1, 0.5, {}, {}, 2 - 0.005 * 2 + 0.05),
 ]
 
@@ -130,7 +132,11 @@ ENDS = [
     *(("walker-rand-params", {"angle": a}, ends) for a, ends in ((-1.01, True), (-0.99, False), (1.01, True))),
     *(("hopper-rand-params", {"z": z}, ends) for z, ends in ((0.69, True), (0.71, False), (5.0, False))),
     *(("hopper-rand-params", {"angle": a}, ends) for a, ends in ((-0.21, True), (0.19, False), (0.21, True))),
-    *((task, {"z": z}, False) for task in ("ant-goal", "ant-cripple", "ant-mass") for z in (0.05, 3.0)),
+    *(
+        (task, {"z": z}, False)
+        for task in ("ant-goal", "ant-cripple", "ant-cripple-sami", "ant-mass")
+        for z in (0.05, 3.0)
+    ),
     *((task, {"angle": np.pi}, False) for task in FAMILIES if "cheetah" in task),
 ]
 
@@ -148,6 +154,7 @@ def test_ends(task: str, state: dict[str, float], ends: bool) -> None:
 HORIZONS = {
     "cheetah-cripple": 1000,
     "ant-cripple": 1000,
+    "ant-cripple-sami": 1000,
     "cheetah-mass-damping": 1000,
     "ant-mass": 1000,
     "sunblaze-cheetah": 330,
@@ -166,7 +173,7 @@ def test_horizons(task: str) -> None:
         assert not env.terminated.any()
 
 
-@pytest.mark.parametrize("task", ["ant-goal", "ant-cripple", "cheetah-vel"])
+@pytest.mark.parametrize("task", ["ant-goal", "ant-cripple", "ant-cripple-sami", "cheetah-vel"])
 def test_what_never_ends_goes_on_whatever_happens(task: str) -> None:
     env, rng = worlds(task, 4), np.random.default_rng(0)
     for _ in range(100):

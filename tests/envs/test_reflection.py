@@ -10,7 +10,7 @@ from surefoot.envs.tasks import reflection
 from surefoot.robots import SurefootError
 
 RUNNERS = [(robot, "run") for robot in ("walker2d", "ant", "humanoid")]
-RUNNERS += [("ant", "ant-cripple"), ("ant", "ant-mass")]
+RUNNERS += [("ant", "ant-cripple"), ("ant", "ant-cripple-sami"), ("ant", "ant-mass")]
 
 
 @pytest.mark.parametrize(("robot", "task"), RUNNERS)

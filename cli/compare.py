@@ -7,13 +7,14 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File
+from .limits import said_of
+from .options import Count, File, Limits, parameters
 
 
 @dataclass
 class Arguments:
     """Put several runs before the same episodes of a suite, and print for each split who is better and how sure that is;
-    and the safety criteria of each."""
+    and the safety criteria of each. With --limit, ends with exit code 1 and one line when one is worse than its limit."""
 
     sources: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN")]] = ()
     """Run folders, controller files (*.safetensors) or names of shipped controllers. A folder with seed_* in it, as
@@ -31,6 +32,9 @@ class Arguments:
     trial: Count = 1
     """Episodes in a row on the same robot, of which a controller with a memory remembers the earlier ones; their returns
     and the reward over the time are compared, too."""
+    limit: Limits = field(default_factory=list)
+    """Fail where a safety criterion of any run is worse than this, on any split: falls=0.02, say; repeatable. They are listed
+    at `surefoot evaluate --help`."""
     seed: Count = 1000
     """Seed of start states and commands, the same for all runs."""
     json: File = None
@@ -39,9 +43,10 @@ class Arguments:
     """Draw the performance profiles and each task's returns in this file (*.svg)."""
 
 
-def run(given: Arguments) -> None:
-    """Compare, print a table for each split, write the files."""
+def run(given: Arguments) -> str:
+    """Compare, print a table for each split, write the files; returns a line about broken limits, empty where there is none."""
     from .. import api
+    from ..controllers.safety import check_limits
     from ..robots import SurefootError
     from .tables import console, show
 
@@ -49,6 +54,7 @@ def run(given: Arguments) -> None:
         raise SurefootError(
             "compare needs runs and a suite, for example: surefoot compare runs/a runs/b --suite quadruped-damage"
         )
+    limits = check_limits(parameters("--limit", given.limit))
     files: list[tuple[Path | None, str]] = [(given.json, ".json"), (given.figure, ".svg")]
     for path, suffix in files:
         api.check_name(path, suffix)
@@ -68,3 +74,9 @@ def run(given: Arguments) -> None:
         if path is not None:
             api.write_content(path, found)
             console().print(f"wrote {path}", soft_wrap=True)
+    figures = {
+        f"{split}, {name}": one["safety"]
+        for split, of in found["splits"].items()
+        for name, one in of["methods"].items()
+    }
+    return said_of(limits, figures)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
+from .limits import said_of
 from .options import Count, File, Flag, Limits, Ranges, Values, pairs, parameters, planner, with_terrain
 
 
@@ -130,5 +131,4 @@ def _safety(results: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
             raise SurefootError("--limit needs a Surefoot robot: surefoot list robots")
         return ""
     show_summary(api.safety_table(found))
-    broken = [f"{name + ': ' * bool(name)}{text}" for name, r in results.items() for text in r.safety.broken(limits)]
-    return f"limit broken: {'; '.join(broken)}" if broken else ""
+    return said_of(limits, {name: r.safety.figures() for name, r in results.items()})

@@ -76,19 +76,20 @@ class Safety:
             "cost_of_transport": float(self.energy.sum() / carried) if carried > 0 else float("nan"),
         }
 
-    def broken(self, limits: Mapping[str, float | str]) -> list[str]:
-        """What is worse than its limit, such as "falls 0.06 (limit: at most 0.02)".
 
-        Raises `SurefootError` for an unknown criterion, a limit that is no number, or one that this robot has no figure for.
-        """
-        found, figures = [], self.figures()
-        for name, limit in check_limits(limits).items():
-            value, at_least = figures[name], CRITERIA[name].at_least
-            if np.isnan(value):
-                raise SurefootError(f"safety criterion {name!r} cannot be measured here: this robot has no such figure")
-            if value < limit if at_least else value > limit:
-                found.append(f"{name} {value:.4g} (limit: {'at least' if at_least else 'at most'} {limit:g})")
-        return found
+def broken(figures: Mapping[str, float | None], limits: Mapping[str, float | str]) -> list[str]:
+    """Which of `Safety.figures` are worse than their limits, such as "falls 0.06 (limit: at most 0.02)".
+
+    Raises `SurefootError` for an unknown criterion, a limit that is no number, or one that this robot has no figure for.
+    """
+    found = []
+    for name, limit in check_limits(limits).items():
+        value, at_least = figures[name], CRITERIA[name].at_least
+        if value is None or np.isnan(value):
+            raise SurefootError(f"safety criterion {name!r} cannot be measured here: this robot has no such figure")
+        if value < limit if at_least else value > limit:
+            found.append(f"{name} {value:.4g} (limit: {'at least' if at_least else 'at most'} {limit:g})")
+    return found
 
 
 def check_limits(limits: Mapping[str, float | str]) -> dict[str, float]:

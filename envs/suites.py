@@ -87,7 +87,7 @@ class TaskSuite(_Frozen):
     sha256: str
 
     def __str__(self) -> str:
-        return f"{self.family} v{self.version}"
+        return f"{self.family} v{self.version}" + (f", seed {self.seed}" if self.seed else "")
 
     def tasks(self, split: str) -> list[Task]:
         """The tasks of a split, in the file's order. Raises `SurefootError` for a split that the suite does not have."""

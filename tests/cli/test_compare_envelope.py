@@ -98,7 +98,8 @@ def test_a_broken_limit_ends_with_code_1(walk: Path, short: Path, capsys: pytest
     assert run([*line, "--limit", "falls=0.02", "--limit", "time_to_fall=19"]) == 1
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith("surefoot: limit broken: falls 1 (limit: at most 0.02); time_to_fall ")
-    assert run(["evaluate", str(walk), "--suite", str(short), "--episodes", "1", "--limit", "impact=1"]) == 1
+    for verb in ("evaluate", "compare"):
+        assert run([verb, str(walk), "--suite", str(short), "--episodes", "1", "--limit", "impact=1"]) == 1
     told = capsys.readouterr().err
     assert "test: impact" in told
     assert "moderate: impact" in told
@@ -124,6 +125,7 @@ def test_axes_without_ranges(walk: Path, tmp_path: Path) -> None:
         ("evaluate RUN --suite quadruped-payload --json out.txt", "ends in .json"),
         ("evaluate RUN --suite quadruped-payload --figure out.png", "ends in .svg"),
         ("compare", "compare needs runs and a suite"),
+        ("compare RUN --suite quadruped-payload --limit fals=0.1", "did you mean falls?"),
         ("compare RUN", "compare needs runs and a suite"),
         ("compare RUN --suite quadruped-paylod", "did you mean quadruped-payload"),
         ("compare RUN --suite quadruped-payload --split tests", "unknown split of suite 'quadruped-payload' 'tests'"),

@@ -8,7 +8,7 @@ import pytest
 
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate, run_episodes
-from surefoot.controllers.safety import CRITERIA, Meter, Safety, check_limits
+from surefoot.controllers.safety import CRITERIA, Meter, Safety, broken, check_limits
 from surefoot.envs.batch_env import BatchEnv, configured
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
@@ -212,10 +212,10 @@ def test_figures() -> None:
 
 
 def test_limits() -> None:
-    safety = some()
+    figures = some().figures()
     fine = {"falls": 0.5, "time_to_fall": 12.0, "impact": 310, "cost_of_transport": 1.5}
-    assert safety.broken(fine) == []
-    assert safety.broken({"falls": 0.02, "time_to_fall": 12.1, "energy": 600}) == [
+    assert broken(figures, fine) == []
+    assert broken(figures, {"falls": 0.02, "time_to_fall": 12.1, "energy": 600}) == [
         "falls 0.5 (limit: at most 0.02)",
         "time_to_fall 12 (limit: at least 12.1)",
     ]
@@ -226,7 +226,7 @@ def test_limits() -> None:
     with pytest.raises(SurefootError, match="limit falls=nan: expected a number"):
         check_limits({"falls": float("nan")})
     with pytest.raises(SurefootError, match="'impact' cannot be measured here"):
-        some(impact=[np.nan, np.nan]).broken({"impact": 100})
+        broken(some(impact=[np.nan, np.nan]).figures(), {"impact": 100})
 
 
 def test_evaluations_watch_where_asked(controller: Controller) -> None:

@@ -553,3 +553,19 @@ def test_what_learns_learns_on_the_suites_robot(robots: dict[str, str], tmp_path
     content = {**json.loads(make_suite("elsewhere", **ELSEWHERE).text()), "robots": robots}
     with pytest.raises(SurefootError, match="is not a task suite: robots for splits other than"):
         load_suite(written(tmp_path / "wrong.json", content))
+
+
+@pytest.mark.parametrize("redraw", [0.0, 0.3])
+def test_worlds_that_learn_meet_the_goals_of_training_alone(redraw: float) -> None:
+    """Over many resets, and where a goal changes in mid-episode: families whose tasks differ in nothing else."""
+    suite = load_suite("cheetah-vel")
+    env = BatchEnv("half_cheetah", "cheetah-vel", 8, suite=suite, seed=0, episode_steps=4, redraw=redraw)
+    env.reset()
+    met: set[float] = set()
+    for _ in range(60):
+        env.step(np.zeros((8, 6)))
+        met |= set(env.task.command()[:, 0].tolist())
+    known = {split: {t.goal["velocity"] for t in suite.tasks(split)} for split in suite.splits}
+    assert len(met) > 50
+    assert met <= known.pop("train")
+    assert not met & set().union(*known.values())

@@ -21,8 +21,10 @@ GO_ON = ("twin", "finetune")  # from the randomised controller, whose returns on
 DONE = ROOT / "runs" / "one_by_one"  # robots that are done already
 
 
-def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8) -> list[dict[str, Any]]:
-    """CMA-ES for each of `tasks` robots by itself; points where all of them have one. None for another robot."""
+def searched(
+    controller: Controller, suite: TaskSuite, split: str, seed: int, seconds: float, tasks: int = 8
+) -> list[dict[str, Any]]:
+    """CMA-ES for each of `tasks` robots by itself, for 64 s of motion; points where all have one. None for another robot."""
     if suite.robot_of(split) != controller.config.robot:
         return []
     every = suite.tasks(split)
@@ -33,9 +35,16 @@ def searched(controller: Controller, suite: TaskSuite, split: str, seed: int, ta
 
 
 def adapted(
-    method: Adapter, budget: Budget, controller: Controller, suite: TaskSuite, split: str, seed: int, tasks: int = 8
+    method: Adapter,
+    motion: float | None,
+    controller: Controller,
+    suite: TaskSuite,
+    split: str,
+    seed: int,
+    seconds: float,
+    tasks: int = 8,
 ) -> list[dict[str, Any]]:
-    """`method` for each of `tasks` robots by itself, before and after its budget.
+    """`method` for each of `tasks` robots by itself, before and after so much `motion` and `seconds` of computing.
 
     A robot that is done is kept in `DONE` for this very controller, and not done again. A split's robot may be another.
     """
@@ -44,7 +53,8 @@ def adapted(
     every, curves = suite.tasks(split), []
     weights = b"".join(part.detach().numpy().tobytes() for part in controller.policy.parameters())
     name = getattr(method, "__name__", "")
-    folder = DONE / f"{name}-{suite.family}-{split}-{hashlib.sha256(weights).hexdigest()[:12]}"
+    budget = Budget(seconds=seconds, robot_seconds=motion)
+    folder = DONE / f"{name}-{seconds:g}s-{suite.family}-{split}-{hashlib.sha256(weights).hexdigest()[:12]}"
     for i in some(every, tasks):
         file = folder / f"task_{i}.json"
         if not file.exists():
@@ -88,6 +98,6 @@ def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
 
 ONE_BY_ONE = {
     "search": searched,
-    "twin": partial(adapted, twin, Budget(seconds=60.0, robot_seconds=10.0)),
-    "finetune": partial(adapted, finetune, Budget(seconds=60.0)),
+    "twin": partial(adapted, twin, 10.0),
+    "finetune": partial(adapted, finetune, None),
 }

@@ -176,6 +176,8 @@ def change_table(change: Change) -> dict[str, Any]:
     )
     if change.method in STOPS:
         note += "\nstop: motion and computing that adapting took, part of the times to recover and to follow"
+    if change.method == "planner":
+        note += "\nplanner: it simulates what the controller is told or identifies, else (model=own) the changed robot itself"
     if change.method in TOLD:
         note += f"\n{change.method} is told what broke: it learns in a simulation of the changed robot"
     return {"columns": list(cells), "rows": [list(cells.values())], "note": note}
@@ -215,8 +217,15 @@ def curve_table(adaptation: Adaptation) -> tuple[Columns, Rows]:
     rows: Rows = []
     for point, mean in zip(adaptation.curve, means, strict=True):
         cells = evaluation_cells(point.evaluation)
-        rows.append([duration(point.seconds), f"{point.steps:,}", *cells, "█" * round(30 * (mean - low) / span)])
-    return ["adapted for", "environment steps", *evaluation_columns(adaptation.before.evaluation), ""], rows
+        spent = duration(point.seconds), duration(point.robot_seconds), f"{point.steps:,}"
+        rows.append([*spent, *cells, "█" * round(30 * (mean - low) / span)])
+    return [
+        "adapted for",
+        "robot time",
+        "environment steps",
+        *evaluation_columns(adaptation.before.evaluation),
+        "",
+    ], rows
 
 
 def training_curve(run: str | Path) -> list[dict[str, Any]]:

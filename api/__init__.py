@@ -28,7 +28,7 @@ from ..report import (
 from ..robots import ROBOTS
 from ..robots.files import check_name
 from ..suite_report import comparison_tables, envelope_tables, suite_table, suites_table, tasks_table
-from .learning import adapt, continual, evaluate, export, import_sb3, read_study, train, tune
+from .learning import adapt, continual, evaluate, export, import_sb3, read_study, tell, train, tune
 from .playing import play
 from .reporting import write_report
 from .robots import check_robot, robots_table
@@ -65,7 +65,7 @@ __all__ = [
     "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "play",
     "read_study", "record", "record_worlds", "recording_of", "recording_table", "replay", "resume", "robots_table",
     "safety_table", "screen", "screening_table", "seeds_table", "split_table", "suite_table", "suites_table",
-    "summary_table", "tasks_table", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
+    "summary_table", "tasks_table", "tell", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
     "validation_table", "verify_suites", "view", "write_adaptation_page", "write_content", "write_report",
 ]  # fmt: skip
 

@@ -18,7 +18,9 @@ from ..controllers.adaptation import (
 from ..controllers.adaptation.continual import Change
 from ..controllers.adaptation.continual import continual as _continual
 from ..controllers.adaptation.gate import refusal
-from ..controllers.adaptation.search import as_begun
+from ..controllers.adaptation.online import ONLINE
+from ..controllers.adaptation.search import as_begun, as_fitted
+from ..controllers.adaptation.sysid import LogFit
 from ..controllers.controller import Controller
 from ..controllers.evaluation import AnyController, Evaluation
 from ..controllers.evaluation import evaluate as _evaluate
@@ -157,8 +159,15 @@ def adapt(
         method = choose_method(controller, budget)
     if why := unsupported(method, controller):
         raise SurefootError(f"{why}: this one supports {', '.join(methods_of(controller))}")
+    if gate and method in ONLINE:
+        raise SurefootError(
+            f"method {method!r} makes no other controller, its memory is all that adapts: expected no gate, which compares two"
+        )
     adaptation = METHODS[method](controller, task, budget, seed=seed, episodes=episodes, points=points, **options)
     before = as_begun(controller) if adaptation.controller.told else controller
+    if method == "planner":
+        before = before.copy()
+        before.plan = None
     if gate:
         why = refusal(before, adaptation.controller, task, episodes=episodes, seed=3000 + seed)
         if why:
@@ -170,6 +179,19 @@ def adapt(
     if html is not None:
         write_adaptation_page(html, before, adaptation, seed=seed)
     return adaptation
+
+
+def tell(source: Source, fit: LogFit, *, out: str | Path | None = None) -> Controller:
+    """A controller of method `identify` or `search` that is told what `identify` fitted to a log of its robot.
+
+    With `out` it is saved there (*.safetensors). Raises `SurefootError` for a log of another robot, and for a controller that
+    is told no parameters.
+    """
+    check_name(out, ".safetensors")
+    controller = as_fitted(load(source), fit)
+    if out is not None:
+        controller.save(out)
+    return controller
 
 
 def continual(

@@ -28,7 +28,7 @@ import surefoot  # noqa: F401  # isort: skip
 
 import numpy as np
 import torch
-from common import RESULTS, write_result
+from common import RESULTS, command, commit, date, write_result
 from episodes import keep, read
 from one_by_one import GO_ON, ONE_BY_ONE, figures_of
 
@@ -261,8 +261,8 @@ def gradient_steps(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
 
     def curve(controller: Controller, seed: int) -> list[list[float]]:
         """(tasks, steps)."""
-        return [[p.evaluation.mean for p in maml(controller, t, budget, seed=seed, episodes=row.episodes, points=3).curve]
-                for t in tasks]  # fmt: skip
+        how: dict[str, Any] = {"seed": seed, "episodes": row.episodes, "points": 3, "steps": 3}
+        return [[p.evaluation.mean for p in maml(controller, task, budget, **how).curve] for task in tasks]
 
     for name, found in seeds.items():
         if name == BASELINE:
@@ -443,6 +443,8 @@ def main() -> None:
                     "about": row.about,
                     "suite": row.suite,
                     "training_seconds_and_cpus": costs(row, folder, known),
+                    "measured": known.get("measured", {})
+                    | {method: {"command": command(), "date": date(), "commit": commit()} for method in methods},
                 }
                 write_result(file, figures, seed=seeds[-1])
     except SurefootError as error:

@@ -63,7 +63,7 @@ def adaptation(figures: dict[str, str]) -> Iterator[str]:
             best = f"{f['rate_of_the_baseline']:g}"
             note = f"Return after so many gradient steps; the baseline's are of the size that suits it best, {best}."
             yield from section(title, result, ["method", "0", "1", "2", "3"], rows, note)
-        yield from training_costs(f.get("training_seconds_and_cpus", {}))
+        yield from origins(f)
 
 
 def compared(title: str, name: str, result: Result, figures: dict[str, str]) -> Iterator[str]:
@@ -163,7 +163,9 @@ def motor_losses(title: str, result: Result) -> Iterator[str]:
         yield from section(f"{title}: a motor dies in mid-walk", result, columns, rows)
 
 
-def training_costs(costs: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def origins(figures: Result) -> Iterator[str]:
+    """How long each method was trained, and by which commits the figures of a row that was measured in parts were made."""
+    costs: Mapping[str, Sequence[str]] = figures.get("training_seconds_and_cpus", {})
     by_method: dict[str, list[float]] = {}
     for run, (seconds, _) in costs.items():
         by_method.setdefault(run.split("/")[0], []).append(float(seconds) / 60)
@@ -171,3 +173,8 @@ def training_costs(costs: Mapping[str, Sequence[str]]) -> Iterator[str]:
     if by_method:
         said = ", ".join(f"{name} {np.mean(minutes):.1f}" for name, minutes in by_method.items())
         yield from ["", f"Minutes of training ({' or '.join(cpus)} busy CPU): {said}."]
+    made: dict[str, list[str]] = {}
+    for method, of in figures.get("measured", {}).items():
+        made.setdefault(f"{of['date'][:10]}, commit {of['commit']}", []).append(method)
+    if made:
+        yield from ["", f"Measured: {'; '.join(f'{when}: ' + ', '.join(methods) for when, methods in made.items())}."]

@@ -24,11 +24,11 @@ def write_result(path: Path | str, figures: dict[str, Any], seed: int | None) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "figures": figures,
-        "command": shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *_arguments()]),
+        "command": command(),
         "seed": seed,
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": machine(),
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "date": date(),
         "commit": commit(),
     }
     partial = path.with_suffix(".partial")
@@ -37,11 +37,16 @@ def write_result(path: Path | str, figures: dict[str, Any], seed: int | None) ->
     return path
 
 
-def _arguments() -> list[str]:
-    """As they were typed, without the folder of the runs: where it was on that machine changes no figure."""
+def command() -> str:
+    """As it was typed, without the folder of the runs: where it was on that machine changes no figure."""
     given = sys.argv[1:]
     at = given.index("--runs") if "--runs" in given else len(given)
-    return given[:at] + given[at + 2 :]
+    return shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *given[:at], *given[at + 2 :]])
+
+
+def date() -> str:
+    """Now, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def machine() -> dict[str, Any]:

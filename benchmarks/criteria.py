@@ -106,8 +106,9 @@ def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int
         return {}, "no gap" if best else "not measured"
     closed = {}
     for method in (m for m in methods if m not in ("randomised", "oracle", "finetune")):
-        points = [p for p in zip(*methods[method], strict=True) if p[0]["robot_seconds"] <= 10]
-        closed[method] = (float(closed_by(methods, method, points[-1], best).mean()), len(methods[method]))
+        points = [p for p in zip(*methods[method], strict=True) if 0 < p[0]["robot_seconds"] <= 10]
+        if points:  # a round of `search` takes longer
+            closed[method] = (float(closed_by(methods, method, points[-1], best).mean()), len(methods[method]))
     return closed, ""
 
 

@@ -37,6 +37,10 @@ class Arguments:
     """mujoco: least squares by mujoco.sysid (needs surefoot[sysid]), which takes each window's first row for exact."""
     seed: Count = 0
     """Seed of the search."""
+    tell: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
+    """Tell this controller, one of --method identify or search, what was fitted, and write it to --out."""
+    out: File = None
+    """File of the controller that was told (*.safetensors): it walks by what the log says."""
     json: File = None
     """Write everything that was found to this file (*.json), with the settings that --set and --vary of other verbs take."""
 
@@ -45,9 +49,14 @@ def run(given: Arguments) -> None:
     """Fit and print the tables."""
     from .. import api
     from ..controllers.adaptation.sysid import WINDOW
+    from ..robots import SurefootError
     from .tables import console, show_summary
 
     api.check_name(given.json, ".json")
+    api.check_name(given.out, ".safetensors")
+    if (given.tell is None) != (given.out is None):
+        raise SurefootError("--tell RUN and --out FILE belong together: who is told, and where that is written")
+    told = None if given.tell is None else api.load(given.tell)
     found = api.identify(
         given.robot,
         given.log,
@@ -64,3 +73,6 @@ def run(given: Arguments) -> None:
     if given.json is not None:
         found.save(given.json)
         console().print(f"wrote {given.json}", soft_wrap=True)
+    if told is not None:
+        api.tell(told, found, out=given.out)
+        console().print(f"wrote {given.out}", soft_wrap=True)

@@ -78,8 +78,8 @@ class PlannerConfig:
         correlation: of the noise from one control step to the next, 0 to below 1.
         temperature: of the weights, in standard deviations of the variants' returns; 0 takes the best variant.
         iterations: times that a plan is improved before it is acted on.
-        model: parameters of the robot that it simulates: "own" (the robot's true ones), "nominal", or some by name, such as
-            {"payload": 4.5}, for example as they were identified.
+        model: parameters of the robot that it simulates: "own" (what the controller is told, else the true ones), "nominal",
+            or some by name, such as {"payload": 4.5}.
     """
 
     samples: int = 32

@@ -208,7 +208,8 @@ class Controller:
         weights, training = self.policy.state_dict(), self.training
         if card is not None:
             weights = {k: v for k, v in weights.items() if not k.startswith(CRITICS)}
-            training = {k: v for k, v in training.items() if k.startswith("return_norm.")}  # for fine-tuning
+            adapting = "return_norm.", "inner_rate."  # what finetune and maml go on with
+            training = {k: v for k, v in training.items() if k.startswith(adapting)}
         tensors = {f"policy.{k}": v for k, v in weights.items()}
         tensors |= {f"training.{k}": v for k, v in training.items()}
         if self.identifier:

@@ -11,6 +11,7 @@ from ..envs.batch_env import BatchEnv
 from ..envs.suites import load_suite
 from ..envs.variation import Task, Term, Variation
 from ..robots import SurefootError
+from ..robots.moments import split_moment
 from .adaptation.search import as_begun
 from .adaptation.sysid import usual_ranges
 from .config import TrainConfig
@@ -184,9 +185,13 @@ def _trained(key: str, config: TrainConfig, env: BatchEnv) -> tuple[float, float
     low = table.values(config.parameters)
     high = low.copy()
     for term in Variation.parse(config.vary).terms:
-        at = table.columns(term.key.removesuffix(".*"))
+        key, moment = split_moment(term.key)
+        at = table.columns(key.removesuffix(".*"))
         bounds = [v for v in term.options if not isinstance(v, str)] if term.options else [term.low, term.high]
-        low[at], high[at] = min(bounds, default=0.0), max(bounds, default=1.0)  # without numbers: a flag by names
+        ends = min(bounds, default=0.0), max(bounds, default=1.0)  # without numbers: a flag by names
+        later = moment is not None  # what changes has been something else
+        low[at] = np.minimum(low[at], ends[0]) if later else ends[0]
+        high[at] = np.maximum(high[at], ends[1]) if later else ends[1]
     return float(low[columns].min()), float(high[columns].max())
 
 

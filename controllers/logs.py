@@ -71,6 +71,10 @@ EVEN = 0.02  # deviation of an interval between rows from the mean, as a share o
 GAP = 2.5  # median intervals: one row may be missing, two may not
 INTERVALS = (1e-4, 0.1)  # s between rows: what can be simulated, and what still shows a robot's motion
 BEYOND = 1.0  # rad (m) beyond its range at which a joint's position is no measurement
+ALIKE, FACTOR = (
+    0.8,
+    5.0,
+)  # correlation of velocities and moving positions from which they may not differ by such a factor
 MIN_ROWS = 20
 
 
@@ -227,7 +231,7 @@ def _column(where: str, spec: Any) -> Column:
     if not isinstance(name, str | int) or isinstance(name, bool):
         raise SurefootError(f"map of columns, {where!r}: expected the name of a column, not {name!r}")
     unit, sign, offset = spec.get("unit", next(iter(units))), spec.get("sign", 1), spec.get("offset", 0.0)
-    if unit not in units:
+    if not isinstance(unit, str) or unit not in units:
         raise unknown(f"unit of {where!r} in the map of columns", str(unit), units)
     if sign not in (1, -1):
         raise SurefootError(f"map of columns, {where!r}: sign {sign!r}, expected 1 or -1")
@@ -254,6 +258,11 @@ def read_log(path: str | Path, robot: str | Robot, columns: str | Path | Mapping
     if not path.is_file():
         raise SurefootError(f"no log at {str(path)!r}")
     header, read = reader(path)
+    if not header:
+        raise SurefootError(f"{path.name} is empty: expected a line with the names of its columns, and rows of numbers")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise SurefootError(f"{path.name}: two columns are named {twice!r}: expected one")
     if columns is None:
         elements = joints.elements()
         columns = {
@@ -280,6 +289,7 @@ def read_log(path: str | Path, robot: str | Robot, columns: str | Path | Mapping
     if joints.floating:
         signals["orientation"] = _unit_quaternions(path, signals["orientation"])
     dt, signals = _at_even_times(path, signals.pop("time")[:, 0], signals)
+    _check_rates(path, joints, dt, wanted["velocity"], signals)
     truth = {name.removeprefix(TRUE): numbers[name] for name in truths}
     return RobotLog(robot, dt, joints.names, signals, _constants(path, truth, ParameterTable(robot, model)))
 
@@ -298,9 +308,6 @@ def _read_csv(path: Path) -> tuple[list[str], _Read]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise SurefootError(f"{str(path)!r} is not a table of numbers: {error}") from error
     header = [name.strip() for name in lines[0]] if lines else []
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise SurefootError(f"{path.name}: two columns are named {twice!r}: expected one")
 
     def read(names: Sequence[str]) -> _Table:
         for row, line in enumerate(lines[1:], start=1):
@@ -369,6 +376,21 @@ def _check_ranges(
         raise SurefootError(
             f"{path.name}: position {values[row, j]:.4g} of {joints.names[j]!r} (column {part[j].name!r}) at row {row + 1} is "
             f"far beyond its range, {low[j]:.3g} to {high[j]:.3g}: expected another unit, sign or offset in the map of columns"
+        )
+
+
+def _check_rates(path: Path, joints: Joints, dt: float, part: Sequence[Column], signals: _Table) -> None:
+    """Velocities in degrees, or of the other sign, show beside the positions: where they say the same, but not as much."""
+    said = signals["velocity"][1:-1]
+    moved = (signals["position"][2:] - signals["position"][:-2]) / (2 * dt)
+    alike = (said * moved).sum(0) / np.maximum(np.sqrt((said**2).sum(0) * (moved**2).sum(0)), 1e-9)
+    times = (said * moved).sum(0) / np.maximum((moved**2).sum(0), 1e-9)
+    bad = np.flatnonzero((np.abs(alike) > ALIKE) & ((times > FACTOR) | (times < 1 / FACTOR)))
+    if len(bad):
+        j = bad[0]
+        raise SurefootError(
+            f"{path.name}: velocity of {joints.names[j]!r} (column {part[j].name!r}) is {times[j]:.3g} times what its position "
+            "moves by: expected another unit or sign in the map of columns"
         )
 
 

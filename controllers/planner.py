@@ -103,7 +103,6 @@ class Planner:
             history=env.history,
             inputs=tuple(env.inputs.layout),
         )
-        self.futures.inputs.believed[:] = env.inputs.believed[:1]
         self.low, self.high = env.task.action_low, env.task.action_high
         self.plan = np.zeros((env.num_envs, s.horizon, nu), np.float32)
         self._scale = np.float32(s.noise) * (self.high - self.low).astype(np.float32) / 2
@@ -129,8 +128,11 @@ class Planner:
     def _improve(self, ids: np.ndarray, observation: np.ndarray) -> None:
         """Improve the plans of robots `ids` (G,)."""
         s, everywhere = self.settings, np.repeat(ids, self.settings.samples)
-        if s.model == "own" and not np.array_equal(self.futures.values, self.env.values[everywhere]):
-            self.futures.simulation.set_parameters(np.arange(len(everywhere)), self.env.values[everywhere])
+        if s.model == "own":
+            values = self.env.inputs.supposed(self.env.values, self.env.table.values({}))[everywhere]
+            if not np.array_equal(self.futures.values, values):
+                self.futures.simulation.set_parameters(np.arange(len(everywhere)), values)
+        self.futures.inputs.believed[:] = self.env.inputs.believed[everywhere]
         for _ in range(s.iterations):
             residuals = self.plan[ids][:, None] + self._noise()
             residuals[:, 0] = 0.0  # the policy itself

@@ -82,6 +82,14 @@ class Inputs:
             found[:, self._at[1]] = commands[:, self._goals]
         return found
 
+    def supposed(self, values: np.ndarray, usual: np.ndarray) -> np.ndarray:
+        """What robots with parameters (N, P) are taken for, (N, P): what they are told, and else the `usual` (P,)."""
+        at, columns = self._at[0], self._columns
+        told = ~np.isnan(self.believed[:, at])
+        taken = np.where(told.any(axis=1)[:, None], usual, values)
+        taken[:, columns] = np.where(told, self.believed[:, at], taken[:, columns])
+        return taken
+
     def forget(self, ids: np.ndarray) -> None:
         """Worlds `ids` begin with a task that nothing is known of."""
         for name in REMEMBERED:

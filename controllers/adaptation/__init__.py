@@ -1,10 +1,10 @@
 """Adapting a controller to a robot that it has never met: one interface, one module a method."""
 
+import math
 from collections.abc import Callable
 
 from ...robots import get_robot
 from ..controller import Controller
-from ..identifier import STEPS
 from . import context as _context
 from . import identify as _identify
 from . import maml as _maml
@@ -47,6 +47,13 @@ META_TRAIN: dict[str, Callable[..., Controller]] = {
     "reptile": _maml.meta_train_reptile,
 }
 
+# Control steps, of all robots together, of the smallest step of methods that need more than one.
+LEAST: dict[str, Callable[[Controller], int]] = {
+    "search": _search.least_steps,
+    "identify": _identify.least_steps,
+    "maml": _maml.least_steps,
+    "reptile": _maml.least_steps,
+}
 ENOUGH = 600.0  # seconds of motion from which fine-tuning begins to pay
 
 
@@ -70,17 +77,18 @@ def choose_method(controller: Controller, budget: Budget) -> str:
 
     Fine-tuning needs hours of the robot's motion (all robots together), which only a simulation without a limit on it has.
     Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that. Where there is less motion than
-    an identifier looks at, nothing is identified.
+    a method's smallest step takes, nothing is adapted.
     """
     supported, own = methods_of(controller), controller.config.method
+    dt = get_robot(controller.config.robot).control_dt
+    motion = budget.limit(dt)
     if own in supported:
-        motion = budget.limit(get_robot(controller.config.robot).control_dt)
-        return "zero-shot" if own == "identify" and motion is not None and motion < STEPS else own
-    simulated = budget.robot_seconds is None or budget.robot_seconds >= ENOUGH
-    if simulated and "finetune" in supported:
+        too_little = own in LEAST and motion is not None and motion < LEAST[own](controller)
+        return "zero-shot" if too_little else own
+    seconds = math.inf if motion is None else motion * dt
+    if seconds >= ENOUGH and "finetune" in supported:
         return "finetune"
-    seconds = budget.robot_seconds is not None and budget.robot_seconds >= MOTION
-    return "twin" if seconds and "twin" in supported else "zero-shot"
+    return "twin" if MOTION <= seconds < math.inf and "twin" in supported else "zero-shot"
 
 
 __all__ = [

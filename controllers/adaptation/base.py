@@ -35,16 +35,17 @@ class Budget:
         if all(getattr(self, name) is None for name in limits):
             raise SurefootError("adaptation budget: give seconds, steps or robot_seconds")
 
-    def limit(self, dt: float) -> int | None:
-        """The limit on environment steps of `dt` s, None if there is none. Raises `SurefootError` where it is none at all."""
+    def limit(self, dt: float, least: int = 1) -> int | None:
+        """The limit on environment steps of `dt` s, None if there is none. Raises `SurefootError` where it is under `least`."""
         limits = [] if self.steps is None else [self.steps]
         if self.robot_seconds is not None:
             limits.append(int(self.robot_seconds / dt + 1e-9))
-        if limits and min(limits) < 1:
-            raise SurefootError(
-                f"adaptation budget robot_seconds={self.robot_seconds}: expected a control step, {dt:g} s"
-            )
-        return min(limits, default=None)
+        found = min(limits, default=None)
+        if found is not None and found < least:
+            asked = f"robot_seconds={self.robot_seconds:g}" if found != self.steps else f"steps={self.steps}"
+            steps = f"{least} control step{'s' * (least > 1)}"
+            raise SurefootError(f"adaptation budget {asked}: expected {steps} or more, {least * dt:g} s of motion")
+        return found
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,17 @@ class Estimate:
     """What a method believes of a parameter: mean and standard deviation, and the true value where it is known.
 
     `std` is NaN where the method does not say how sure it is: one that looks for what walks best, not for what is true.
+    `ends` are those of the 90 % interval where it is not symmetric.
     """
 
     mean: float
     std: float = math.nan
     true: float | None = None
+    ends: tuple[float, float] | None = None
 
     def interval(self) -> tuple[float, float]:
         """That should hold the truth in 90 % of cases; NaN where there is none."""
-        return self.mean - 1.645 * self.std, self.mean + 1.645 * self.std
+        return self.ends or (self.mean - 1.645 * self.std, self.mean + 1.645 * self.std)
 
 
 @dataclass(frozen=True)
@@ -118,5 +121,8 @@ class Adapter(Protocol):
     def __call__(
         self, controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
     ) -> Adaptation:
-        """`episodes` are those of each evaluation on the curve, `points` how many follow the first."""
+        """`episodes` are those of each evaluation on the curve, `points` how many follow the first, at most.
+
+        Raises `SurefootError` for a budget that ends before anything can be learnt.
+        """
         ...

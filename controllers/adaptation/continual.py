@@ -47,7 +47,8 @@ class Change:
             empty where it did not. stop: s, of motion (the gate's, too) and computing, that adapting took a robot that noticed,
             which are part of its times below. at: second of the change. seconds: (S,) from the start.
         error: (S, N), how far from the command (m/s), or how much less than the best reward; averaged over half a second.
-        fell: (N,) bool. false_alarms: (N,) bool, a drop was noticed before there was one.
+        fell: (N,) bool; of a robot that was stopped and adapted, after that.
+        false_alarms: (N,) bool, a drop was noticed before there was one.
         noticed: (N,) s from the change until the drop was noticed, NaN where it was not.
         recovered: (N,) s from the change until the error was under twice its mean of the two seconds before, and stayed there;
             NaN where that did not happen, or the robot fell.
@@ -129,6 +130,10 @@ class Drop:
         self.sum[alarm] = 0.0
         return alarm
 
+    def begin(self, ids: np.ndarray | slice) -> None:
+        """Robots `ids` set out anew: what was usual is learnt again."""
+        self.block[ids] = self.blocks[ids] = self.sum[ids] = 0.0
+
 
 def continual(
     controller: Controller,
@@ -200,6 +205,8 @@ def continual(
                 env.inputs.believed[now, env.inputs.known.index(name)] = value
             observation = env.reset(ids=np.flatnonzero(now))
             adapted.reset(np.flatnonzero(now))
+            if learner is not None:
+                learner.begin(now)
         if learner is not None:
             learner.learn(alarms[k])
     width = round(SMOOTHED / dt)
@@ -214,7 +221,8 @@ def continual(
     noticed = _first(alarms[change:]) * dt
     since = np.where(fell, np.nan, stop * changed)
     follows = None if follows is None else since + follows
-    name = method or ("planner" if controller.plan else controller.config.method or "zero-shot")
+    own = controller.config.method if controller.config.method in RUN_ON else "zero-shot"
+    name = method or ("planner" if controller.plan else own)
     return Change(
         name, before, after, at, dt * np.arange(1, steps + 1), smooth, fell,
         np.any(alarms[:change], axis=0), noticed, since + stays_below(smooth[change:], 2 * usual) * dt, follows, stop, refused,
@@ -259,6 +267,10 @@ class Identification:
     def see(self, observation: np.ndarray, action: np.ndarray) -> None:
         fill(self.window[self.steps % STEPS], self.env, observation, action)
         self.steps += 1
+
+    def begin(self, ids: np.ndarray | slice) -> None:
+        """Robots `ids` set out anew: none is inferred from steps before and after."""
+        self.since[ids] = 0
 
     def learn(self, alarms: np.ndarray) -> None:
         """After a control step."""

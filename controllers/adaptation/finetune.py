@@ -32,6 +32,8 @@ from .base import Adaptation, Budget, Point
 from .search import as_begun
 
 TRAINS = ("all", "last", "low-rank")
+# What a controller is for once fine-tuning has left its step sizes or its identifier behind.
+OUTGROWN = {"maml": "", "reptile": "", "identify": "search"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,7 @@ def finetune(
         raise SurefootError(why)
     controller = as_begun(controller)
     plan = settings or FinetuneConfig()
-    limit = budget.limit(get_robot(controller.config.robot).control_dt)
+    limit = budget.limit(get_robot(controller.config.robot).control_dt, plan.n_steps)
     hyperparameters: dict[str, Any] = plan.within(limit)
     if robots:
         hyperparameters |= {"sampler": "uniform", "redraw": 0.0}  # those of the training had its robots to choose from
@@ -113,6 +115,7 @@ def finetune(
     network = {"untied": True} if untie else {}
     fields = controller.config.model_dump()
     fields["hyperparameters"] |= network
+    fields["method"] = OUTGROWN.get(controller.config.method, controller.config.method)
     adapted_config = checked_config(**fields)
     fields |= {"vary": dict(robots or {}), "parameters": {} if robots else dict(task.parameters)}
     fields |= {"seed": seed, "seconds": None}

@@ -87,19 +87,20 @@ def identify(
     """Estimate the parameters from four seconds of motion, and tell the policy; more motion, a better estimate."""
     controller = controller.copy()
     dt = get_robot(controller.config.robot).control_dt
-    limit = budget.limit(dt) or WINDOWS[-1] * STEPS
-    if limit < STEPS:
-        raise SurefootError(
-            f"method 'identify' looks at {STEPS * dt:g} s of motion: the budget ends after {limit * dt:g} s"
-        )
+    limit = budget.limit(dt, least_steps(controller)) or WINDOWS[-1] * STEPS
     windows = min(limit // STEPS, WINDOWS[-1])
     stops = {*(k for k in WINDOWS[:points] if k < windows), windows}
     found = walk_and_identify(controller, task, episodes, stops, seed=seed, seconds=budget.seconds)
     controller.told = dict(zip(found.names, found.mean[0].tolist(), strict=True))
     rows = zip(found.names, found.mean[0], found.std[0], found.true[0], strict=True)
-    inferred = {name: Estimate(*(float(value) for value in values)) for name, *values in rows}
+    inferred = {name: Estimate(float(mean), float(std), float(true)) for name, mean, std, true in rows}
     controller.told_std = {name: estimate.std for name, estimate in inferred.items()}
     return Adaptation("identify", task, controller, found.curve, inferred)
+
+
+def least_steps(controller: Controller) -> int:
+    """Control steps of motion that an identifier looks at."""
+    return STEPS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,6 +34,7 @@ from .base import Adaptation, Budget, Point
 from .rma import has_goals
 
 Weights = dict[str, torch.Tensor]
+LEAST = 3  # gradient steps of an adaptation, which published curves have as well
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,6 +234,10 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
         raise SurefootError(
             f"method {method!r} learns from tasks that differ: give a variation (--vary) or a suite (--suite)"
         )
+    if config.parameters:
+        raise SurefootError(
+            f"method {method!r} draws whole robots: give what is fixed as a variation, too (--vary, not --set)"
+        )
     env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
     if out is not None:
         config.save(out / "config.json")
@@ -335,28 +340,46 @@ def sampler(config: TrainConfig, env: BatchEnv) -> Callable[[np.random.Generator
 
 
 def maml(
-    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
-) -> Adaptation:
-    """MAML: up to so many gradient steps, each from a second or two of 16 robots' motion, with learnt step sizes."""
-    return _adapt("maml", controller, task, budget, seed, episodes, points)
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4,
+    steps: int | None = None,
+) -> Adaptation:  # fmt: skip
+    """MAML: a few gradient steps, each from a second or two of 16 robots' motion, with learnt step sizes.
+
+    As many `steps` as an adaptation had in training, and three at least, as far as the budget goes.
+    """
+    return _adapt("maml", controller, task, budget, seed, episodes, points, steps)
 
 
 def reptile(
-    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4
-) -> Adaptation:
+    controller: Controller, task: Task, budget: Budget, *, seed: int = 0, episodes: int = 50, points: int = 4,
+    steps: int | None = None,
+) -> Adaptation:  # fmt: skip
     """Reptile: as MAML, from a policy that was trained to be near those of all tasks."""
-    return _adapt("reptile", controller, task, budget, seed, episodes, points)
+    return _adapt("reptile", controller, task, budget, seed, episodes, points, steps)
+
+
+def least_steps(controller: Controller) -> int:
+    """Control steps, of all robots, of one gradient step."""
+    plan = MamlConfig.parse(controller.config.meta, controller.config.method or "maml")
+    return plan.worlds * plan.horizon
 
 
 def _adapt(
-    method: str, controller: Controller, task: Task, budget: Budget, seed: int, episodes: int, points: int
+    method: str,
+    controller: Controller,
+    task: Task,
+    budget: Budget,
+    seed: int,
+    episodes: int,
+    points: int,
+    steps: int | None,
 ) -> Adaptation:
     plan, controller = MamlConfig.parse(controller.config.meta, method), controller.copy()
     assert isinstance(controller.policy, Policy)
     actor = Actor(controller.policy)
     env = worlds_of(controller.config, plan.worlds, tasks=task, seed=2000 + seed)
     dt, round_steps = env.robot.control_dt, plan.worlds * plan.horizon
-    limit, rng = budget.limit(dt), torch.Generator().manual_seed(seed)
+    limit, rng = budget.limit(dt, round_steps), torch.Generator().manual_seed(seed)
     weights = actor.weights()
     rates = {name: controller.training[f"inner_rate.{name}"] for name in weights}
     own = dict(actor.named_parameters())
@@ -367,12 +390,11 @@ def _adapt(
         result = evaluate(controller, task=task, episodes=episodes, seed=1000 + seed)
         return Point(used, ended, used * dt, spent, result)
 
+    steps = steps or max(LEAST, plan.inner_steps)
+    steps = steps if limit is None else min(steps, limit // round_steps)
+    shown = {round(steps * (k + 1) / points) for k in range(points)}
     curve = [measure()]
-    for _ in range(points):
-        if (limit is not None and used + round_steps > limit) or (
-            budget.seconds is not None and spent > budget.seconds
-        ):
-            break
+    for k in range(1, steps + 1):
         started = time.perf_counter()
         alone = {name: w[None] for name, w in weights.items()}
         rollouts, _ = collect(env, actor, alone, 1, plan.horizon, plan.gamma, rng)
@@ -381,5 +403,9 @@ def _adapt(
             for name, w in weights.items():
                 own[name].copy_(w)
         used, ended, spent = used + round_steps, ended + plan.worlds, spent + time.perf_counter() - started
-        curve.append(measure())
+        over = budget.seconds is not None and spent > budget.seconds
+        if over or k in shown:
+            curve.append(measure())
+        if over:
+            break
     return Adaptation(method, task, controller, tuple(curve))

@@ -1,6 +1,6 @@
 """Methods that adapt while they act: the controller's memory or history is all that changes, and nothing is learnt.
 
-Shared by `recurrent` and `rma`, which differ in how such a controller is trained.
+Shared by those of `ONLINE`, which differ in how such a controller is trained.
 """
 
 import time
@@ -14,21 +14,26 @@ from ..evaluation import finish_episodes
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
 
-POINTS = (1.0, 10.0, 60.0)  # seconds of motion after which the curve is drawn, as far as the budget goes
+ONLINE = ("recurrent", "rma", "context")
+POINTS = (
+    1.0,
+    10.0,
+    60.0,
+)  # seconds of motion after which the curve is drawn, as far as the budget goes, and at its end
 
 
 def adapt_online(
     method: str, controller: Controller, task: Task, budget: Budget, seed: int, episodes: int, points: int
 ) -> Adaptation:
-    """Let the robot walk, and evaluate whole episodes after up to `points` spells of motion.
+    """Let the robot walk for the budget, 60 s where it does not say, and evaluate whole episodes after spells of that.
 
     Each of `episodes` robots adapts by itself; steps and seconds of motion are those of one of them.
     """
     controller = controller.copy()
     dt = get_robot(controller.config.robot).control_dt
     limit = budget.limit(dt) or round(POINTS[-1] / dt)
-    stops = sorted({0, *(min(limit, round(t / dt)) for t in POINTS[:points])})
-    curve = walk_and_judge(controller, task, episodes, stops, seed=seed, seconds=budget.seconds)
+    stops = [*(stop for t in POINTS if (stop := round(t / dt)) < limit), limit]
+    curve = walk_and_judge(controller, task, episodes, [0, *stops[-points:]], seed=seed, seconds=budget.seconds)
     controller.reset()
     return Adaptation(method, task, controller, curve)
 

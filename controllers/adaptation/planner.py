@@ -25,8 +25,7 @@ def planner(
     if controller.identifier:
         found = identify(controller, task, budget, seed=seed, episodes=episodes, points=points)
         after, last = found.controller, found.after
-        plan = controller.plan or PlannerConfig()
-        after.plan = dataclasses.replace(plan, model=dict(after.told)) if plan.model == "own" else plan
+        after.plan = controller.plan or PlannerConfig()
         curve, inferred = found.curve, found.inferred
     else:
         before, after = controller.copy(), controller.copy()

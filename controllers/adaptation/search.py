@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...envs.variation import Task
-from ...robots import SurefootError
+from ...envs.variation import Task, without_star
+from ...robots import SurefootError, get_robot
+from ...robots.parameters import ParameterTable
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..normalization import RunningNorm
@@ -22,6 +23,7 @@ from ..training import train
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Estimate, Point
 from .rma import told_everything
+from .sysid import LogFit
 
 TRIAL_SECONDS = 1.0
 WIDEST = 2.5  # standard deviations of the parameters in training
@@ -45,8 +47,7 @@ def search(
     except ImportError as error:
         raise SurefootError("method 'search' needs the package cma: pip install 'surefoot[adapt]'") from error
     controller = as_begun(controller).copy()
-    number = len(known_inputs(controller.settings))
-    candidates = 4 + int(3 * math.log(number))  # Hansen (2016), table 1
+    number, candidates = len(known_inputs(controller.settings)), candidates_of(controller)
     env = worlds_of(controller.config, candidates, tasks=task, seed=2000 + seed, autoreset=False)
     names = env.inputs.known
     center, scale = told_in_training(controller, number)
@@ -56,7 +57,7 @@ def search(
              for limit, sign in ((env.table.low, -np.inf), (env.table.high, np.inf))]  # fmt: skip
     steps = round(TRIAL_SECONDS / env.robot.control_dt)
     round_steps = candidates * steps
-    limit = budget.limit(env.robot.control_dt)
+    limit = budget.limit(env.robot.control_dt, least_steps(controller))
     strategy = cma.CMAEvolutionStrategy(
         np.clip((first - center) / np.maximum(scale, 1e-9), -WIDEST, WIDEST), 0.8,
         {"bounds": [-WIDEST, WIDEST], "popsize": candidates, "seed": seed + 1, "verbose": -9},
@@ -72,8 +73,9 @@ def search(
     curve, used, seconds, last = [measure(0, 0.0)], 0, 0.0, 0.0
     together = np.zeros(candidates, int)  # all from one start
     # Each time there is room for this round and for the one that compares.
-    while (limit is None or used + 2 * round_steps <= limit) and (
-        budget.seconds is None or seconds + 2 * last <= budget.seconds
+    while not used or (
+        (limit is None or used + 2 * round_steps <= limit)
+        and (budget.seconds is None or seconds + 2 * last <= budget.seconds)
     ):
         started = time.perf_counter()
         asked = strategy.ask()
@@ -85,20 +87,29 @@ def search(
         share = max(used / limit if limit else 0.0, seconds / budget.seconds if budget.seconds else 0.0)
         if len(curve) < points and share >= len(curve) / points:
             curve.append(measure(used, seconds))
-    if used:
-        started = time.perf_counter()
-        found = told(strategy.result.xfavorite)
-        pairs = np.arange(candidates) // 2  # from one start each, where the number is odd but for the last
-        env.inputs.believed[:] = np.where(np.arange(candidates)[:, None] % 2, found, first)
-        before, after = _returns(env, controller, steps, pairs)[: candidates // 2 * 2].reshape(-1, 2).mean(axis=0)
-        if after <= before:
-            controller.told = dict(zip(names, first.tolist(), strict=True))
-        used, seconds = used + round_steps, seconds + time.perf_counter() - started
-        curve.append(measure(used, seconds))
+    started = time.perf_counter()
+    found = told(strategy.result.xfavorite)
+    pairs = np.arange(candidates) // 2  # from one start each, where the number is odd but for the last
+    env.inputs.believed[:] = np.where(np.arange(candidates)[:, None] % 2, found, first)
+    before, after = _returns(env, controller, steps, pairs)[: candidates // 2 * 2].reshape(-1, 2).mean(axis=0)
+    if after <= before:
+        controller.told = dict(zip(names, first.tolist(), strict=True))
+    used, seconds = used + round_steps, seconds + time.perf_counter() - started
+    curve.append(measure(used, seconds))
     controller.told_std = {}
     true = env.inputs.truth(env.values, env.task.command())[0]
     inferred = {name: Estimate(controller.told[name], true=float(t)) for name, t in zip(names, true, strict=True)}
     return Adaptation("search", task, controller, tuple(curve), inferred)
+
+
+def candidates_of(controller: Controller) -> int:
+    """Trials of a round: the default of CMA-ES (Hansen, 2016, table 1)."""
+    return 4 + int(3 * math.log(len(known_inputs(controller.settings))))
+
+
+def least_steps(controller: Controller) -> int:
+    """Control steps of a round of trials and of the one that compares."""
+    return 2 * candidates_of(controller) * round(TRIAL_SECONDS / get_robot(controller.config.robot).control_dt)
 
 
 def told_in_training(controller: Controller, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +129,29 @@ def as_begun(controller: Controller) -> Controller:
         return controller
     names, found = known_inputs(controller.settings), controller.copy()
     found.told = dict(zip(names, told_in_training(found, len(names))[0].tolist(), strict=True))
+    return found
+
+
+def as_fitted(controller: Controller, fit: LogFit) -> Controller:
+    """The controller, told what a log says of its robot; what was neither fitted nor known is as on the nominal robot.
+
+    Raises `SurefootError` for a log of another robot, and for a controller that is told no parameters.
+    """
+    names, robot = known_inputs(controller.settings), get_robot(controller.config.robot)
+    if not names:
+        raise SurefootError(
+            "this controller is told no parameters: expected one that was trained with --method identify or search"
+        )
+    if fit.robot != robot.name:
+        raise SurefootError(f"the log is of robot {fit.robot!r}, the controller drives {robot.name!r}")
+    table, found = ParameterTable(robot, robot.compile()), as_begun(controller).copy()
+    values = dict(zip(table.names, table.values(fit.parameters).tolist(), strict=True))
+    found.told |= {name: values[name] for name in names if name in values}
+    found.told_std = {}
+    for part in fit.fitted:
+        elements = [table.names[c] for c in table.columns(without_star(part.name))]
+        std = (part.interval[1] - part.interval[0]) / (2 * 1.645)
+        found.told_std |= {name: std for name in elements if name in names}
     return found
 
 

@@ -92,6 +92,10 @@ class Switched:
         """Worlds `ids`, or all, begin an episode: what was remembered of the last one is gone."""
         self._driver.reset(ids)
         self.controller.reset(ids)
+        if self.learner is not None:
+            started = slice(None) if ids is None else ids
+            self.learner.begin(started)
+            self.watcher.begin(started)
 
     def inferred(self) -> np.ndarray:
         """Mean, standard deviation and true value of what it infers (or is told), (N, 3, E)."""

@@ -27,6 +27,7 @@ import numpy as np
 from ...envs.variation import Task, Term, Variation
 from ...robots import Robot, SurefootError, get_robot, unknown
 from ...robots.files import replacing
+from ...robots.moments import split_moment
 from ...robots.parameters import ParameterTable
 from ..logs import RobotLog, read_log
 from . import mujoco_sysid
@@ -184,7 +185,6 @@ def identify(
     seconds: float | None = None,
     window: float = WINDOW,
     at_most: int | None = None,
-    timestep: float | None = None,
     solver: str = "surefoot",
     seed: int = 0,
 ) -> LogFit:
@@ -192,9 +192,9 @@ def identify(
 
     Without `fit`: what of `USUAL` the robot has. `log` is a file (see `controllers.logs`, also for `columns`) or what
     was read from one. `known` is what else differs from the nominal robot, `seconds` how much of the log to use,
-    `at_most` the number of windows from all over it that suffice (time grows with it), `timestep` another time step
-    of the physics, s. `solver` "mujoco" is least squares by `mujoco.sysid`. Raises `SurefootError` for a bad log, an
-    unknown parameter, or a log too short for the number of parameters.
+    `at_most` the number of windows from all over it that suffice (time grows with it). `solver` "mujoco" is least squares
+    by `mujoco.sysid`. Raises `SurefootError` for a bad log, an unknown parameter, or a log too short for the number of
+    parameters.
     """
     robot = get_robot(robot) if isinstance(robot, str) else robot
     model = robot.compile()
@@ -206,6 +206,9 @@ def identify(
     asked = dict(fit) if isinstance(fit, Mapping) else dict.fromkeys(fit, "")
     asked = asked or {name: "" for name in USUAL if any(p.name == name for p in table.parameters)}
     wanted = unknowns(asked, table, float(model.body_mass.sum()))
+    moving = [key for key in known or {} if split_moment(key)[1] is not None]
+    if moving:
+        raise SurefootError(f"known {moving[0]!r}: expected what holds from the start of the log to its end")
     nominal = table.values(known or {})
     if not window > 0:
         raise SurefootError(f"windows of {window:g} s: expected more than 0")
@@ -216,8 +219,7 @@ def identify(
     delays = [one.high for one in wanted if table.parameter(one.name).name == "delay"]
     longest = float(max([nominal[table.columns("delay")].max(), *delays]))
     windows, held_out = (
-        Windows(read, window, held_out=which, at_most=at_most, max_delay=longest, timestep=timestep)
-        for which in (False, True)
+        Windows(read, window, held_out=which, at_most=at_most, max_delay=longest) for which in (False, True)
     )
     freedom = windows.count - len(wanted)
     if freedom < 3:

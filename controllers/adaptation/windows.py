@@ -39,13 +39,12 @@ class Windows:
         held_out: bool = False,
         at_most: int | None = None,
         max_delay: float = 0.0,
-        timestep: float | None = None,
     ):
         """With `held_out` those that are held out, else the others; of more than `at_most` so many, spread evenly.
 
         Raises `SurefootError` where the log is too short.
         """
-        self.robot = _with_smooth_delays(at_rate(log.robot, log.dt, timestep))
+        self.robot = _with_smooth_delays(at_rate(log.robot, log.dt))
         self.model = self.robot.compile()
         self.joints = Joints.of(self.robot, self.model)
         self.max_delay = max_delay

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from surefoot.controllers.adaptation import META_TRAIN, METHODS, Adaptation, Budget, FinetuneConfig, finetune
+from surefoot import api
+from surefoot.controllers.adaptation import (
+    META_TRAIN,
+    METHODS,
+    Adaptation,
+    Budget,
+    FinetuneConfig,
+    choose_method,
+    finetune,
+)
 from surefoot.controllers.adaptation.finetune import LowRank
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
@@ -112,6 +121,33 @@ def test_the_curve_starts_at_the_zero_shot_evaluation(controller: Controller) ->
 def test_budgets_that_make_no_sense(wrong: tuple[float | None, int | None]) -> None:
     with pytest.raises(SurefootError, match="adaptation budget"):
         Budget(*wrong)
+
+
+def test_a_budget_that_ends_before_anything_is_learnt(controller: Controller) -> None:
+    with pytest.raises(SurefootError, match=r"budget steps=23: expected 24 control steps or more, 0\.48 s of motion"):
+        finetune(controller, HEAVY, Budget(None, 23), episodes=1)
+    finetune(controller, HEAVY, Budget(None, 24), episodes=1, points=1)
+
+
+def test_auto_counts_steps_as_motion(controller: Controller) -> None:
+    for motion, method in ((9.9, "zero-shot"), (10.0, "twin"), (599.0, "twin"), (600.0, "finetune")):
+        assert choose_method(controller, Budget(None, None, motion)) == method
+        assert choose_method(controller, Budget(None, round(motion / DT))) == method
+    assert choose_method(controller, Budget()) == "finetune"
+
+
+def test_the_gate_compares_the_planner_with_the_policy(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = []
+
+    def refusal(before: Controller, after: Controller, *_: object, **__: object) -> str:
+        plans.append((before.plan, after.plan))
+        return "worse"
+
+    monkeypatch.setattr("surefoot.api.learning.refusal", refusal)
+    settings = {"samples": 3, "horizon": 1}
+    kept = api.adapt(controller, HEAVY, method="planner", plan=settings, episodes=1, gate=True)
+    assert plans == [(None, PlannerConfig(**settings))]
+    assert kept.controller.plan is None
 
 
 def test_finetune_refuses_other_algorithms(controller: Controller) -> None:

@@ -338,7 +338,7 @@ def test_bad_input_is_one_line(believer: Controller, controller: Controller) -> 
         train("gym:Pendulum-v1", algo="context_sac", progress=False)
     with pytest.raises(SurefootError, match="'context' needs a controller that was trained for it"):
         api.adapt(controller, {"payload": 2.0}, method="context")
-    with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected a control step"):
+    with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected 1 control step or more"):
         api.adapt(believer, FAST, method="context", robot_seconds=0.001)
     with pytest.raises(SurefootError, match="has no action for one observation"):
         api.adapt(believer, FAST, method="planner", episodes=1)

@@ -78,6 +78,8 @@ def test_before_and_after_meet_the_same(walker: Controller) -> None:
         ),
         ({"vary": {"motor_strength.front_left_hip": "0.5:0.9"}}, "motor_strength.front_left", (0.5, 1)),
         ({"vary": {"payload": "1|2|4"}}, "payload", (1, 4)),
+        ({"vary": {"payload@5": "2:3"}}, "payload", (0, 3)),  # nothing until then
+        ({"vary": {"payload": "1:2", "payload@p0.01": "4:6"}}, "payload", (1, 6)),
         ({"vary": {"dead_actuator": "none|front_left_hip"}}, "dead_actuator.front_left_hip", (0, 1)),
         ({"vary": {}, "suite": "quadruped-payload"}, "payload", "suite"),
         ({"vary": {}, "suite": "runs/gone.json"}, "payload", None),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from surefoot import api
+from surefoot.cli.main import run
 from surefoot.controllers.adaptation import METHODS, Budget, methods_of
 from surefoot.controllers.adaptation.continual import continual
 from surefoot.controllers.adaptation.finetune import finetune
@@ -29,7 +30,10 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import envelope
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.identifier import STEPS, Identifier
+from surefoot.controllers.planner import Planner
+from surefoot.controllers.simulated_log import write_log
 from surefoot.controllers.training import make_env
+from surefoot.controllers.worlds import worlds_of
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import load_suite, make_suite
 from surefoot.envs.variation import Task
@@ -270,7 +274,7 @@ def test_identify_tells_the_policy(told: Controller, tmp_path: Path) -> None:
     kept = api.record(tmp_path / "adapted.safetensors", parameters=LIGHT, seconds=0.5)
     assert kept.inferred_names == NAMES
     np.testing.assert_allclose(kept.inferred_std[-1], [found.inferred[name].std for name in NAMES], rtol=1e-6)
-    with pytest.raises(SurefootError, match=r"looks at 10 s of motion: the budget ends after 5 s"):
+    with pytest.raises(SurefootError, match=r"robot_seconds=5: expected 200 control steps or more, 10 s of motion"):
         METHODS["identify"](told, LIGHT, Budget(None, None, 5.0), episodes=2)
 
 
@@ -301,7 +305,9 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     assert begun.told == dict(zip(NAMES, told_in_training(told, 2)[0].tolist(), strict=True))
     assert (as_begun(begun), told.told) == (begun, {})
     shot = METHODS["zero-shot"](told, LIGHT, Budget(), episodes=3)
-    searched = METHODS["search"](told, LIGHT, Budget(None, 100), episodes=3)  # too little for a round
+    searched = METHODS["search"](told, LIGHT, Budget(None, 240), episodes=3)
+    with pytest.raises(SurefootError, match=r"budget steps=239: expected 240 control steps or more, 12 s of motion"):
+        METHODS["search"](told, LIGHT, Budget(None, 239), episodes=3)
     assert np.array_equal(shot.after.evaluation.returns, searched.before.evaluation.returns)
     assert not np.array_equal(shot.after.evaluation.returns, evaluate(told, task=LIGHT, episodes=3, seed=1000).returns)
     cells = [envelope({"c": c}, {"gravity": "5:15", "motor_strength.bthigh": "0|1"}, cells=2, episodes=1).maps["c"]
@@ -321,7 +327,9 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
     alone = told.copy()
     alone.identifier = None  # which would tell it what it sees
     every = alone, as_begun(alone), _telling(alone, 5.0)
-    errors = [continual(c, LIGHT, robots=2, seconds=6.0).error for c in every]
+    changes = [continual(c, LIGHT, robots=2, seconds=6.0) for c in every]
+    assert {change.method for change in changes} == {"zero-shot"}  # a search is none while it walks
+    errors = [change.error for change in changes]
     assert np.array_equal(errors[0], errors[1])
     assert not np.array_equal(errors[0], errors[2])
 
@@ -408,8 +416,6 @@ def test_search_keeps_what_earns_more(told: Controller, monkeypatch: pytest.Monk
     assert (found.controller.told["gravity"] > begun["gravity"]) == better
     assert np.allclose(pairs[:, 1], [found.controller.told[name] for name in names]) == better
     assert (found.controller.told == begun) != better
-    lone = METHODS["search"](told, LIGHT, Budget(None, 239), episodes=2)  # a round, and none to compare in
-    assert (len(lone.curve), lone.controller.told) == (1, begun)
 
 
 def _telling(controller: Controller, gravity: float) -> Controller:
@@ -422,8 +428,43 @@ def test_the_planner_simulates_what_was_identified(told: Controller) -> None:
     planned = told.copy()
     planned.plan = PlannerConfig(samples=3, horizon=1)
     found = METHODS["planner"](planned, LIGHT, Budget(None, None, 10.0), episodes=2)
-    assert found.controller.plan == PlannerConfig(samples=3, horizon=1, model=found.controller.told)
+    assert found.controller.plan == planned.plan
     assert found.controller.told == {name: e.mean for name, e in found.inferred.items()}
     assert [p.steps for p in found.curve] == [0, 200, 200]
+    # Robots are imagined to be told what they are told, also where that has changed since the planner was made.
+    env = worlds_of(planned.config, 2, told=planned.told, tasks=LIGHT)
+    plans = Planner(found.controller, env)
+    env.inputs.believed[:] = [[1.0] * len(NAMES), [2.0] * len(NAMES)]
+    plans.act(env.reset())
+    assert np.unique(plans.futures.inputs.believed) == pytest.approx([1.0, 2.0])
+    at = [env.table.names.index(name) for name in NAMES]
+    assert np.unique(plans.futures.values[:, at]) == pytest.approx([1.0, 2.0])  # and to be that
     identified, judged = found.curve[1:]
     assert not np.array_equal(judged.evaluation.returns, identified.evaluation.returns)
+
+
+def test_a_log_tells_the_policy(told: Controller, tmp_path: Path) -> None:
+    """The way from a real robot's motion to a controller for it: the fit's values, and how sure it is of them."""
+    write_log(tmp_path / "walk.csv", told, parameters={"gravity": 7.0}, seconds=4.0)
+    out = tmp_path / "told.safetensors"
+    command = ["identify", "half_cheetah", str(tmp_path / "walk.csv"), "--fit", "gravity=4:16", "--tell"]
+    told.save(tmp_path / "run.safetensors")
+    assert run([*command, str(tmp_path / "run.safetensors"), "--out", str(out)]) == 0
+    kept = Controller.load(out)
+    assert kept.told["gravity"] == pytest.approx(7.0, abs=0.3)
+    assert kept.told["motor_strength.bthigh"] == 1.0  # as on the nominal robot
+    assert list(kept.told_std) == ["gravity"]
+    assert kept.told_std["gravity"] < 0.3
+    fit = api.identify("half_cheetah", tmp_path / "walk.csv", {"gravity": "4:16"}, seconds=2.0)
+    with pytest.raises(SurefootError, match="the log is of robot 'half_cheetah', the controller drives 'hopper'"):
+        api.tell(_of_another(told), fit)
+    with pytest.raises(
+        SurefootError, match="this controller is told no parameters: expected one that was trained with"
+    ):
+        api.tell(api.load("half_cheetah-run"), fit)
+
+
+def _of_another(controller: Controller) -> Controller:
+    other = controller.copy()
+    other.config = other.config.model_copy(update={"robot": "hopper"})
+    return other

@@ -137,6 +137,13 @@ def test_parquet_holds_the_same(walker: Controller, table: Table, tmp_path: Path
     parquet, text = (read_log(tmp_path / f"walk.{kind}", "quadruped") for kind in ("parquet", "csv"))
     for name, part in parquet.signals.items():
         assert (part == text.signals[name]).all()
+    from pyarrow import Table as Columns
+    from pyarrow import parquet as files
+
+    twice = Columns.from_arrays([[0.0], [1.0], [2.0]], names=["time", "height", "time"])
+    files.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(SurefootError, match=r"twice\.parquet: two columns are named 'time': expected one"):
+        read_log(tmp_path / "twice.parquet", "quadruped")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(SurefootError, match=r"bad\.parquet"):
         read_log(tmp_path / "bad.parquet", "quadruped")
@@ -169,8 +176,8 @@ def dropped(table: Table, first: int, end: int) -> Table:
     return {name: np.delete(part, slice(first, end)) for name, part in table.items()}
 
 
-def degrees(table: Table) -> Table:
-    return {name: np.degrees(part) if name.startswith("position") else part for name, part in table.items()}
+def degrees(table: Table, signal: str = "position") -> Table:
+    return {name: np.degrees(part) if name.startswith(f"{signal}.") else part for name, part in table.items()}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,7 @@ def degrees(table: Table) -> Table:
         (lambda table: dropped(table, 10, 13), "a gap of 0.08 s before row 11, where rows are 0.02 s apart"),
         (lambda table: {**table, "time": 1e3 * table["time"]}, "rows are 20 s apart: expected 0.0001 to 0.1 s"),
         (lambda table: degrees(table), "is far beyond its range, "),
+        (lambda table: degrees(table, "velocity"), " times what its position moves by: expected another unit or sign"),
         (lambda table: {**table, "true.payload": table["time"]}, "column 'true.payload' goes from 0 to 0.8: expected"),
         (lambda table: {**table, "true.payloat": table["time"]}, "unknown parameter 'payloat': did you mean payload?"),
         (changed("orientation.w", 4, 3.0), "orientation at row 5 has length"),
@@ -205,7 +213,7 @@ def test_bad_rows(change: Callable[[Table], Table], said: str, table: Table, sav
     ("content", "said"),
     [
         (b"time,position.front_left_hip\n0,zero\n", "unknown column of"),
-        (b"", "unknown column of"),
+        (b"", "log.csv is empty: expected a line with the names of its columns"),
         (b"\xff\xfe\x00\x01", "is not a table of numbers"),
         (b"time,height,time\n0,1,2\n", "log.csv: two columns are named 'time': expected one"),
     ],
@@ -311,6 +319,7 @@ def altered(**signals: Any) -> dict[str, Any]:
         (altered(position={"column": "q_{}", "offset": "much"}), "offset 'much', expected a number"),
         (altered(position={"column": None}), "expected the name of a column, not None"),
         (altered(time={"column": "time", "unit": "h"}), "unknown unit of 'time'"),
+        (altered(time={"column": "time", "unit": ["ms"]}), "unknown unit of 'time' in the map of columns"),
     ],
 )  # fmt: skip
 def test_bad_maps(columns: dict[str, Any], said: str, table: Table, save) -> None:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from surefoot import api
-from surefoot.controllers.adaptation import METHODS, Budget, methods_of
+from surefoot.controllers.adaptation import METHODS, Budget, choose_method, methods_of
 from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of, sampler
 from surefoot.controllers.controller import Controller
+from surefoot.controllers.shipped import card_of
 from surefoot.controllers.training import make_env, resume, train_config
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
@@ -140,10 +141,32 @@ def test_adapting(method: str, controllers: dict[str, Controller], tmp_path: Pat
         before = {k: v.clone() for k, v in controller.policy.state_dict().items()}
         runs.append(METHODS[method](controller, task, Budget(None, 4000), episodes=2, points=3))
         assert all(torch.equal(v, before[k]) for k, v in controller.policy.state_dict().items())
-    assert [p.steps for p in runs[0].curve] == [0, 80, 160, 240]
+    # As many gradient steps as in training, where Reptile takes five, and three at least; three points on their way.
+    assert [p.steps // 80 for p in runs[0].curve] == {"maml": [0, 1, 2, 3], "reptile": [0, 2, 3, 5]}[method]
     for one, two in zip(runs[0].curve, runs[1].curve, strict=True):
         assert np.array_equal(one.evaluation.returns, two.evaluation.returns)
     assert len({p.evaluation.mean for p in runs[0].curve}) == 4
+    adapt, controller = METHODS[method], controllers[method]
+    last = adapt(controller, task, Budget(None, 4000), episodes=2, points=1)
+    assert last.after.evaluation.mean == runs[0].after.evaluation.mean  # points are what is looked at
+    assert [p.steps for p in adapt(controller, task, Budget(None, 170), episodes=1).curve] == [0, 80, 160]
+    with pytest.raises(SurefootError, match=r"budget steps=79: expected 80 control steps or more, 4 s of motion"):
+        adapt(controller, task, Budget(None, 79), episodes=1)
+    assert choose_method(controller, Budget(None, 79)) == "zero-shot"
+    assert choose_method(controller, Budget(None, 80)) == method
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_what_fine_tuning_leaves_is_no_longer_for_the_method(method: str, controllers: dict[str, Controller]) -> None:
+    """Its step sizes are those of the policy that it was."""
+    tuned = METHODS["finetune"](controllers[method], Task({}), Budget(None, 100), episodes=1, points=1).controller
+    assert methods_of(tuned) == ["zero-shot", "finetune", "twin", "planner"]
+    assert choose_method(tuned, Budget()) == "finetune"
+
+
+def test_a_shipped_controller_keeps_its_step_sizes(controllers: dict[str, Controller], tmp_path: Path) -> None:
+    controllers["maml"].save(tmp_path / "shipped.safetensors", card=card_of("half_cheetah-run"))
+    assert Controller.load(tmp_path / "shipped.safetensors").training.keys() == controllers["maml"].training.keys()
 
 
 def test_reptile_steps_from_a_task_to_its_weights_after_several_inner_steps() -> None:
@@ -187,6 +210,8 @@ def test_bad_input(controllers: dict[str, Controller]) -> None:
             MamlConfig.parse(meta)
     with pytest.raises(SurefootError, match="meta setting inner_steps=1: expected 2 or more"):
         MamlConfig.parse({"inner_steps": 1}, "reptile")
+    with pytest.raises(SurefootError, match=r"'maml' draws whole robots: give what is fixed as a variation, too"):
+        api.train("half_cheetah", "run", method="maml", vary=VARY, parameters={"mass": 1.2}, steps=1000, meta=META)
 
 
 def test_a_meta_training_is_not_continued_as_something_else(controllers: dict[str, Controller], tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_method_needs_its_controller(memory: Controller, controller: Controlle
     ):
         with pytest.raises(SurefootError, match=f"'{method}'.*{why}.*: this one supports zero-shot, recurrent$"):
             api.adapt(memory, HEAVY, method=method)
-    with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected a control step"):
+    with pytest.raises(SurefootError, match=r"robot_seconds=0\.001: expected 1 control step or more"):
         api.adapt(memory, HEAVY, method="recurrent", robot_seconds=0.001)
     with pytest.raises(SurefootError, match="input 'parameters' stands for what the training varies"):
         api.train("quadruped", "velocity", method="rma")
@@ -228,3 +228,25 @@ def test_parameters_stand_for_everything_that_a_training_varies() -> None:
     strengths = told("quadruped", "velocity", ("motor_strength",))
     assert len(strengths) == 12
     assert all(name.startswith("motor_strength.") for name in strengths)
+
+
+def test_the_curve_ends_where_the_budget_does(memory: Controller) -> None:
+    """Whatever the number of points that are looked at before."""
+    for seconds, points, stops in ((5.0, 4, [0, 1, 5]), (5.0, 1, [0, 5]), (0.5, 4, [0, 0.5]), (61.0, 2, [0, 60, 61])):
+        budget = Budget(None, None, seconds)
+        found = METHODS["recurrent"](memory, HEAVY, budget, episodes=1, points=points)
+        assert [p.robot_seconds for p in found.curve] == stops
+
+
+def test_a_gate_needs_two_controllers(memory: Controller) -> None:
+    with pytest.raises(
+        SurefootError, match="method 'recurrent' makes no other controller, its memory is all that adapts"
+    ):
+        api.adapt(memory, HEAVY, method="recurrent", robot_seconds=1.0, seconds=None, episodes=1, gate=True)
+
+
+def test_what_is_told_follows_what_is_remembered() -> None:
+    """In whatever order they are asked for: `search` and `identify` find it at the end."""
+    asked = {**SMALL, "inputs": ("parameters", "last_action")}
+    config = train_config("quadruped", "velocity", vary={"payload": "0:6"}, hyperparameters=asked)
+    assert tuple(config.hyperparameters["inputs"]) == ("last_action", "payload")

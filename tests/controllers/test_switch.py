@@ -89,6 +89,14 @@ def test_what_was_identified_stays() -> None:
     assert np.array_equal(brain.inferred()[:, :2], second[:, :2])
     brain.env.simulation.set_parameters(np.arange(1), brain.env.table.values({"payload": 2.5})[None])
     assert brain.inferred()[0, 2] == 2.5  # the truth, beside what it believes
+    # A new episode: what it looks at begins there.
+    brain.on = True
+    walk(brain, STEPS // 2)
+    brain.begin()
+    walk(brain, STEPS // 2)
+    assert np.array_equal(brain.inferred()[:, :2], second[:, :2])
+    walk(brain, STEPS // 2 + 1)
+    assert not np.array_equal(brain.inferred()[:, :2], second[:, :2])
 
 
 def test_one_without_anything_to_switch_says_so() -> None:

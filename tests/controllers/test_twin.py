@@ -1,12 +1,14 @@
 """Method twin: a few seconds of motion tell what the robot is, and a simulation of it is where the controller learns."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from surefoot import api
 from surefoot.controllers.adaptation import Budget, finetune, methods_of, twin
-from surefoot.controllers.adaptation.twin import BREAKS, believed, suspects
+from surefoot.controllers.adaptation.sysid import Fitted
+from surefoot.controllers.adaptation.twin import BREAKS, believed, estimates, suspects
 from surefoot.controllers.config import checked_config
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.training import make_env
@@ -43,6 +45,7 @@ def test_the_robot_moves_only_while_it_is_measured(controller: Controller) -> No
     assert payload.mean == pytest.approx(6.0, abs=0.2)
     assert strength.mean == pytest.approx(0.3, abs=0.01)
     assert payload.std < 0.2
+    assert all(low <= e.mean <= high and low >= 0 for e in (payload, strength) for low, high in [e.interval()])
 
 
 @pytest.fixture
@@ -183,3 +186,9 @@ def test_a_broken_quadruped_walks_again_after_ten_seconds_of_motion() -> None:
         assert estimate.mean == pytest.approx(estimate.true, abs=0.05 if name != "payload" else 0.3)
     assert after.tracking > before.tracking + 0.1
     assert after.mean > before.mean + 8
+
+
+def test_intervals_are_the_fits_also_where_they_are_not_symmetric() -> None:
+    part = Fitted("friction", "1", 1.0, 0.4, 0.2, (0.12, 1.33), (0.1, 10.0))
+    (found,) = estimates(SimpleNamespace(fitted=(part,))).values()  # type: ignore[arg-type]
+    assert found.interval() == (0.12, 1.33)

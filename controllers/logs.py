@@ -71,10 +71,8 @@ EVEN = 0.02  # deviation of an interval between rows from the mean, as a share o
 GAP = 2.5  # median intervals: one row may be missing, two may not
 INTERVALS = (1e-4, 0.1)  # s between rows: what can be simulated, and what still shows a robot's motion
 BEYOND = 1.0  # rad (m) beyond its range at which a joint's position is no measurement
-ALIKE, FACTOR = (
-    0.8,
-    5.0,
-)  # correlation of velocities and moving positions from which they may not differ by such a factor
+# Correlation of velocities and moving positions from which they may not differ by such a factor.
+ALIKE, FACTOR = 0.8, 5.0
 MIN_ROWS = 20
 
 

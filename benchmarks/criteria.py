@@ -120,10 +120,7 @@ def parameters() -> Iterator[Bar]:
     found = {method: of for method, file in files.items() if (of := figures(file).get("parameters"))}
     seeds = {method: len({p["seed"] for p in of}) for method, of in found.items()}
     for kind, most in ERRORS.items():
-        errors = {
-            m: [p["median_error_over_true"] for p in of if p["parameter"].startswith(kind)] for m, of in found.items()
-        }
-        worst = {m: (max(e), seeds[m]) for m, e in errors.items()}
+        worst = {m: (max(over_seeds(of, "median_error_over_true", kind)), seeds[m]) for m, of in found.items()}
         what = f"{kind}: median error after 4 s of walking"
         yield Bar(6, what, f"{most:.0%}", worst, most, below=True, show="{:.1%}".format)
     off = {method: (off_by(of), seeds[method]) for method, of in found.items()}
@@ -132,11 +129,17 @@ def parameters() -> Iterator[Bar]:
 
 
 def off_by(parameters: Sequence[Mapping[str, Any]]) -> float:
-    """How far from .9 the coverage of the parameter is that is furthest off; of each the mean over seeds."""
+    """How far from .9 the coverage of the parameter is that is furthest off."""
+    return max(abs(coverage - 0.9) for coverage in over_seeds(parameters, "coverage"))
+
+
+def over_seeds(parameters: Sequence[Mapping[str, Any]], figure: str, kind: str = "") -> list[float]:
+    """Of each parameter of a kind the mean over seeds."""
     by_name: dict[str, list[float]] = {}
     for one in parameters:
-        by_name.setdefault(one["parameter"], []).append(one["coverage"])
-    return max(abs(float(np.mean(of)) - 0.9) for of in by_name.values())
+        if one["parameter"].startswith(kind):
+            by_name.setdefault(one["parameter"], []).append(one[figure])
+    return [float(np.mean(of)) for of in by_name.values()]
 
 
 def gradients() -> Iterator[Bar]:

@@ -8,6 +8,7 @@ and not done again.
 """
 
 import argparse
+import itertools
 import json
 import time
 from typing import Any
@@ -49,9 +50,11 @@ def main() -> None:
                 "fitted": {p.name: [p.true, p.value, p.error, *p.interval] for p in found.fitted},
             }  # fmt: skip
             print(fits[seed, number], flush=True)
-            write_result(args.out, figures(list(fits.values()), args.seconds), seed=0)
-    for row in figures(list(fits.values()), args.seconds)["parameters"]:
+            write_result(args.out, figures(list(fits.values()), args.seconds), seed=seed)
+    found = figures(list(fits.values()), args.seconds)
+    for row in found["parameters"]:
         print(row)
+    write_result(args.out, found, seed=args.walks - 1)
 
 
 def known(path: str, seconds: float) -> dict[tuple[int, int], dict[str, Any]]:
@@ -66,13 +69,13 @@ def known(path: str, seconds: float) -> dict[tuple[int, int], dict[str, Any]]:
 
 
 def figures(fits: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """By parameter, as `benchmarks/adaptation.py` has it for the regression; `coverage` is of all intervals together."""
+    """By walk and parameter, as `benchmarks/adaptation.py` has it for the regression; `coverage` is of all intervals."""
     rows = []
-    for name in FIT:
-        true, value, _, low, high = np.array([one["fitted"][name] for one in fits]).T
+    for seed, name in itertools.product(sorted({one["walk"] for one in fits}), FIT):
+        true, value, _, low, high = np.array([one["fitted"][name] for one in fits if one["walk"] == seed]).T
         error = np.abs(value - true)
         rows.append({
-            "seed": 0, "parameter": name, "median_error": float(np.median(error)),
+            "seed": seed, "parameter": name, "median_error": float(np.median(error)),
             "median_error_over_true": float(np.median(error / np.abs(true))),
             "median_error_over_range": float(np.median(error) / max(np.ptp(true), 1e-9)),
             "coverage": float(((low <= true) & (true <= high)).mean()),

@@ -340,9 +340,9 @@ ROWS = {
     "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
     "cheetah-dir": Row("2: return of 200 steps", "cheetah-dir", _DIRECTIONS, families, trial=2, episodes=20),
     "cheetah-cripple": Row("3: a dead joint", "cheetah-cripple", _DYNAMICS, families),
-    "ant-cripple": Row("3: a dead leg", "ant-cripple", _ANT, families, tuning=300.0),
+    "ant-cripple": Row("3: a dead leg", "ant-cripple", _ANT, families, tuning=180.0),
     "ant-cripple-sami": Row(
-        "3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families, tuning=300.0
+        "3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families, tuning=180.0
     ),  # ants are slow: 3 k steps/s
     "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=4, motor=CALF),

@@ -15,6 +15,7 @@ from tables import read
 Reached = Mapping[str, tuple[float, int]]  # by method: the figure and the number of its seeds
 NI_GAP, OF_ORACLE, RMA_GAP, MOST = 0.95, 0.95, 0.85, 0.5
 FAMILIES = ("cheetah-cripple", "ant-cripple", "ant-cripple-sami", "cheetah-mass-damping")
+OTHERWISE_PAID = "SaMI's best, which has 1 for each of 1,000 steps in it"
 SPLITS = {"test": 0.9, "extreme": 0.75}  # gap closed after ten seconds of motion
 ERRORS = {"payload": 0.1, "friction": 0.15, "motor_strength": 0.05}
 COVERAGE = 0.05
@@ -77,7 +78,8 @@ def dynamics() -> Iterator[Bar]:
                     alone = found["one_by_one"].get(split, {}).get(method)
                     seeds = len(alone) if alone else found["comparison"]["splits"][split]["methods"][method]["seeds"]
                     ratio[method] = (of[split]["over_asked"], seeds)
-            yield Bar(3, f"{name}, {split}: return over what is asked of SaMI's best", "1", ratio, 1.0)
+            whose = OTHERWISE_PAID if name == "ant-cripple" else "SaMI's best"
+            yield Bar(3, f"{name}, {split}: return over what is asked of {whose}", "1", ratio, 1.0)
 
 
 def legs() -> Iterator[Bar]:

@@ -64,7 +64,7 @@ def bracketed(figures: Mapping[str, Any], key: str, digits: int) -> str:
     value, around = figures.get(key), figures.get(f"{key}_interval")
     if value is None:
         return "–"
-    if key == "gap_closed" and around and None in around:  # in draws the oracle is no better than the randomised controller
+    if key == "gap_closed" and around and None in around:  # in some draws the oracle is no better
         return "no gap"
     text = f"{value:,.{digits}f}"
     return text if not around or None in around else f"{text} [{around[0]:,.{digits}f}, {around[1]:,.{digits}f}]"

@@ -34,9 +34,9 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
         "in brackets: 95 % intervals by resampling whole seeds, or episodes within tasks where there is one seed\n"
         f"IQM: mean of the middle half; CVaR: of the worst {content['cvar_share']:.0%} of the tasks"
     )
-    if content["inside"] is not None:
+    if content.get("inside") is not None:  # files of earlier versions do not say
         note += f"; OOD gap: what is lost against {content['inside']}, whose robots are as in training"
-    if content["elsewhere"]:
+    if content.get("elsewhere"):
         note += f"\n{', '.join(content['elsewhere'])}: {ELSEWHERE}"
     if content["baseline"] is not None:
         note += (

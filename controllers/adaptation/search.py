@@ -150,8 +150,7 @@ def as_fitted(controller: Controller, fit: LogFit) -> Controller:
     found.told_std = {}
     for part in fit.fitted:
         elements = [table.names[c] for c in table.columns(without_star(part.name))]
-        std = (part.interval[1] - part.interval[0]) / (2 * 1.645)
-        found.told_std |= {name: std for name in elements if name in names}
+        found.told_std |= {name: part.std for name in elements if name in names}
     return found
 
 

@@ -111,6 +111,11 @@ class Fitted:
     true: float | None = None
 
     @property
+    def std(self) -> float:
+        """Standard deviation of a normal distribution whose 90 % interval is as wide."""
+        return (self.interval[1] - self.interval[0]) / (2 * 1.645)
+
+    @property
     def remark(self) -> str:
         """What a reader has to know before using the value, or ""."""
         span = self.searched[1] - self.searched[0]

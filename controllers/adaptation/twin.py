@@ -166,7 +166,4 @@ def explains(found: LogFit) -> bool:
 
 def estimates(found: LogFit) -> dict[str, Estimate]:
     """The fitted parameters, with the fit's 90 % intervals and standard deviations as of normal ones so wide."""
-    return {
-        part.name: Estimate(part.value, (part.interval[1] - part.interval[0]) / (2 * 1.645), part.true, part.interval)
-        for part in found.fitted
-    }
+    return {part.name: Estimate(part.value, part.std, part.true, part.interval) for part in found.fitted}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from common import ROOT
 
-from surefoot.controllers.adaptation import Adapter, Budget, finetune, search, twin
+from surefoot.controllers.adaptation import Adapter, Budget, finetune, maml, planner, search, twin
 from surefoot.controllers.adaptation.base import Point
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
@@ -43,12 +43,16 @@ def adapted(
     seed: int,
     seconds: float,
     tasks: int = 8,
+    episodes: int = 8,
 ) -> list[dict[str, Any]]:
     """`method` for each of `tasks` robots by itself, before and after so much `motion` and `seconds` of computing.
 
-    A robot that is done is kept in `DONE` for this very controller, and not done again. A split's robot may be another.
+    A robot that is done is kept in `DONE` for this very controller, and not done again. A split's robot may be another;
+    there a controller that is told its robot's parameters has no figures.
     """
     if suite.robot_of(split) != controller.config.robot:
+        if controller.identifier:
+            return []
         controller = moved(controller, suite.robot_of(split))
     every, curves = suite.tasks(split), []
     weights = b"".join(part.detach().numpy().tobytes() for part in controller.policy.parameters())
@@ -58,7 +62,7 @@ def adapted(
     for i in some(every, tasks):
         file = folder / f"task_{i}.json"
         if not file.exists():
-            found = method(controller, every[i], budget, seed=seed, episodes=8, points=1)
+            found = method(controller, every[i], budget, seed=seed, episodes=episodes, points=1)
             curve = [figures_of([point], [i]) for point in (found.before, found.after)]
             print(name, split, i, every[i], [(p["seconds"], round(p["return"], 1)) for p in curve], flush=True)
             folder.mkdir(parents=True, exist_ok=True)
@@ -100,4 +104,7 @@ ONE_BY_ONE = {
     "search": searched,
     "twin": partial(adapted, twin, 10.0),
     "finetune": partial(adapted, finetune, None),
+    "maml": partial(adapted, maml, 64.0),  # two gradient steps
+    # Around the policy that is told what `identify` found; slower than any other by two orders of magnitude.
+    "planner": partial(adapted, planner, 4.0, episodes=2),
 }

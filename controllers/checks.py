@@ -143,8 +143,6 @@ def _check_network(settings: Settings) -> None:
 def _check_recurrent(settings: RecurrentPPOSettings) -> None:
     if settings.cell not in CELLS:
         raise unknown("cell", settings.cell, CELLS)
-    if settings.mirror:
-        raise SurefootError("hyperparameter mirror=True: a recurrent policy has no mirror image, expected False")
     if settings.network != "mlp":
         raise SurefootError(
             f"network {settings.network!r}: a recurrent policy reads observations itself, expected 'mlp'"

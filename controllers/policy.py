@@ -105,11 +105,15 @@ class Policy(ActorCriticPolicy):
         """`output` of features and, with `mirror`, of their mirror image."""
         if not self.mirrored:
             return output(self, features), None
-        reflected = self.reflected(features)
+        seen, reflected = self.images(features)
         if self.untied:
-            return output(self, features), output(self.image, reflected)
-        original, image = output(self, torch.cat([features, reflected])).chunk(2)
+            return output(self, seen), output(self.image, reflected)
+        original, image = output(self, torch.cat([seen, reflected])).chunk(2)
         return original, image
+
+    def images(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a mirrored policy's networks see of `features`, and of their mirror image."""
+        return features, self.reflected(features)
 
     def _average(self, mean: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         return 0.5 * (mean + image[:, self.mirror_action] * self.mirror_action_sign)
@@ -119,7 +123,7 @@ class Policy(ActorCriticPolicy):
         return torch.zeros(0, worlds, 0)
 
     def remember(self, features: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the heads see (n, ...) of features (n, O) and of memory (rows, n, width), and the memory afterwards."""
+        """What `heads` takes (n, ...) of features (n, O) and of memory (rows, n, width), and the memory afterwards."""
         return features, memory
 
     def _features(self, obs: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,7 @@ _FAMILY_CONTEXT_SAC = ContextSACSettings(
 _WALK_PPO = PPOSettings(mirror=True, gamma=0.97)
 _WALK_A2C = A2CSettings(num_envs=128, mirror=True, gamma=0.97)
 _WALK_TRPO = TRPOSettings(num_envs=256, batch_size=1536, n_critic_updates=5, cg_max_steps=10, mirror=True, gamma=0.97)
-_WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, gamma=0.97)
+_WALK_RECURRENT_PPO = RecurrentPPOSettings(num_envs=256, batch_size=1536, hidden=64, mirror=True, gamma=0.97)
 
 # Hexapod: as the quadruped. Two legs: with a longer horizon, as falling takes a second. Reached with the demo's variation, one
 # seed, on one core: biped tracking .87, 1 % fall (4 M steps, 14 min beside other work); g1 .82, 8 % (8 M, 15 min).

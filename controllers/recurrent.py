@@ -25,7 +25,10 @@ CELLS: dict[str, type[nn.LSTM | nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentPolicy(Policy):
-    """A `Policy` whose heads see the normalised observation and what the recurrent layers make of all since `reset`."""
+    """A `Policy` whose heads see the normalised observation and what the recurrent layers make of all since `reset`.
+
+    With `mirror` it has two memories of the same layers, side by side: of what it saw, and of the mirror image of that.
+    """
 
     def __init__(self, *args: Any, cell: str = "lstm", hidden: int = 128, layers: int = 1, **kwargs: Any):
         self.cell, self.hidden, self.layers = cell, hidden, layers
@@ -38,11 +41,12 @@ class RecurrentPolicy(Policy):
         )
 
     def initial_memory(self, worlds: int) -> torch.Tensor:
-        return torch.zeros(self.layers * (2 if self.cell == "lstm" else 1), worlds, self.hidden)
+        rows = self.layers * (2 if self.cell == "lstm" else 1)
+        return torch.zeros(rows, worlds, self.hidden * (2 if self.mirrored else 1))
 
     def remember(self, features: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        out, memory = self._run(features[None], memory)
-        return torch.cat([features, out[0]], dim=-1), memory
+        seen, memory = self._run(features[None], memory)
+        return seen[0], memory
 
     def remember_rollout(self, features: torch.Tensor, memory: torch.Tensor, dones: torch.Tensor) -> torch.Tensor:
         """What the heads see (T, n, ...) of T steps: as T calls of `remember`, each world's memory emptied after its done.
@@ -50,19 +54,31 @@ class RecurrentPolicy(Policy):
         `features` (T, n, O), `memory` (rows, n, hidden) before the first step, `dones` (T, n) in {0, 1}.
         """
         ends = dones[:-1].any(dim=1).nonzero().flatten().tolist()
-        outs = []
+        parts = []
         for start, stop in pairwise([0, *(t + 1 for t in ends), len(features)]):  # between ends, one fused call
             if start:
                 memory = memory * (1.0 - dones[start - 1])[:, None]
-            out, memory = self._run(features[start:stop], memory)
-            outs.append(out)
-        return torch.cat([features, torch.cat(outs)], dim=-1)
+            seen, memory = self._run(features[start:stop], memory)
+            parts.append(seen)
+        return torch.cat(parts)
 
     def _run(self, x: torch.Tensor, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `heads` takes (T, n, ...) of features (T, n, O) and, with `mirror`, of their image; and the memory after."""
+        if self.mirrored:
+            x, memory = torch.cat([x, self.reflected(x)], dim=1), torch.cat(memory.chunk(2, dim=2), dim=1)
         if self.cell == "gru":
-            return self.recurrent(x, memory)
-        out, state = self.recurrent(x, tuple(memory.chunk(2)))
-        return out, torch.cat(state)
+            out, memory = self.recurrent(x, memory)
+        else:
+            out, state = self.recurrent(x, tuple(memory.chunk(2)))
+            memory = torch.cat(state)
+        seen = torch.cat([x, out], dim=-1)
+        if self.mirrored:
+            seen, memory = torch.cat(seen.chunk(2, dim=1), dim=-1), torch.cat(memory.chunk(2, dim=1), dim=2)
+        return seen, memory
+
+    def images(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen, image = features.chunk(2, dim=-1)
+        return seen, image
 
     def predict(
         self,

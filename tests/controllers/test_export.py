@@ -141,17 +141,17 @@ def test_metadata_are_complete_and_the_same_in_both(exported: Callable[[str], tu
 
 
 @pytest.mark.skipif("recurrent_ppo" not in ALGORITHMS, reason="no recurrent algorithm")
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_memory_goes_in_and_out(cell: str, tmp_path: Path) -> None:
-    small = {"num_envs": 16, "batch_size": 192, "net": (16, 16), "cell": cell, "hidden": 8}
+@pytest.mark.parametrize(("cell", "mirror", "shape"), [("lstm", False, (2, 8)), ("gru", True, (1, 16))])
+def test_memory_goes_in_and_out(cell: str, mirror: bool, shape: tuple[int, int], tmp_path: Path) -> None:
+    small = {"num_envs": 16, "batch_size": 192, "net": (16, 16), "cell": cell, "hidden": 8, "mirror": mirror}
     controller = train("quadruped", "velocity", algo="recurrent_ppo", steps=400, hyperparameters=small, progress=False)
     with torch.no_grad():
         controller.policy.action_net.weight.mul_(50.0)
     export(controller, onnx=tmp_path / "a.onnx", torchscript=tmp_path / "a.pt")
     driver, script = OnnxController.load(tmp_path / "a.onnx"), torch.jit.load(tmp_path / "a.pt")
-    assert driver.metadata.memory_shape == ((2, 8) if cell == "lstm" else (1, 8))
+    assert driver.metadata.memory_shape == shape
     env = BatchEnv("quadruped", "velocity", 5, seed=1)
-    observation, memory = env.reset(), torch.zeros(driver.metadata.memory_shape[0], 5, 8)
+    observation, memory = env.reset(), torch.zeros(shape[0], 5, shape[1])
     controller.reset()
     for step in range(100):
         wanted = controller.act(observation)

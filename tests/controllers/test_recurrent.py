@@ -18,8 +18,9 @@ from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
 from surefoot.controllers.presets import settings_for
 from surefoot.controllers.recurrent import CELLS, RecurrentPolicy, RecurrentPPO
-from surefoot.controllers.training import make_algorithm, make_env, train
+from surefoot.controllers.training import make_algorithm, make_env, mirror_map, train
 from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.inputs import REMEMBERED
 from surefoot.replay.rollout import record
 from surefoot.robots import SurefootError
 
@@ -40,10 +41,13 @@ def trained(**hyperparameters: Any) -> Controller:
 
 
 @cells
+@pytest.mark.parametrize("mirror", [None, ([1, 0, 2, 4, 3], [1, 1, -1, 1, 1], [1, 0], [-1, -1])])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_a_sequence_is_its_steps(cell: str, layers: int) -> None:
+def test_a_sequence_is_its_steps(cell: str, layers: int, mirror: Any) -> None:
     torch.manual_seed(0)
-    policy = RecurrentPolicy(Box(-9, 9, (5,)), Box(-1, 1, (2,)), lambda _: 1e-3, cell=cell, hidden=7, layers=layers)
+    policy = RecurrentPolicy(
+        Box(-9, 9, (5,)), Box(-1, 1, (2,)), lambda _: 1e-3, cell=cell, hidden=7, layers=layers, mirror=mirror
+    )
     steps, worlds = 30, 6
     features = torch.randn(steps, worlds, 5)
     dones = (torch.rand(steps, worlds) < 0.1).float()
@@ -61,10 +65,15 @@ def test_a_sequence_is_its_steps(cell: str, layers: int) -> None:
 
 
 @cells
-def test_the_update_sees_what_the_rollout_saw(cell: str) -> None:
-    env = make_env(config(), 8)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_update_sees_what_the_rollout_saw(cell: str, mirror: bool) -> None:
+    asked = config(cell=cell)
+    if mirror:
+        asked = asked.model_copy(update={"robot": "quadruped", "task": "velocity"})
+        asked.hyperparameters["mirror"] = True
+    env = make_env(asked, 8)
     env.episode_steps = 7
-    model = make_algorithm(config(cell=cell), env)
+    model = make_algorithm(asked, env)
     assert isinstance(model, RecurrentPPO)
     policy = model.policy
     model._setup_learn(1000)
@@ -102,6 +111,44 @@ def test_the_update_sees_what_the_rollout_saw(cell: str) -> None:
         assert data.dones[:-1].any()
     assert cuts
     assert data.memory.abs().max() > 0
+
+
+@cells
+@pytest.mark.parametrize("untied", [False, True])
+def test_mirrored_walks_get_mirrored_actions(cell: str, untied: bool) -> None:
+    torch.manual_seed(0)
+    small = {**SMALL, "cell": cell, "mirror": True, "inputs": REMEMBERED}
+    asked = TrainConfig(robot="quadruped", task="velocity", algo="recurrent_ppo", steps=400, hyperparameters=small)
+    env = make_env(asked, 8)
+    model = make_algorithm(asked, env)
+    policy = model.policy
+    assert isinstance(policy, RecurrentPolicy)
+    with torch.no_grad():  # a network of some size, and statistics from lopsided data
+        for parameter in policy.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    policy.update_statistics(torch.randn(64, env.observation_size) * 2 + 0.7)
+    if untied:  # the same function, and when it is fine-tuned no longer
+        other = asked.model_copy(update={"hyperparameters": {**small, "untied": True}})
+        twin = make_algorithm(other, env).policy
+        assert isinstance(twin, RecurrentPolicy)
+        policy.untie(twin)
+        policy = twin
+    index, sign, action, flip = (torch.as_tensor(part) for part in mirror_map(env))
+    memory, memory_of_image = policy.initial_memory(6), policy.initial_memory(6)
+    for _ in range(3):
+        seen = policy.features_extractor(torch.randn(6, env.observation_size))
+        latent, memory = policy.remember(seen, memory)
+        image, memory_of_image = policy.remember(sign * seen[:, index], memory_of_image)
+        (mean, value), (mean_of_image, value_of_image) = policy.heads(latent), policy.heads(image)
+        torch.testing.assert_close(mean_of_image, mean[:, action] * flip.float(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(value_of_image, value, rtol=1e-4, atol=1e-5)
+        assert (mean_of_image - mean).abs().max() > 0.01
+        assert (memory_of_image - memory).abs().max() > 0.01
+    mean[:, 0].sum().backward()
+    policy.optimizer.step()
+    with torch.no_grad():
+        gap = policy.heads(image)[0] - policy.heads(latent)[0][:, action] * flip.float()
+    assert (gap.abs().max() > 1e-3) == untied
 
 
 @cells
@@ -200,7 +247,7 @@ def test_recording_says_when_an_episode_begins() -> None:
 def test_bad_input_is_one_line() -> None:
     for name, value, message in (
         ("cell", "ltsm", "unknown cell 'ltsm'.*lstm"),
-        ("mirror", True, "mirror=True.*expected False"),
+        ("untied", True, "untied=true is for a mirrored network"),
         ("batch_size", 11, "batch_size=11.*n_steps = 12"),
         ("hidden", 0, "hidden=0"),
         ("layers", 0, "layers=0"),

@@ -161,7 +161,7 @@ class BatchedReplay(OffPolicyAlgorithm):
         if len(core.ended):  # these worlds show their next episode already
             following[core.ended] = self.seen(core.final_observation[core.ended])
         # A time limit is not an end: `done` is 0 there, and the target bootstraps from the final observation.
-        done = torch.as_tensor(core.terminated)[:, None]
+        done = torch.as_tensor(core.fell)[:, None]
         reward = torch.as_tensor(core.reward)[:, None] * self.reward_scale
         buffer.add(observation, actions, following, done, reward)
 

@@ -36,7 +36,8 @@ class Rollout:
     log_probs: torch.Tensor  # (T, N)
     values: torch.Tensor  # (T, N)
     rewards: torch.Tensor  # (T, N), scaled once the rollout is complete
-    dones: torch.Tensor  # (T, N), 1 where the step ended the episode
+    dones: torch.Tensor  # (T, N), 1 where the step ended the episode, or the trial: the memory ends there
+    ends: torch.Tensor  # (T, N), 1 where the return ends: there, and in every fall
     cut_values: torch.Tensor  # (T, N), value of the last state where a time limit cut the episode, else 0
     advantages: torch.Tensor  # (T, N)
     latents: torch.Tensor  # (T, N, L), what the heads saw; the features themselves for a policy without a memory
@@ -47,15 +48,15 @@ class Rollout:
         tn = (steps, worlds)
         features = torch.zeros(*tn, observation)
         latents = features if latent == observation else torch.zeros(*tn, latent)
-        a, b, c, d, e, f = (torch.zeros(tn) for _ in range(6))
-        return cls(features, torch.zeros(*tn, actions), a, b, c, d, e, f, latents)
+        a, b, c, d, e, f, g = (torch.zeros(tn) for _ in range(7))
+        return cls(features, torch.zeros(*tn, actions), a, b, c, d, e, f, g, latents)
 
     def compute_advantages(self, last_values: torch.Tensor, gamma: float, gae_lambda: float) -> None:
         """Generalised advantage estimation (Schulman et al., 2016)."""
         advantage = torch.zeros_like(last_values)
         following = last_values
         for t in reversed(range(len(self.rewards))):
-            alive = 1.0 - self.dones[t]
+            alive = 1.0 - self.ends[t]
             # A time limit is not an end: there the return goes on with the value of the state that was cut.
             delta = self.rewards[t] + gamma * (following * alive + self.cut_values[t]) - self.values[t]
             advantage = delta + gamma * gae_lambda * alive * advantage
@@ -187,6 +188,8 @@ class BatchedRollouts(OnPolicyAlgorithm):
         core = core_of(self)
         data.rewards[t] = torch.from_numpy(core.reward)
         data.dones[t] = torch.from_numpy(core.terminated | core.truncated)
+        # In mid-trial, too: if what the next episode earns were part of it, a robot that falls would lose nothing.
+        data.ends[t] = torch.from_numpy(core.fell | core.truncated)
         data.cut_values[t] = 0.0
         cut = np.flatnonzero(core.truncated)
         if len(cut):
@@ -210,7 +213,7 @@ class BatchedRollouts(OnPolicyAlgorithm):
         returns = torch.empty_like(data.rewards)
         for t in range(len(returns)):
             self._discounted = returns[t] = self._discounted * self.gamma + data.rewards[t]
-            self._discounted = self._discounted * (1.0 - data.dones[t])
+            self._discounted = self._discounted * (1.0 - data.ends[t])
         self.return_norm.update(returns.view(-1, 1))
         data.rewards.div_(torch.sqrt(self.return_norm.var + 1e-8).float()).clamp_(-self.clip_reward, self.clip_reward)
 

@@ -34,7 +34,7 @@ def test_advantages_equal_the_sum_of_their_definition(steps: int, gamma: float, 
     dones = rng.random((steps, worlds)) < 0.3
     beyond = np.where(dones & (rng.random((steps, worlds)) < 0.5), rng.normal(size=(steps, worlds)), 0.0)  # time limits
     data.rewards[:], data.values[:] = torch.tensor(rewards), torch.tensor(values[:-1])
-    data.dones[:], data.cut_values[:] = torch.tensor(dones), torch.tensor(beyond)
+    data.ends[:], data.cut_values[:] = torch.tensor(dones), torch.tensor(beyond)
     data.compute_advantages(torch.tensor(values[-1]).float(), gamma, gae_lambda)
     for w in range(worlds):
         for t in range(steps):
@@ -138,6 +138,7 @@ def test_truncation_bootstraps_and_termination_does_not() -> None:
         np.testing.assert_allclose(data.rewards[t].numpy(), reward / scale, atol=1e-3, rtol=1e-3)
         np.testing.assert_allclose(data.cut_values[t].numpy(), beyond, atol=1e-5)
         np.testing.assert_array_equal(data.dones[t].numpy() > 0, terminated | truncated)
+        assert torch.equal(data.ends[t], data.dones[t])
         ended += int(truncated.sum())
         assert np.abs(beyond[truncated]).min(initial=1) > 2e-3  # large enough to be seen
     assert ended

@@ -113,6 +113,27 @@ def test_the_update_sees_what_the_rollout_saw(cell: str, mirror: bool) -> None:
     assert data.memory.abs().max() > 0
 
 
+def test_a_fall_in_mid_trial_ends_the_return_and_not_the_memory() -> None:
+    asked = config(trial=3, n_steps=60, batch_size=480)
+    model = make_algorithm(asked, make_env(asked, 8))
+    assert isinstance(model, RecurrentPPO)
+    model._setup_learn(1000)
+    callback = CallbackList([])
+    callback.init_callback(model)
+    assert model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    data = model.rollout
+    assert data is not None
+    fell = (data.ends > data.dones)[:-1]
+    assert fell.any()
+    assert (data.ends >= data.dones).all()
+    torch.testing.assert_close(data.advantages[:-1][fell], (data.rewards - data.values)[:-1][fell])
+    memory = data.memory
+    for t in range(len(data.rewards)):  # what was seen before a fall is still known
+        latent, memory = model.policy.remember(data.features[t], memory)
+        torch.testing.assert_close(latent, data.latents[t], rtol=1e-4, atol=1e-5)
+        memory = memory * (1 - data.dones[t])[:, None]
+
+
 @cells
 @pytest.mark.parametrize("untied", [False, True])
 def test_mirrored_walks_get_mirrored_actions(cell: str, untied: bool) -> None:
@@ -293,7 +314,7 @@ class Recall:
         self.terms[:, 0] = self.reward
         self.lengths += 1
         self.observation[:] = 0.0
-        self.terminated = self.lengths >= self.LENGTH
+        self.terminated = self.fell = self.lengths >= self.LENGTH
         self.ended = np.flatnonzero(self.terminated)
         self._restart(self.ended)
 

@@ -19,7 +19,7 @@ class Settings:
         history: how many control steps an observation holds; 1: the current one.
         inputs: what it holds beside the task's own numbers: last_action, last_reward, last_done, or, known in simulation
             alone, parameters and commands by name; "parameters" stands for those that the training varies, with its goals.
-        trial: episodes on the same robot that the learner takes for one.
+        trial: episodes on the same robot that the learner takes for one, but for what follows a fall.
         redraw: probability per control step that a robot becomes another one in mid-episode.
         sampler: which robots of the variation are trained on: uniform, grid, plr or adr (`envs.samplers`).
         adr_low, adr_high: of sampler adr, mean returns of an episode at which it narrows and widens a range.

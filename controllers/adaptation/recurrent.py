@@ -1,8 +1,9 @@
 """RL2: a recurrent policy that learns to find out which robot it drives (Duan et al., 2016; Wang et al., 2016).
 
 Trained by PPO on trials, several episodes on one robot that the learner takes for one. The policy is told its last action,
-reward and whether an episode has just ended; its memory is emptied only where the robot changes. At test time nothing is
-learnt: the memory adapts, within the first steps of motion.
+reward and whether an episode has just ended; its memory is emptied only where the robot changes. Unlike the memory, the return
+ends with every fall: a robot that would earn as much in its trial's next episode had no reason not to fall. At test time
+nothing is learnt: the memory adapts, within the first steps of motion.
 """
 
 from typing import Any

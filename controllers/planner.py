@@ -129,7 +129,7 @@ class Planner:
         """Improve the plans of robots `ids` (G,)."""
         s, everywhere = self.settings, np.repeat(ids, self.settings.samples)
         if s.model == "own":
-            values = self.env.inputs.supposed(self.env.values, self.env.table.nominal)[everywhere]
+            values = self.env.inputs.supposed(self.env.values)[everywhere]
             if not np.array_equal(self.futures.values, values):
                 self.futures.simulation.set_parameters(np.arange(len(everywhere)), values)
         self.futures.inputs.believed[:] = self.env.inputs.believed[everywhere]

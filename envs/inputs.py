@@ -82,12 +82,14 @@ class Inputs:
             found[:, self._at[1]] = commands[:, self._goals]
         return found
 
-    def supposed(self, values: np.ndarray, usual: np.ndarray) -> np.ndarray:
-        """What robots with parameters (N, P) are taken for, (N, P): what they are told, and else the `usual` (P,)."""
+    def supposed(self, values: np.ndarray) -> np.ndarray:
+        """What robots with parameters (N, P) are taken for, (N, P): what they are told, as far as it is legal, else nominal."""
         at, columns = self._at[0], self._columns
         told = ~np.isnan(self.believed[:, at])
-        taken = np.where(told.any(axis=1)[:, None], usual, values)
-        taken[:, columns] = np.where(told, self.believed[:, at], taken[:, columns])
+        taken = np.where(told.any(axis=1)[:, None], self.table.nominal, values)
+        # An estimate of a motor that is not dead may be a little less than 0.
+        legal = np.clip(self.believed[:, at], self.table.low[columns], self.table.high[columns])
+        taken[:, columns] = np.where(told, legal, taken[:, columns])
         return taken
 
     def forget(self, ids: np.ndarray) -> None:

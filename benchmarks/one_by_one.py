@@ -72,8 +72,9 @@ def adapted(
 
 
 def some(tasks: Sequence[Task], number: int) -> list[int]:
-    """Which of the tasks stand for all of them, where each is costly."""
-    return list(range(0, len(tasks), max(1, len(tasks) // number)))[:number]
+    """Which of the tasks stand for all of them, where each is costly: the middle ones of as many equal parts."""
+    number = min(number, len(tasks))
+    return [int((k + 0.5) * len(tasks) / number) for k in range(number)]
 
 
 def together(points: Sequence[dict[str, Any]]) -> dict[str, Any]:

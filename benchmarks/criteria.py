@@ -87,17 +87,24 @@ def legs() -> Iterator[Bar]:
     both = {method: closed[method] for method in ("rma", "recurrent") if method in closed}
     asked = f"{RMA_GAP:g} by rma and recurrent"
     yield Bar(4, "quadruped-rma, test: gap closed", asked, both, RMA_GAP, methods=2, missing=missing)
-    losses = {f"{m}, calf": v for m, v in figures("quadruped-damage").get("motor_loss", {}).items()}
-    losses |= figures("motor-loss").get("motor_loss", {})
     for key, what in (("recovered", "walk as before"), ("follows", "follow the command")):
-        shares = {m: [s.get(f"{key}_within_2_s") for s in seeds] for m, seeds in losses.items()}
-        of = {m: (float(np.mean(s)), len(s)) for m, s in shares.items() if None not in s}
-        yield Bar(4, f"robots that {what} 2 s after a motor died", "half of them", of, MOST, show="{:.0%}".format)
+        what = f"robots that {what} 2 s after a motor died, the worst of three motors"
+        yield Bar(4, what, "half of them", after_losses(f"{key}_within_2_s"), MOST, show="{:.0%}".format)
     for name in ("quadruped-damage", "quadruped-payload", "go1-transfer"):
         for split, least in SPLITS.items():
             closed, missing = after_ten_seconds(name, split)
             what = f"{name}, {split}: gap closed after 10 s of motion"
             yield Bar(5, what, f"{least:g}", closed, least, missing=missing)
+
+
+def after_losses(key: str) -> Reached:
+    """The share of robots of each method, mean over seeds, with the motor whose loss leaves the fewest."""
+    found: dict[str, tuple[float, int]] = {}
+    for loss, seeds in figures("motor-loss").get("motor_loss", {}).items():  # METHOD, MOTOR
+        method, share = loss.split(",")[0], float(np.mean([one[key] for one in seeds]))
+        if method != "oracle":
+            found[method] = min(found.get(method, (share, len(seeds))), (share, len(seeds)))
+    return found
 
 
 def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int]], str]:

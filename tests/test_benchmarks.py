@@ -43,6 +43,13 @@ def test_intervals_are_judged_by_the_worst_parameter(criteria: ModuleType, monke
     assert last.cells()[-1] == "met"
 
 
+def test_losses_are_judged_by_the_worst_motor(criteria: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = {"rma, calf": (0.8,), "rma, hip": (0.1, 0.5), "recurrent, hip": (1.0,), "oracle, hip": (1.0,)}
+    figures = {"motor_loss": {loss: [{"follows_within_2_s": v} for v in of] for loss, of in losses.items()}}
+    monkeypatch.setattr(criteria, "figures", {"motor-loss": figures}.__getitem__)
+    assert criteria.after_losses("follows_within_2_s") == {"rma": (0.3, 2), "recurrent": (1.0, 1)}
+
+
 def test_the_gap_of_methods_that_meet_few_robots_is_that_on_these_robots(tables: ModuleType) -> None:
     """Three robots, of which the last two are met; the told oracle gains 50 there, fine-tuning 300: that is the gap."""
     methods = {"randomised": {"mean": 100, "task_returns": [[0, 100, 200]]},

@@ -3,6 +3,7 @@
 The file is safetensors: weights as plain arrays, everything else as JSON in the header. Reading it runs no code.
 """
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..robots.files import replacing
 from .adapted import Adapted
 from .config import PlannerConfig, TrainConfig, first_problem
 from .identifier import Identifier
-from .policies import FORMAT, Header, empty_policy
+from .policies import FORMAT, Header, as_trained, empty_policy
 from .policy import Policy
 from .presets import settings_for
 from .settings import Settings
@@ -182,6 +183,7 @@ class Controller:
         return Header(
             format=FORMAT,
             config=self.config,
+            settings=dataclasses.asdict(self.settings),
             observation_size=math.prod(shape),
             image=shape if len(shape) == 3 else None,
             states=int(seen.n) if isinstance(seen, Discrete) else None,
@@ -247,6 +249,7 @@ class Controller:
         bad = next((k for k, v in tensors.items() if not torch.isfinite(v).all()), None)
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
+        header = header.model_copy(update={"config": as_trained(header)})
         controller = cls(header.config, empty_policy(header), header.timesteps)
         controller.seconds, controller.learning_rate, controller.plan = (
             header.seconds,

@@ -1,5 +1,6 @@
 """Which policy a configuration calls for, built anew: for training, and for the weights of a file."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -47,12 +48,13 @@ class Header(BaseModel):
 
     `image` is the shape (channels, height, width) where observations are images. `states` and `actions` are their numbers
     where observations or actions are discrete; `action_low` and `action_high` are then the limits of the grid that the
-    actions stand for, or empty.
+    actions stand for, or empty. `settings` are all hyperparameters, which a later version's preset may have other values for.
     """
 
     model_config = ConfigDict(extra="forbid")
     format: int
     config: TrainConfig
+    settings: dict[str, Any] = {}
     observation_size: int
     image: tuple[int, int, int] | None = None
     states: int | None = None
@@ -68,6 +70,15 @@ class Header(BaseModel):
     identifies: tuple[str, ...] = ()
     card: Card | None = None
     adapted: Adapted | None = None
+
+
+def as_trained(header: Header) -> TrainConfig:
+    """The header's configuration, with a hyperparameter more for each whose preset is no longer what it was in training."""
+    config = header.config
+    now = dataclasses.asdict(settings_for(config.robot, config.task, config.algo, config.hyperparameters))
+    now = json.loads(json.dumps(now))
+    changed = {name: value for name, value in header.settings.items() if now.get(name, value) != value}
+    return config.model_copy(update={"hyperparameters": {**config.hyperparameters, **changed}})
 
 
 def known_inputs(settings: Settings) -> list[str]:

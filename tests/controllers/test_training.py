@@ -1,6 +1,7 @@
 """Training: reproducible, resumable, logged, interruptible; the controller file holds all of it."""
 
 import csv
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from surefoot.controllers import training
 from surefoot.controllers.controller import Controller, controller_file
+from surefoot.controllers.presets import PRESETS
 from surefoot.controllers.training import make_algorithm, make_env, resume, train
 from surefoot.robots import SurefootError
 
@@ -46,6 +48,19 @@ def test_save_and_load_act_alike_bit_for_bit(controller: Controller, tmp_path: P
     assert controller.training
     limits = controller.policy.action_space
     assert (np.abs(loaded.act(1e6 * seen)) <= limits.high).all()
+
+
+def test_a_file_outlives_its_preset(controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    controller.save(tmp_path / "c.safetensors")
+    config, trained = controller.config, controller.settings
+    key = (config.robot, config.task, config.algo)
+    monkeypatch.setitem(PRESETS, key, dataclasses.replace(PRESETS[key], activation="tanh", mirror=False, gamma=0.5))
+    loaded = Controller.load(tmp_path / "c.safetensors")
+    assert loaded.settings == trained
+    own = {"activation": trained.activation, "mirror": trained.mirror, "gamma": trained.gamma}
+    assert loaded.config.hyperparameters == config.hyperparameters | own
+    seen = observations(controller)
+    assert np.array_equal(loaded.act(seen), controller.act(seen))
 
 
 def test_copy_is_independent(controller: Controller) -> None:

@@ -356,7 +356,7 @@ ROWS = {
         "3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families, tuning=180.0
     ),  # ants are slow: 3 k steps/s
     "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
-    "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=4, motor=CALF),
+    "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _LEGS, by_budget, episodes=12, motor=CALF),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _EVERY, by_budget, episodes=4, motor=CALF),
     "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _EVERY, by_budget, episodes=4, motor=CALF),
     "motor-loss": Row("4: any of three motors", "quadruped-damage", _LOSSES, motor_losses),

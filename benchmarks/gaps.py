@@ -1,6 +1,7 @@
 """How much of the gap between the randomised controller and an oracle a method closes, of curves by budget.
 
-`methods` are the figures of a split in a row's file: by method, a curve for each seed.
+`methods` are the figures of a split in a row's file: by method, a curve for each seed. `key` names what a point has of each
+task: returns, or the share of its robots that succeeded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +12,26 @@ from one_by_one import GO_ON
 
 from surefoot.controllers.statistics import bootstrap, gap_closed, mean
 
+RETURNS, SUCCESS = "task_returns", "task_success"
 
-def gains_by_task(methods: Mapping[str, Any], method: str, seed: int, point: Mapping[str, Any]) -> dict[int, float]:
+
+def gains_by_task(
+    methods: Mapping[str, Any], method: str, seed: int, point: Mapping[str, Any], key: str = RETURNS
+) -> dict[int, float]:
     """By how much a point of a method's curve is better than the randomised controller on the same robots, a task each."""
     start = methods[method][seed][0] if method in GO_ON else methods["randomised"][seed][-1]
-    before = dict(zip(start["tasks"], start["task_returns"], strict=True))
-    return {task: r - before[task] for task, r in zip(point["tasks"], point["task_returns"], strict=True)}
+    before = dict(zip(start["tasks"], start[key], strict=True))
+    return {task: r - before[task] for task, r in zip(point["tasks"], point[key], strict=True)}
 
 
-def oracle_of(methods: Mapping[str, Any]) -> tuple[str, dict[int, float]]:
+def oracle_of(
+    methods: Mapping[str, Any], names: Sequence[str] = ("oracle", "finetune"), key: str = RETURNS
+) -> tuple[str, dict[int, float]]:
     """Of those that were told, or trained on, the true robot, who gains most on the tasks that all met; mean over seeds."""
     found = {}
-    for name in ("oracle", "finetune"):
+    for name in names:
         if curves := methods.get(name):
-            gained = [gains_by_task(methods, name, k, curve[-1]) for k, curve in enumerate(curves)]
+            gained = [gains_by_task(methods, name, k, curve[-1], key) for k, curve in enumerate(curves)]
             found[name] = {task: float(np.mean([g[task] for g in gained])) for task in gained[0]}
     if not found:
         return "nobody", {}
@@ -38,10 +45,14 @@ def is_gap(best: Mapping[int, float]) -> bool:
 
 
 def closed_by(
-    methods: Mapping[str, Any], method: str, points: Sequence[Mapping[str, Any]], best: Mapping[int, float]
+    methods: Mapping[str, Any],
+    method: str,
+    points: Sequence[Mapping[str, Any]],
+    best: Mapping[int, float],
+    key: str = RETURNS,
 ) -> np.ndarray:
     """The share of `oracle_of`'s lead that a method has at a point of its curves, one a seed: (S,)."""
-    gained = [gains_by_task(methods, method, k, p) for k, p in enumerate(points)]
+    gained = [gains_by_task(methods, method, k, p, key) for k, p in enumerate(points)]
     met = [task for task in gained[0] if task in best]  # where a method has met only some
     ours = np.mean([[g[task] for task in met] for g in gained], axis=1)
     return gap_closed(ours, 0.0, np.mean([best[t] for t in met]))

@@ -83,7 +83,8 @@ def together(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
         key: float(np.mean([point[key] for point in points]))
         for key in ("robot_seconds", "seconds", "return", "tracking", "falls", "success")
     }
-    return means | {key: [one for point in points for one in point[key]] for key in ("tasks", "task_returns")}
+    lists = ("tasks", "task_returns", "task_success")
+    return means | {key: [one for point in points for one in point[key]] for key in lists}
 
 
 def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
@@ -98,6 +99,7 @@ def figures_of(points: Sequence[Point], tasks: list[int]) -> dict[str, Any]:
         "return": float(returns.mean()), "tracking": float(tracked.mean()), "falls": float(fell.mean()),
         "success": float(np.mean(success)),
         "tasks": tasks, "task_returns": returns.reshape(len(tasks), -1).mean(axis=1).tolist(),
+        "task_success": np.asarray(success, float).reshape(len(tasks), -1).mean(axis=1).tolist(),
     }  # fmt: skip
 
 

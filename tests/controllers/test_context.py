@@ -363,6 +363,7 @@ class Hidden:
         self.lengths = np.zeros(num_envs, np.int64)
         self.observation, self.final_observation = np.zeros((2, num_envs, 4), np.float32)
         self.terms, self.terminated = np.zeros((num_envs, 1)), np.zeros(num_envs, bool)
+        self.fell = self.terminated
         self.ended = np.zeros(0, np.int64)
 
     def reset(self, seed: int | None = None) -> np.ndarray:

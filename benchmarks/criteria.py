@@ -116,10 +116,11 @@ def of_success(name: str, split: str, names: Sequence[str]) -> tuple[Reached, st
     _, best = oracle_of(methods, ("oracle",), SUCCESS)
     if not is_gap(best):
         return {}, "no gap" if best else "not measured"
-    firsts = {m: [curve[0] for curve in methods[m]] for m in names if m in methods}
-    return {
-        m: (float(closed_by(methods, m, first, best, SUCCESS).mean()), len(first)) for m, first in firsts.items()
-    }, ""
+    closed = {}
+    for method in (m for m in names if m in methods):
+        firsts = [curve[0] for curve in methods[method]]
+        closed[method] = (float(closed_by(methods, method, firsts, best, SUCCESS).mean()), len(firsts))
+    return closed, ""
 
 
 def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int]], str]:

@@ -1,8 +1,9 @@
 """PPO with a memory: an LSTM or GRU beside the observation, trained on whole segments of episodes.
 
-The memory of N worlds is one tensor (rows, N, hidden), its rows being the layers' hidden states and, for an LSTM, their
+The memory of N worlds is one tensor (rows, N, width), its rows being the layers' hidden states and, for an LSTM, their
 cells. It is emptied where an episode ends, in the rollout, in the update and (by `Controller.reset`) in use. So an
-environment whose episodes hold several attempts at one task, RL2's trials, needs nothing more.
+environment whose episodes hold several attempts at one task, RL2's trials, needs nothing more; its returns end with each fall
+(`rollouts.Rollout.ends`).
 """
 
 from collections.abc import Iterable
@@ -51,7 +52,7 @@ class RecurrentPolicy(Policy):
     def remember_rollout(self, features: torch.Tensor, memory: torch.Tensor, dones: torch.Tensor) -> torch.Tensor:
         """What the heads see (T, n, ...) of T steps: as T calls of `remember`, each world's memory emptied after its done.
 
-        `features` (T, n, O), `memory` (rows, n, hidden) before the first step, `dones` (T, n) in {0, 1}.
+        `features` (T, n, O), `memory` (rows, n, width) before the first step, `dones` (T, n) in {0, 1}.
         """
         ends = dones[:-1].any(dim=1).nonzero().flatten().tolist()
         parts = []

@@ -74,10 +74,8 @@ def test_beliefs_replace_the_truth() -> None:
 def test_what_robots_are_taken_for_is_legal() -> None:
     env = walkers(3, variation=VARIATION, inputs=("dead_actuator", "payload"))
     env.inputs.believed[1] = [*[-0.01] * 6, *[1.2] * 5, 0.3, 2.5]
-    taken, (*dead, payload) = (
-        env.inputs.supposed(env.values),
-        [*env.table.columns("dead_actuator"), *env.table.columns("payload")],
-    )
+    taken = env.inputs.supposed(env.values)
+    dead, (payload,) = env.table.columns("dead_actuator"), env.table.columns("payload")
     assert np.array_equal(taken[0], env.values[0])  # nobody told it anything
     assert taken[1, dead].tolist() == [*[0.0] * 6, *[1.0] * 5, 0.3]
     assert taken[1, payload] == 2.5

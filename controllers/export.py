@@ -5,6 +5,7 @@ know beside it (joint order, home pose, action scale, observation layout …) is
 property a field, as JSON; in TorchScript the extra file `surefoot.json`.
 """
 
+import dataclasses
 import io
 import json
 import warnings
@@ -90,7 +91,9 @@ def export(
     controller.check(env)
     begin = getattr(controller.policy, "initial_memory", lambda worlds: torch.zeros(0))
     memory = begin(8).numpy()
-    metadata = describe(controller.config, env, memory.shape[::2] if memory.size else ())
+    # All of them, so that the file means the same when a preset has changed.
+    config = controller.config.model_copy(update={"hyperparameters": dataclasses.asdict(controller.settings)})
+    metadata = describe(config, env, memory.shape[::2] if memory.size else ())
     inputs = (_observations(env), *([memory] if memory.size else []))
     controller.policy.set_training_mode(False)
     network = Deployed(controller.policy).eval()

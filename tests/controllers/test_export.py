@@ -1,5 +1,6 @@
 """Exported files: the same actions as the controller's, complete metadata, one clear line for what does not fit."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -136,8 +137,9 @@ def test_metadata_are_complete_and_the_same_in_both(exported: Callable[[str], tu
     files = {JSON_FILE: ""}
     torch.jit.load(folder / "a.pt", _extra_files=files)
     assert json.loads(files[JSON_FILE]) == found
-    assert found["config"] == controller.config.model_dump(mode="json")
-    assert tuple(OnnxController.load(folder / "a.onnx").settings.net) == controller.settings.net
+    every = json.loads(json.dumps(dataclasses.asdict(controller.settings)))
+    assert found["config"] == controller.config.model_dump(mode="json") | {"hyperparameters": every}
+    assert OnnxController.load(folder / "a.onnx").settings == controller.settings
 
 
 @pytest.mark.skipif("recurrent_ppo" not in ALGORITHMS, reason="no recurrent algorithm")

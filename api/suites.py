@@ -6,7 +6,7 @@ from typing import Any
 
 from ..controllers.comparison import Comparison, load_methods, method_name
 from ..controllers.comparison import compare as _compare
-from ..controllers.envelope import Envelope
+from ..controllers.envelope import MOTION, Envelope, adapts_in_motion
 from ..controllers.envelope import envelope as _envelope
 from ..controllers.evaluation import AnyController
 from ..controllers.splits import SplitResult, validate
@@ -141,16 +141,31 @@ def envelope(
     grid: Mapping[str, str],
     *,
     adapted: Source | AnyController | None = None,
+    motion: float | None = None,
     parameters: Settings | Task | None = None,
     cells: int = 12,
     episodes: int = 4,
     seed: int = 1000,
 ) -> Envelope:
-    """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation."""
-    controllers = {"before" if adapted is not None else "controller": load_any(source)}
-    controllers |= {} if adapted is None else {"after": load_any(adapted)}
-    task = task_of(parameters, commands_of(next(iter(controllers.values()))))
-    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task, seed=seed)
+    """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation.
+
+    What "after" is: the controller `adapted`; or of a controller that adapts while it walks (recurrent, rma, context, identify)
+    itself, in every cell after `motion` seconds there, 10 where nobody says and 0 for none.
+    """
+    controller = load_any(source)
+    controllers: dict[str, AnyController] = {"controller": controller}
+    if motion is None:
+        motion = MOTION if adapted is None and adapts_in_motion(controller) else 0.0
+    if motion and adapted is not None:
+        raise SurefootError(f"motion of {motion:g} s and an adapted controller: expected one of the two")
+    moved = f"after {motion:g} s of motion"
+    if adapted is not None:
+        controllers = {"before": controller, "after": load_any(adapted)}
+    elif motion:
+        controllers = {"before": controller, moved: controller}
+    task = task_of(parameters, commands_of(controller))
+    moving = {moved: motion} if motion else {}
+    return _envelope(controllers, grid, cells=cells, episodes=episodes, task=task, seed=seed, motion=moving)
 
 
 def choose(

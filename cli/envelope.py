@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Values, fits, parameters
+from .options import Count, File, Moment, Values, fits, parameters
 
 Axis = Annotated[str | None, tyro.conf.arg(metavar="KEY[=RANGE]")]
 
@@ -34,6 +34,9 @@ class Arguments:
     """What is different about the robot besides, such as motor_strength.front_left=0.4; repeatable."""
     adapted: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
     """A second controller, on the same grid with the same episodes: after adaptation, beside before."""
+    motion: Moment = None
+    """Seconds that each robot moves in its cell, for a second map of what its controller has adapted to: of recurrent, rma,
+    context and identify, which adapt while they walk; none: 10 for these, unless there is an --adapted; 0: no such map."""
     seed: Count = 1000
     """Seed of start states and commands."""
     out: File = None
@@ -53,13 +56,14 @@ def run(given: Arguments) -> None:
         given.source,
         fits([given.x, given.y], "--x and --y"),
         adapted=given.adapted,
+        motion=given.motion,
         parameters=parameters("--set", given.parameters),
         cells=12 if given.cells is None else given.cells,
         episodes=4 if given.episodes is None else given.episodes,
         seed=1000 if given.seed is None else given.seed,
     ).content()
     for title, table in api.envelope_tables(found):
-        show(table["columns"], table["rows"], title if given.adapted else None, table.get("note", ""))
+        show(table["columns"], table["rows"], title if len(found["maps"]) > 1 else None, table.get("note", ""))
     if given.out is not None:
         api.write_content(given.out, found)
         console().print(f"wrote {given.out}", soft_wrap=True)

@@ -3,27 +3,32 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from ..envs.batch_env import BatchEnv
 from ..envs.suites import load_suite
 from ..envs.variation import Task, Term, Variation
-from ..robots import SurefootError
+from ..robots import SurefootError, get_robot
 from ..robots.moments import split_moment
+from .adaptation.identify import walk_and_identify
+from .adaptation.online import ONLINE, walk_and_judge
 from .adaptation.search import as_begun
 from .adaptation.sysid import usual_ranges
 from .config import TrainConfig
 from .controller import Controller
 from .evaluation import AnyController, Evaluation, run_episodes
 from .gym_ids import needs_robot
+from .identifier import STEPS
 from .planner import driver
 from .worlds import worlds_of
 
 TRACKING = 0.6  # above it, a `velocity` episode without a fall is a success
 SHARE = 0.5  # of the return on the unchanged robot that an episode of any other task may lose
 LARGEST = 50_000  # worlds at once
+MOTION = 10.0  # s that a robot moves in its cell before what it has adapted to is mapped, where nobody says
+STARTS = 1000  # what the methods count their seeds of start states from
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,12 @@ def envelope(
     episodes: int = 4,
     task: Task | None = None,
     seed: int = 1000,
+    motion: Mapping[str, float] | None = None,
 ) -> Envelope:
     """`episodes` episodes of each controller in each cell; all controllers meet the same start states and commands.
+
+    `motion` says of which controllers, each of which `adapts_in_motion`, every robot moves before its episode, and for how many
+    seconds. What it sees then it knows in the episode.
 
     `grid` holds the two axes in the grammar of variations, {"payload": "0:12", "friction": "log:0.2:2"}: `cells` values from
     one end to the other, both measured, or the choices of a|b|c; "" is the range in which identification looks. `task` is what
@@ -125,18 +134,52 @@ def envelope(
     tasks = [_with(task, {x.key: i, y.key: j}, commands) for j in y.values for i in x.values]
     every = [t for t in (*tasks, task) for _ in range(episodes)]  # the last: the robot as it is otherwise
     probe.simulation.table.check(np.array([probe.table.values(t.parameters) for t in tasks]))
-    maps, good, criterion = {}, -np.inf, f"no fall and tracking above {TRACKING:g}"
+    steps = {label: _steps(controllers[label], seconds) for label, seconds in (motion or {}).items()}
+    maps: dict[str, Map] = {}
+    good, criterion = -np.inf, f"no fall and tracking above {TRACKING:g}"
     for label, controller in controllers.items():
         begun = as_begun(controller) if isinstance(controller, Controller) else controller
-        env = worlds_of(controller.config, worlds, told=begun.told, tasks=every, seed=seed, autoreset=False)
-        begun.check(env)
-        result = run_episodes(env, driver(begun, env, seed))
-        if controller is first and np.isnan(result.tracked).any():
+        if label in steps:
+            assert isinstance(controller, Controller)
+            result = _after_motion(controller, every, steps[label], seed)
+        else:
+            env = worlds_of(controller.config, worlds, told=begun.told, tasks=every, seed=seed, autoreset=False)
+            begun.check(env)
+            result = run_episodes(env, driver(begun, env, seed))
+        if not maps and np.isnan(result.tracked).any():
             nominal = float(result.returns[-episodes:].mean())
             good = nominal - SHARE * abs(nominal)
             criterion = f"no fall and a return of at least {good:.4g} (on the unchanged robot: {nominal:.4g})"
         maps[label] = _map(result, good, (len(y.values), len(x.values), episodes))
     return Envelope(robot, what, str(task), x, y, criterion, maps, episodes, seed)
+
+
+def adapts_in_motion(controller: AnyController) -> TypeGuard[Controller]:
+    """Whether all that it needs to adapt is to move: it remembers, or infers what its robot is and has not yet."""
+    if not isinstance(controller, Controller) or controller.plan:
+        return False
+    return controller.config.method in ONLINE or (controller.identifier is not None and not controller.told)
+
+
+def _steps(controller: AnyController, seconds: float) -> int:
+    """Control steps of so much motion. Raises `SurefootError` for a controller that does not adapt by it, or not so soon."""
+    if not adapts_in_motion(controller):
+        can = ", ".join((*ONLINE, "identify"))
+        raise SurefootError(f"motion of {seconds:g} s: expected a controller that adapts while it moves ({can})")
+    dt, least = get_robot(controller.config.robot).control_dt, STEPS if controller.identifier else 1
+    if not least * dt - 1e-9 <= seconds < math.inf:
+        raise SurefootError(f"motion of {seconds:g} s: expected {least * dt:g} s or more")
+    return round(seconds / dt)
+
+
+def _after_motion(controller: Controller, tasks: list[Task], steps: int, seed: int) -> Evaluation:
+    """One episode on each task, of robots that have moved on it before."""
+    controller, seed = controller.copy(), seed - STARTS
+    if controller.identifier:
+        curve = walk_and_identify(controller, tasks, len(tasks), (steps // STEPS,), seed=seed).curve
+    else:
+        curve = walk_and_judge(controller, tasks, len(tasks), (steps,), seed=seed)
+    return curve[-1].evaluation
 
 
 def _usual(key: str, env: BatchEnv) -> str:

@@ -314,6 +314,15 @@ def test_it_begins_with_what_an_average_robot_is_not_with_the_truth(
              for c in (told, begun, _telling(told, 5.0))]  # fmt: skip
     assert np.array_equal(cells[0].returns, cells[1].returns)
     assert not np.array_equal(cells[0].returns, cells[2].returns)
+    grid = {"gravity": "5:15", "motor_strength.bthigh": "0.5:1"}
+    before, after = api.envelope(told, grid, cells=2, episodes=1).maps.values()  # after 10 s, as long as it looks at
+    every = [Task({"gravity": g, NAMES[0]: m}) for m in (0.5, 1.0) for g in (5.0, 15.0)]
+    curve = walk_and_identify(told.copy(), [*every, Task()], 5, (1,)).curve
+    for found, point in zip((before, after), curve, strict=True):
+        assert np.array_equal(found.returns, point.evaluation.returns[:4].reshape(2, 2))
+    with pytest.raises(SurefootError, match="motion of 9 s: expected 10 s or more"):
+        api.envelope(told, grid, cells=2, episodes=1, motion=9.0)
+    assert list(api.envelope(begun, grid, cells=1, episodes=1).maps) == ["controller"]  # it has been told
     compared = []
 
     def refusal(before: Controller, after: Controller, *_: object, **__: object) -> str:

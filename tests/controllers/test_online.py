@@ -1,5 +1,6 @@
 """Methods that adapt while they act: what they are trained on, what they remember, what the student learns."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from surefoot import api
 from surefoot.controllers.adaptation import META_TRAIN, METHODS, Budget, choose_method, methods_of
+from surefoot.controllers.adaptation.online import walk_and_judge
 from surefoot.controllers.adaptation.rma import Distillation, distil, student_of, student_worlds, taught
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
@@ -193,6 +195,38 @@ def test_what_is_seen_in_a_trials_first_episode_counts_in_its_second(seeker: Con
         observation, reward, *_ = env.step(seeker.act(observation))
         forgetful += reward * (step >= 200)
     assert not np.allclose(forgetful, two.by_episode[1])
+
+
+def test_a_map_after_motion_is_of_what_each_robot_has_seen(memory: Controller) -> None:
+    brief = memory.copy()
+    brief.config = memory.config.model_copy(update={"options": {"episode_seconds": 0.4}})
+    grid: dict[str, Any] = {"grid": {"payload": "0:6", "friction": "0.5:1"}, "cells": 2, "episodes": 2, "seed": 7}
+    found = api.envelope(brief, **grid, motion=0.3)
+    before, after = found.maps.values()
+    assert list(found.maps) == ["before", "after 0.3 s of motion"]
+    assert list(api.envelope(brief, **grid).maps) == ["before", "after 10 s of motion"]
+    without = api.envelope(brief, **grid, motion=0).maps
+    assert list(without) == ["controller"]
+    assert np.array_equal(before.returns, without["controller"].returns)
+    cells = [Task({"payload": load, "friction": rub}) for rub in (0.5, 1.0) for load in (0.0, 6.0)]
+    every = [task for task in (*cells, Task()) for _ in range(2)]
+    (point,) = walk_and_judge(brief.copy(), every, 10, [15], seed=7 - 1000)
+    assert np.array_equal(after.returns, point.evaluation.returns[:8].reshape(2, 2, 2).mean(axis=2))
+    assert not np.array_equal(after.returns, before.returns)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"motion": 1e-3}, "motion of 0.001 s: expected 0.02 s or more"),
+        ({"motion": float("nan")}, "motion of nan s: expected 0.02 s or more"),
+        ({"motion": 1.0, "adapted": "quadruped-velocity"}, "motion of 1 s and an adapted controller: expected one of the two"),
+        ({"motion": 1.0, "source": "quadruped-velocity"}, "expected a controller that adapts while it moves (recurrent, rma, "),
+    ],
+)  # fmt: skip
+def test_motion_that_no_map_can_be_made_after(memory: Controller, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(SurefootError, match=re.escape(said)):
+        api.envelope(**{"source": memory, "grid": {"payload": "0:6", "friction": "0.5:1"}, "cells": 1, **asked})
 
 
 def test_students_see_what_they_did() -> None:

@@ -202,7 +202,8 @@ def loss_of(motor: str, controller: Controller, seed: int, method: str = "") -> 
 
 def motor_losses(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """As `by_budget` measures it, for several motors."""
-    losses = {key: v for key, v in known.get("motor_loss", {}).items() if key.split(",")[0] in row.trainings}
+    methods = (*row.trainings, ORACLE)
+    losses = {key: v for key, v in known.get("motor_loss", {}).items() if key.split(",")[0] in methods}
     for name, found in seeds.items():
         for motor in LOST:
             now = {k: loss_of(motor, c, k) for k, c in found.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..controllers.comparison import Comparison, load_methods, method_name
 from ..controllers.comparison import compare as _compare
-from ..controllers.envelope import MOTION, Envelope, adapts_in_motion
+from ..controllers.envelope import Envelope, usual_motion
 from ..controllers.envelope import envelope as _envelope
 from ..controllers.evaluation import AnyController
 from ..controllers.splits import SplitResult, validate
@@ -150,12 +150,12 @@ def envelope(
     """Success on a grid of two parameters, such as {"payload": "0:12", "friction": "0.2:1.2"}, before and after adaptation.
 
     What "after" is: the controller `adapted`; or of a controller that adapts while it walks (recurrent, rma, context, identify)
-    itself, in every cell after `motion` seconds there, 10 where nobody says and 0 for none.
+    itself, in every cell after `motion` seconds there: where nobody says `usual_motion`, mostly 10; 0 for no such map.
     """
     controller = load_any(source)
     controllers: dict[str, AnyController] = {"controller": controller}
     if motion is None:
-        motion = MOTION if adapted is None and adapts_in_motion(controller) else 0.0
+        motion = usual_motion(controller) if adapted is None else 0.0
     if motion and adapted is not None:
         raise SurefootError(f"motion of {motion:g} s and an adapted controller: expected one of the two")
     moved = f"after {motion:g} s of motion"

@@ -161,15 +161,25 @@ def adapts_in_motion(controller: AnyController) -> TypeGuard[Controller]:
     return controller.config.method in ONLINE or (controller.identifier is not None and not controller.told)
 
 
+def usual_motion(controller: AnyController) -> float:
+    """Seconds after which what a controller has adapted to is mapped where nobody says; 0 for one that does not adapt so."""
+    return max(MOTION, _least(controller)) if adapts_in_motion(controller) else 0.0
+
+
+def _least(controller: Controller) -> float:
+    """Seconds of motion without which it does not adapt."""
+    return get_robot(controller.config.robot).control_dt * (STEPS if controller.identifier else 1)
+
+
 def _steps(controller: AnyController, seconds: float) -> int:
     """Control steps of so much motion. Raises `SurefootError` for a controller that does not adapt by it, or not so soon."""
     if not adapts_in_motion(controller):
         can = ", ".join((*ONLINE, "identify"))
         raise SurefootError(f"motion of {seconds:g} s: expected a controller that adapts while it moves ({can})")
-    dt, least = get_robot(controller.config.robot).control_dt, STEPS if controller.identifier else 1
-    if not least * dt - 1e-9 <= seconds < math.inf:
-        raise SurefootError(f"motion of {seconds:g} s: expected {least * dt:g} s or more")
-    return round(seconds / dt)
+    least = _least(controller)
+    if not least - 1e-9 <= seconds < math.inf:
+        raise SurefootError(f"motion of {seconds:g} s: expected {least:g} s or more")
+    return round(seconds / get_robot(controller.config.robot).control_dt)
 
 
 def _after_motion(controller: Controller, tasks: list[Task], steps: int, seed: int) -> Evaluation:

@@ -27,7 +27,8 @@ class Arguments:
     repeatable."""
     finetune: Values = field(default_factory=list)
     """Setting of method finetune, or of twin's fine-tuning, such as trains=last (all, last or low-rank), rank=8, leash=0.1
-    (weight of the divergence from the trained policy) or learning_rate=3e-4; repeatable."""
+    (weight of the divergence from the trained policy), learning_rate=3e-4 or n_epochs=3 (how often each rollout is used);
+    repeatable."""
     fit: Fits = field(default_factory=list)
     """What method twin fits to the robot's motion and perhaps where to look, such as payload=0:6 or motor_strength.* (each
     motor by itself); repeatable; none: what the training varied, and, where that does not explain the motion, payload, centre

@@ -14,7 +14,7 @@ from surefoot.controllers.adaptation import (
     choose_method,
     finetune,
 )
-from surefoot.controllers.adaptation.finetune import LowRank
+from surefoot.controllers.adaptation.finetune import QUICK, SPARING, LowRank
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
@@ -100,6 +100,11 @@ def test_finetune_keeps_to_a_budget_of_seconds(controller: Controller) -> None:
     check_curve(adaptation)
     assert adaptation.after.seconds >= 1.0
     assert adaptation.curve[-2].seconds < adaptation.after.seconds
+
+
+def test_rollouts_are_used_more_often_where_motion_is_limited() -> None:
+    for limit, asked, epochs in ((None, None, QUICK), (500, None, SPARING), (None, 3, 3), (500, 3, 3)):
+        assert FinetuneConfig(n_epochs=asked).within(limit)["n_epochs"] == epochs
 
 
 def test_finetune_is_reproducible(controller: Controller) -> None:
@@ -256,6 +261,7 @@ def test_bad_settings() -> None:
         ({"trains": "lsat"}, "unknown finetune setting trains 'lsat'"),
         ({"rank": 0}, "finetune setting rank=0: expected 1 or more"),
         ({"leash": -1}, "finetune setting leash=-1"),
+        ({"n_epochs": 0}, "finetune setting n_epochs=0: expected 1 or more"),
         ({"leesh": 1}, "unknown finetune setting 'leesh'"),
     ):
         with pytest.raises(SurefootError, match=words):

@@ -418,6 +418,15 @@ def costs(row: Row, folder: Path, known: Figures) -> dict[str, list[str]]:
     return {run: every[run] for run in sorted(every) if run.split("/")[0] in row.trainings}
 
 
+def origins(known: Figures, methods: Sequence[str], splits: Sequence[str]) -> dict[str, Any]:
+    """Where each method's figures are from: METHOD, or METHOD on SPLIT where that alone was measured later."""
+    now = [f"{method} on {split}" for method in methods for split in splits] or methods
+    before = {
+        name: of for name, of in known.get("measured", {}).items() if splits or name.split(" on ")[0] not in methods
+    }
+    return before | {name: {"command": command(), "date": date(), "commit": commit()} for name in now}
+
+
 def main() -> None:
     about = "\n".join(f"  {name:22} {row.about}" for name, row in ROWS.items())
     parser = argparse.ArgumentParser(description=__doc__ + about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -457,8 +466,7 @@ def main() -> None:
                     "about": row.about,
                     "suite": row.suite,
                     "training_seconds_and_cpus": costs(row, folder, known),
-                    "measured": known.get("measured", {})
-                    | {method: {"command": command(), "date": date(), "commit": commit()} for method in methods},
+                    "measured": origins(known, methods, asked.splits),
                 }
                 write_result(file, figures, seed=seeds[-1])
     except SurefootError as error:

@@ -318,6 +318,8 @@ _DYNAMICS = {
     "rma": Training("rma", steps=4_000_000),
     **_GO_ON,
 }
+# After 5 M steps three trainings have 7,240 on the robots of the training, and still rise.
+_MASSES = {**_DYNAMICS, "recurrent": dataclasses.replace(_MEMORY, steps=8_000_000)}
 # The same left and right: what the loss of one leg has taught holds for the leg across from it.
 _MIRROR = {"mirror": True}
 _ANT = {
@@ -358,7 +360,7 @@ ROWS = {
     "ant-cripple-sami": Row(
         "3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families, tuning=180.0
     ),  # ants are slow: 3 k steps/s
-    "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _DYNAMICS, families, episodes=4),
+    "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _MASSES, families, episodes=4),
     "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _RMA, by_budget, episodes=12, motor=CALF),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _EVERY, by_budget, episodes=4, motor=CALF),
     "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _EVERY, by_budget, episodes=4, motor=CALF),

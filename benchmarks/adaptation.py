@@ -426,7 +426,8 @@ def origins(known: Figures, methods: Sequence[str], splits: Sequence[str]) -> di
     before = {
         name: of for name, of in known.get("measured", {}).items() if splits or name.split(" on ")[0] not in methods
     }
-    return before | {name: {"command": command(), "date": date(), "commit": commit()} for name in now}
+    origin = {"command": command(), "date": date(), "commit": commit()}
+    return before | dict.fromkeys(now, origin)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """A robot that changes while it walks: is it noticed, and how soon does the robot walk as before?
 
-Whatever adapts within motion runs on: a memory or a history sees the change by itself, an identified robot is identified
-again once its controller has noticed that it earns less than it used to, and a planner plans. Methods that make another
-controller (twin, search, maml, finetune) need the robot to stop: once it has noticed, or fallen, it is adapted and walks on.
-Of these finetune is told what broke: it learns in a simulation of the changed robot, which then moves no more for it.
+Whatever adapts within motion runs on: a memory or a history sees the change by itself, and a planner plans. Once a robot has
+noticed that it earns less than it used to, it is identified again, and a belief over tasks (`context`) begins anew. Methods
+that make another controller (twin, search, maml, finetune) need the robot to stop: once it has noticed, or fallen, it is
+adapted and walks on. Of these finetune is told what broke: it learns in a simulation of the changed robot, which then moves no
+more for it.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ...envs.rewards import TRACKING_SIGMA
 from ...envs.tasks import Velocity
 from ...envs.variation import Task
 from ...robots import SurefootError, unknown
+from ..context_sac import ContextPolicy
 from ..controller import Controller
 from ..envelope import TRACKING
 from ..identifier import STEPS
@@ -177,7 +179,7 @@ def continual(
             refused, motion = judged(controller, adapted, after, episodes=robots, seed=3000 + seed)
             stop += 0.0 if method in TOLD else motion
             adapted = controller.copy() if refused else adapted
-    changed = np.zeros(robots, bool)
+    changed, believes = np.zeros(robots, bool), isinstance(controller.policy, ContextPolicy)
     watcher, learner = Drop(robots, dt), Identification(env, controller) if controller.identifier else None
     errors: np.ndarray = np.zeros((steps, robots))
     alarms: np.ndarray = np.zeros((steps, robots), bool)
@@ -198,6 +200,8 @@ def continual(
         fell |= env.fell
         errors[k] = _error(env)
         alarms[k] = watcher.update(env.reward) & ~fell
+        if believes:  # all that a robot has seen speaks for what it was
+            controller.reset(np.flatnonzero(alarms[k]))
         if method and k >= change and (now := (alarms[k] | fell) & ~changed).any():
             changed |= now
             fell &= ~now
@@ -205,9 +209,8 @@ def continual(
                 env.inputs.believed[now, env.inputs.known.index(name)] = value
             observation = env.reset(ids=np.flatnonzero(now))
             adapted.reset(np.flatnonzero(now))
-            if learner is not None:
-                learner.begin(now)
         if learner is not None:
+            learner.begin(changed)  # what these are told was found while they stood
             learner.learn(alarms[k])
     width = round(SMOOTHED / dt)
     padded = np.concatenate([np.repeat(errors[:1], width - 1, axis=0), errors])

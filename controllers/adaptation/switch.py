@@ -36,15 +36,18 @@ class Switched:
         self.controller, self.env, self.on = controller, env, True
         self.learner: Identification | None = None
         self.names: tuple[str, ...] = ()
-        self._memory, self._held = False, dict[tuple[int, int], torch.Tensor]()
+        self._memory = self._believes = False
+        self._held = dict[tuple[int, int], torch.Tensor]()
+        self.watcher = Drop(env.num_envs, env.robot.control_dt)
         if not isinstance(controller, OnnxController):
-            self._memory = isinstance(controller.policy, RecurrentPolicy | ContextPolicy)
+            self._believes = isinstance(controller.policy, ContextPolicy)
+            self._memory = self._believes or isinstance(controller.policy, RecurrentPolicy)
             encoders = [part for part in controller.policy.modules() if isinstance(part, History)]
             for part in encoders:
                 part.register_forward_hook(self._hold)
             self.names = tuple(controller.told)
             if controller.identifier is not None:
-                self.learner, self.watcher = Identification(env, controller), Drop(env.num_envs, env.robot.control_dt)
+                self.learner = Identification(env, controller)
                 self.names = controller.identifier.names
                 self._std = np.tile(told_in_training(controller, len(self.names))[1], (env.num_envs, 1))
         else:
@@ -80,10 +83,10 @@ class Switched:
 
     def learn(self) -> None:
         """After each control step of `env`."""
-        if self.learner is None:
-            return
         alarms = self.watcher.update(self.env.reward)
-        if self.on:
+        if self.on and self._believes:  # all that it has seen speaks for the robot that it was
+            self.controller.reset(np.flatnonzero(alarms))
+        if self.on and self.learner is not None:
             self.learner.learn(alarms)
             changed = self.learner.changed
             self._std[changed] = self.learner.std
@@ -92,10 +95,10 @@ class Switched:
         """Worlds `ids`, or all, begin an episode: what was remembered of the last one is gone."""
         self._driver.reset(ids)
         self.controller.reset(ids)
+        started = slice(None) if ids is None else ids
+        self.watcher.begin(started)
         if self.learner is not None:
-            started = slice(None) if ids is None else ids
             self.learner.begin(started)
-            self.watcher.begin(started)
 
     def inferred(self) -> np.ndarray:
         """Mean, standard deviation and true value of what it infers (or is told), (N, 3, E)."""

@@ -8,8 +8,17 @@ import pytest
 
 from surefoot import api
 from surefoot.cli.main import run
-from surefoot.controllers.adaptation import Budget
-from surefoot.controllers.adaptation.continual import BLOCK, FOLLOWS, WARM_UP, Drop, continual, stays_below
+from surefoot.controllers.adaptation import META_TRAIN, Budget
+from surefoot.controllers.adaptation.continual import (
+    BLOCK,
+    FOLLOWS,
+    STEPS,
+    WARM_UP,
+    Drop,
+    Identification,
+    continual,
+    stays_below,
+)
 from surefoot.controllers.adaptation.gate import refusal
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
@@ -172,8 +181,6 @@ def test_the_gate_takes_motion_but_of_who_is_told_what_broke(
 
 def test_an_identifier_looks_again_after_the_alarm(walker: Controller) -> None:
     """It is told nothing true before: what it tells the policy changes 4 s after the alarm, robot by robot."""
-    from surefoot.controllers.adaptation import META_TRAIN
-    from surefoot.controllers.adaptation.continual import STEPS, Identification
     from surefoot.controllers.worlds import worlds_of
 
     controller = META_TRAIN["identify"](
@@ -237,3 +244,25 @@ def test_continual_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFix
 def test_too_little_time_is_refused(walker: Controller) -> None:
     with pytest.raises(SurefootError, match="expected 4 s of walking before"):
         continual(walker, DEAD, at=1.0)
+
+
+def test_what_the_adapted_one_was_told_stays(walker: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its robots walk on by what `search` has found, though the controller that they had identifies its own."""
+    small = {"num_envs": 8, "batch_size": 96, "net": (16,)}
+    controller = META_TRAIN["identify"](
+        "quadruped", "velocity", vary={"payload": "0:6"}, steps=400, progress=False, hyperparameters=small,
+        meta={"worlds": 8},
+    )  # fmt: skip
+    found = controller.copy()
+    found.told = {"payload": 12.0}
+    learners: list[Identification] = []
+    begin = Identification.__init__
+    monkeypatch.setattr(Identification, "__init__", lambda self, *a: learners.append(self) or begin(self, *a))
+    monkeypatch.setattr("surefoot.controllers.adaptation.continual._adapted", lambda *_: (found, 1.0))
+    steps = iter(range(1000))  # robot 0 stops as soon as it has changed, and is noticed once
+    monkeypatch.setattr(Drop, "update", lambda self, reward: np.arange(len(reward)) == (next(steps) == 200) - 1)
+    continual(
+        controller, Task({}, AHEAD), Task({}, AHEAD), robots=2, seconds=4.0 + (STEPS + 50) * 0.02, method="search"
+    )
+    told = learners[0].env.inputs.believed[:, 0]
+    assert told[0] == 12.0

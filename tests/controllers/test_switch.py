@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from surefoot.controllers.adaptation.continual import Drop, continual
 from surefoot.controllers.adaptation.switch import Switched
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.identifier import STEPS, Identifier
 from surefoot.controllers.training import make_algorithm, make_env
 from surefoot.controllers.worlds import worlds_of
+from surefoot.envs.variation import Task
 
 SMALL = {"num_envs": 4, "batch_size": 64, "net": (16, 16)}
 
@@ -105,3 +107,21 @@ def test_one_without_anything_to_switch_says_so() -> None:
     assert "does not adapt" in brain.says
     assert brain.inferred().shape == (1, 3, 0)
     assert brain.latent.shape == (1, 0)
+
+
+def test_a_belief_begins_anew_with_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `continual` and where one watches: what was seen of the robot before says nothing about the one that it is now."""
+    brain = switched("context_sac", "half_cheetah", "cheetah-vel", tasks=4, latent=3, encoder_width=16)
+    brain.env.reset()
+    forgotten: list[list[int]] = []
+    reset = Controller.reset
+    monkeypatch.setattr(
+        Controller, "reset", lambda c, ids=None: forgotten.append([] if ids is None else list(ids)) or reset(c, ids)
+    )
+    monkeypatch.setattr(Drop, "update", lambda watcher, reward: np.arange(len(reward)) == len(forgotten) - 3)
+    walk(brain, 4)
+    assert forgotten == [[], [], [], [0]]
+    assert np.array_equal(brain.controller.memory[0], np.zeros_like(brain.controller.memory[0]))  # type: ignore[index]
+    forgotten.clear()
+    continual(brain.controller, Task({}, {"velocity": 2.0}), Task({}, {"velocity": 1.0}), robots=2, seconds=8.0)
+    assert sum(ids == [0] for ids in forgotten) == sum(ids == [1] for ids in forgotten) == 1

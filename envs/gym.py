@@ -115,12 +115,15 @@ class SingleEnv(gymnasium.Env):
         time_limit: bool = True,
         threads: int = 1,
         history: int = 1,
+        inputs: Sequence[str] = (),
+        trial: int = 1,
+        redraw: float = 0.0,
         render_mode: str | None = None,
     ):
         """`task` fixes the parameters, `variation` draws them at every reset; both may be dicts, `config` too.
 
         With `time_limit` False (as registered, because `gymnasium.make` adds its own `TimeLimit`) the episode is cut only
-        where `episode_steps` or `config` say so. `history`: see `BatchEnv`.
+        where `episode_steps` or `config` say so. `history`, `inputs`, `trial` and `redraw`: see `BatchEnv`.
         """
         if render_mode not in (None, "rgb_array"):
             raise SurefootError(f"unknown render_mode {render_mode!r}: choose from rgb_array, None")
@@ -140,6 +143,9 @@ class SingleEnv(gymnasium.Env):
             time_limit=time_limit,
             autoreset=False,
             history=history,
+            inputs=inputs,
+            trial=trial,
+            redraw=redraw,
         )
         self._np_random = self.core.rng
         self.observation_space, self.action_space = observation_space(self.core), action_space(self.core)

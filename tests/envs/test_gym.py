@@ -280,3 +280,16 @@ def test_stock_sb3_learns_on_the_adapter(algorithm: str, robot: str, task: str) 
     assert model.num_timesteps >= 128
     assert len(model.ep_info_buffer) > 4
     assert all(info["l"] <= 9 for info in model.ep_info_buffer)
+
+
+def test_one_world_has_trials_and_inputs_as_many_have() -> None:
+    env = surefoot.make("half_cheetah", "cheetah-vel", trial=2, inputs=("last_action", "gravity"), episode_steps=3)
+    many = surefoot.make_vec(
+        "half_cheetah", "cheetah-vel", 1, trial=2, inputs=("last_action", "gravity"), episode_steps=3
+    )
+    assert env.observation_space.shape == many.single_observation_space.shape
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[3] for _ in range(6)]
+    assert ends == [False] * 5 + [True]  # a trial of two episodes
+    with pytest.raises(SurefootError, match="trial=0"):
+        surefoot.make("half_cheetah", "cheetah-vel", trial=0)

@@ -54,17 +54,15 @@ def comparison_figure(content: Content) -> str:
     splits: Mapping[str, Content] = content["splits"]
     methods = list(next(iter(splits.values()))["methods"])
     roles = {content["baseline"]: "before", content["oracle"]: "oracle"}
-    parts, x = [_text(LEFT, 24, f"{content['suite']}: {content['robot']} {content['task']}", "title")], LEFT
-    for i, method in enumerate(methods):
-        note = {"before": " (baseline)", "oracle": " (oracle)"}.get(roles.get(method, ""), "")
-        parts += [f'<path class="line s{i}" d="M{x} 44h18"/>', _text(x + 24, 48, method + note)]
-        x += 44 + 7 * len(method + note)
+    notes = {"before": " (baseline)", "oracle": " (oracle)"}
+    parts, foot = _legend([method + notes.get(roles.get(method, ""), "") for method in methods], 48)
+    parts.append(_text(LEFT, 24, f"{content['suite']}: {content['robot']} {content['task']}", "title"))
     width = (WIDTH - LEFT - RIGHT - GAP) / 2
     kept = all("by_second" in m for found in splits.values() for m in found["methods"].values())
     trials = content["trial"] > 1
     rows = 2 if kept or trials else 1  # of plots a split
     for row, (split, found) in enumerate(splits.items()):
-        top = 86 + rows * row * (PANEL + 70)
+        top = foot + 26 + rows * row * (PANEL + 70)
         results = found["methods"]
         tasks = {m: [sum(seed) / len(seed) for seed in zip(*results[m]["task_returns"], strict=True)] for m in methods}
         order = sorted(range(len(found["tasks"])), key=lambda task: tasks[methods[0]][task])
@@ -88,7 +86,7 @@ def comparison_figure(content: Content) -> str:
             left = LEFT + (width + GAP) * trials
             parts += _plot(left, top, width, title, "seconds of motion", seconds, None)
     shown = colours([roles.get(m) or ("after" if m == _first(methods, roles) else m) for m in methods])
-    return _svg(WIDTH, 86 + rows * len(splits) * (PANEL + 70) - 20, parts, shown)
+    return _svg(WIDTH, foot + 26 + rows * len(splits) * (PANEL + 70) - 20, parts, shown)
 
 
 def envelope_figure(content: Content) -> str:

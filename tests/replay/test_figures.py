@@ -121,6 +121,20 @@ def test_more_methods_than_colours_are_told_apart() -> None:
     assert len(set(styles)) == 9
 
 
+def test_names_of_many_methods_stay_within_the_picture() -> None:
+    content = copy.deepcopy(COMPARISON)
+    one = content["splits"]["test"]["methods"]["plain"]
+    content["splits"]["test"]["methods"] = {f"quadruped-randomised-{i}": one for i in range(9)}
+    root = parsed(comparison_figure(content))
+    names = [
+        t
+        for t in root.iter(f"{SVG}text")
+        if (t.text or "").startswith("quadruped-randomised-") and len(t.text or "") < 24
+    ]
+    assert len(names) == 9
+    assert all(float(t.get("x", 0)) + 7 * len(t.text or "") <= float(root.get("viewBox", "").split()[2]) for t in names)
+
+
 def test_files_are_whole_and_the_same_each_time(tmp_path: Path) -> None:
     for content in (MAP, COMPARISON):
         for name in ("a.svg", "b.svg", "a.json"):

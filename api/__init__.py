@@ -44,7 +44,7 @@ from .showing import (
     view,
     write_adaptation_page,
 )
-from .sources import load, load_any
+from .sources import load, load_any, told_the_truth
 from .suites import (
     as_comparison,
     choose,
@@ -65,7 +65,7 @@ __all__ = [
     "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "play",
     "read_study", "record", "record_worlds", "recording_of", "recording_table", "replay", "resume", "robots_table",
     "safety_table", "screen", "screening_table", "seeds_table", "split_table", "suite_table", "suites_table",
-    "summary_table", "tasks_table", "tell", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
+    "summary_table", "tasks_table", "tell", "told_the_truth", "train", "train_seeds", "training_curve", "tune", "tuning_tables",
     "validation_table", "verify_suites", "view", "write_adaptation_page", "write_content", "write_report",
 ]  # fmt: skip
 

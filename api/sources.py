@@ -9,6 +9,7 @@ from ..controllers.config import PlannerConfig
 from ..controllers.controller import Controller
 from ..controllers.evaluation import AnyController
 from ..controllers.onnx_controller import OnnxController
+from ..controllers.policies import known_inputs
 from ..controllers.shipped import find
 from ..envs.tasks import TASKS
 from ..envs.variation import Task
@@ -52,6 +53,14 @@ def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController
             "an exported file (*.onnx) only acts: planning needs a run folder or a controller (*.safetensors)"
         )
     return source if isinstance(source, OnnxController) else OnnxController.load(str(source))
+
+
+def told_the_truth(controller: AnyController) -> str:
+    """What a controller is told of its simulated robot that only simulation knows, in words; "" for nothing."""
+    if isinstance(controller, OnnxController) or controller.told:
+        return ""
+    names = known_inputs(controller.settings)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def task_of(settings: Settings | Task | None, commands: Sequence[str] = ()) -> Task:

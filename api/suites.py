@@ -19,7 +19,7 @@ from ..envs.suites import verify as _verify
 from ..envs.variation import Task
 from ..report import safety_figures_table
 from ..robots import SurefootError, unknown
-from .sources import Settings, Source, commands_of, load, load_any, task_of
+from .sources import Plan, Settings, Source, commands_of, load, load_any, task_of
 
 
 def list_suites() -> list[TaskSuite]:
@@ -83,11 +83,15 @@ def evaluate_suite(
     episodes: int = 10,
     trial: int = 1,
     seed: int = 1000,
+    plan: Plan = None,
     safety: bool = False,
 ) -> list[SplitResult]:
-    """`episodes` whole episodes, or trials of K, on every task of each split of a suite (by default of all splits)."""
+    """`episodes` whole episodes, or trials of K, on every task of each split of a suite (by default of all splits).
+
+    With `plan` (True, or a planner's settings), the controller plans each step.
+    """
     frozen = load_suite(suite)
-    return _evaluate_suite(load(source), frozen, splits, episodes=episodes, trial=trial, seed=seed, safety=safety)
+    return _evaluate_suite(load(source, plan), frozen, splits, episodes=episodes, trial=trial, seed=seed, safety=safety)
 
 
 def as_comparison(results: Sequence[SplitResult], suite: str | Path, name: str, *, seed: int = 1000) -> Comparison:

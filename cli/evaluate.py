@@ -79,6 +79,7 @@ def run(given: Arguments) -> str:
         safety=True,
     )
     show_summary(api.evaluation_table(result))
+    _say_what_it_is_told(given.source)
     if result.terms:
         show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])
     return _safety({"": result}, limits)
@@ -101,22 +102,43 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
     if given.checkpoints:
         if given.split not in (None, "validation"):
             raise SurefootError(f"checkpoints are chosen on split 'validation', never on {given.split!r}")
-        if limits or given.json or given.figure:
-            raise SurefootError("--checkpoints compares returns alone: leave out --limit, --json and --figure")
+        if limits or given.json or given.figure or given.plan or given.planner:
+            raise SurefootError(
+                "--checkpoints compares returns alone: leave out --limit, --json, --figure, --plan and --planner"
+            )
         show_summary(api.validation_table(api.choose(given.source, given.suite, episodes=episodes, seed=seed)))
         return ""
     splits = None if given.split is None else [given.split]
     trial = 1 if given.trial is None else given.trial
     results = api.evaluate_suite(
-        given.source, given.suite, splits, episodes=episodes, trial=trial, seed=seed, safety=True
+        given.source,
+        given.suite,
+        splits,
+        episodes=episodes,
+        trial=trial,
+        seed=seed,
+        safety=True,
+        plan=planner(given.plan, given.planner),
     )
     show_summary(api.split_table(results))
+    _say_what_it_is_told(given.source)
     content = api.as_comparison(results, given.suite, Path(given.source).name, seed=seed).content()
     for path in (given.json, given.figure):
         if path is not None:
             api.write_content(path, content)
             console().print(f"wrote {path}", soft_wrap=True)
     return _safety({result.split: result.evaluation for result in results}, limits)
+
+
+def _say_what_it_is_told(source: str) -> None:
+    from .. import api
+    from .tables import console
+
+    known = api.told_the_truth(api.load_any(source))
+    if known:
+        console().print(
+            f"the controller is told the true {known}, as an oracle; surefoot adapt has to find out", soft_wrap=True
+        )
 
 
 def _safety(results: Mapping[str, Any], limits: Mapping[str, Any]) -> str:

@@ -189,3 +189,25 @@ def test_screen(folder: Path, tmp_path: Path, refused, capsys: pytest.CaptureFix
     assert not (tmp_path / "third").exists()
     assert run(["screen", str(folder / "a.recording.npz"), "--tolerance", "0.01"]) == 0
     assert "kept 150 of 150 steps" in capsys.readouterr().out
+
+
+def test_evaluate_plans_on_a_suite_and_says_who_is_told_the_truth(
+    loads: Path, tmp_path: Path, refused, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {"num_envs": 4, "batch_size": 96, "net": (8,), "inputs": ("payload", "gravity")}
+    told = api.train("quadruped", "velocity", steps=1, hyperparameters=small, progress=False)
+    file, planned = tmp_path / "told.safetensors", "--planner samples=3 --planner horizon=2"
+    told.save(file)
+    asked = ["evaluate", str(file), "--suite", str(loads), "--split", "test", "--episodes", "1"]
+    tables = []
+    for more in ("", planned):
+        assert run([*asked, *more.split()]) == 0
+        tables.append(capsys.readouterr().out)
+        assert "the controller is told the true payload, gravity, as an oracle" in " ".join(tables[-1].split())
+    assert tables[0] != tables[1]
+    assert "unknown planner setting 'smaples'" in refused(*asked, "--planner", "smaples=2")
+    assert "leave out --limit" in refused(*asked[:-4], "--checkpoints", "--plan")
+    told.told = {"payload": 1.0, "gravity": -9.81}
+    told.save(file)
+    assert run(asked) == 0
+    assert "oracle" not in capsys.readouterr().out

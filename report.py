@@ -23,6 +23,7 @@ from .controllers.screening import Screening
 from .controllers.seeds import SeedSummary
 from .controllers.shipped import card_of, names
 from .controllers.splits import ELSEWHERE, SplitResult
+from .controllers.statistics import WORST, cvar, iqm
 from .envs import rewards
 from .envs.registration import TASKS as BY_TASK
 from .envs.tasks import TASKS
@@ -78,16 +79,21 @@ def split_table(results: Sequence[SplitResult]) -> dict[str, Any]:
     for result in results:
         means = result.returns.mean(axis=1)
         worst = int(means.argmin())
-        cells = evaluation_cells(result.evaluation, result.interval())
+        cells = [
+            *evaluation_cells(result.evaluation, result.interval()),
+            f"{iqm(means[None]):.1f}",
+            f"{cvar(means[None]):.1f}",
+        ]
         worst_task = f"{means[worst]:.1f}: {result.tasks[worst]}"
         rows.append([result.split, len(means), *cells, *_by_episode(result.evaluation), worst_task])
     episodes = results[0].returns.shape[1]
     resampled = "tasks" if episodes == 1 else "episodes within tasks"
     note = f"suite {results[0].suite}, {episodes} episodes a task; intervals by resampling {resampled}"
     note += f"; {ELSEWHERE}" if results[0].elsewhere else ""
+    note += f"\nIQM: mean of the middle half of the tasks; CVaR: of the worst {WORST:.0%}"
     trial = ["by episode of a trial"] * (len(results[0].evaluation.by_episode) > 1)
     return {
-        "columns": ["split", "tasks", *evaluation_columns(results[0].evaluation), *trial, "worst task"],
+        "columns": ["split", "tasks", *evaluation_columns(results[0].evaluation), "IQM", "CVaR", *trial, "worst task"],
         "rows": rows,
         "note": note,
     }
@@ -134,7 +140,11 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
         "robot time",
         "wall-clock",
     ]
-    return {"columns": columns, "rows": rows, "note": f"{adaptation.method} on {adaptation.task}"}
+    note = f"{adaptation.method} on {adaptation.task}"
+    plan = adaptation.controller.plan
+    if adaptation.method == "planner" and not adaptation.inferred and plan is not None and plan.model == "own":
+        note += ", whose true parameters its model has (model=nominal: those of the robot as it is made)"
+    return {"columns": columns, "rows": rows, "note": note}
 
 
 def inferred_table(adaptation: Adaptation) -> dict[str, Any]:

@@ -85,6 +85,9 @@ class Comparison:
         if inside is not None and not self.suite.follows_training(split):
             gap = out_of_distribution_gap(mean(self.scores(method, inside)), mean(scores))
             found["out_of_distribution_gap"] = float(gap)
+        trained = [r.trained for r in self.results[method][split] if r.trained is not None]
+        if trained:
+            found["training_steps"], found["training_seconds"] = np.mean(trained, axis=0).tolist()
         goals = [e.succeeded for e in evaluations if e.succeeded is not None]
         found |= {"success": float(np.mean(goals))} if goals else {}
         found |= {

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv
 from ..envs.suites import load_suite
+from ..envs.tasks import VelocityConfig
 from ..envs.variation import Task, Term, Variation
-from ..robots import SurefootError, get_robot
+from ..robots import SurefootError
 from ..robots.moments import split_moment
 from .adaptation.identify import walk_and_identify
 from .adaptation.online import ONLINE, walk_and_judge
@@ -22,12 +23,19 @@ from .evaluation import AnyController, Evaluation, run_episodes
 from .gym_ids import needs_robot
 from .identifier import STEPS
 from .planner import driver
-from .worlds import worlds_of
+from .worlds import robot_of, worlds_of
 
 TRACKING = 0.6  # above it, a `velocity` episode without a fall is a success
 SHARE = 0.5  # of the return on the unchanged robot that an episode of any other task may lose
 LARGEST = 50_000  # worlds at once
 MOTION = 10.0  # s that a robot moves in its cell before what it has adapted to is mapped, where nobody says
+COMMAND_UNITS = {  # of places, heights and distances: m
+    **dict.fromkeys(("vx", "vy", "speed", "velocity"), "m/s"),
+    "yaw": "rad/s",
+    "angle": "rad",
+    "heading": "rad",
+    "direction": "",
+}
 STARTS = 1000  # what the methods count their seeds of start states from
 
 
@@ -168,7 +176,7 @@ def usual_motion(controller: AnyController) -> float:
 
 def _least(controller: Controller) -> float:
     """Seconds of motion without which it does not adapt."""
-    return get_robot(controller.config.robot).control_dt * (STEPS if controller.identifier else 1)
+    return robot_of(controller.config).control_dt * (STEPS if controller.identifier else 1)
 
 
 def _steps(controller: AnyController, seconds: float) -> int:
@@ -179,7 +187,7 @@ def _steps(controller: AnyController, seconds: float) -> int:
     least = _least(controller)
     if not least - 1e-9 <= seconds < math.inf:
         raise SurefootError(f"motion of {seconds:g} s: expected {least:g} s or more")
-    return round(seconds / get_robot(controller.config.robot).control_dt)
+    return round(seconds / robot_of(controller.config).control_dt)
 
 
 def _after_motion(controller: Controller, tasks: list[Task], steps: int, seed: int) -> Evaluation:
@@ -218,8 +226,8 @@ def _values(term: Term, cells: int, commands: tuple[str, ...]) -> tuple[float | 
 
 def _axis(key: str, values: tuple[float | str, ...], config: TrainConfig, env: BatchEnv) -> Axis:
     if key in env.task.command_names:
-        width = getattr(env.config, key, None)
-        return Axis(key, "rad/s" if key == "yaw" else "m/s", values, None if width is None else (-width, width))
+        width = getattr(env.config, key, None) if isinstance(env.config, VelocityConfig) else None
+        return Axis(key, COMMAND_UNITS.get(key, "m"), values, None if width is None else (-width, width))
     for end in (values[0], values[-1]):  # what was asked for, before what lies between
         env.table.values({key: end})
     return Axis(key, env.table.parameter(key).unit, values, _trained(key, config, env))

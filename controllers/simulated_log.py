@@ -11,11 +11,12 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.variation import Task
-from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots import Robot, SurefootError, unknown
 from ..robots.files import check_name, replacing
 from ..robots.parameters import ParameterTable
 from .controller import Controller
 from .logs import COLUMNS, OPTIONAL, TRUE, Joints, RobotLog
+from .worlds import robot_of
 
 NOISE = {  # standard deviations: encoders, an IMU and a state estimator of a good legged robot
     "position": 0.002,  # rad
@@ -51,7 +52,7 @@ def write_log(
     for name in omitted - set(OPTIONAL):
         raise unknown("optional signal", name, OPTIONAL)
     task = Task(dict(parameters or {}), dict(goal or {}))
-    dt = get_robot(controller.config.robot).control_dt
+    dt = robot_of(controller.config).control_dt
     # A row more than intervals, and a step before the first row.
     walked = walk(controller, task, seconds + 2 * dt, noise=noise, timestep=timestep, seed=seed)
     if walked.falls:
@@ -90,7 +91,7 @@ def walk(
     `noise` is a factor on `NOISE`, or standard deviations by signal; `timestep` is another time step of the physics, s.
     """
     config, settings = controller.config, controller.settings
-    robot = get_robot(config.robot)
+    robot = robot_of(config)
     if timestep is not None:
         robot = at_rate(robot, robot.control_dt, timestep)
     env = BatchEnv(

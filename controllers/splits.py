@@ -28,6 +28,7 @@ class SplitResult:
         suite, split: names. tasks: T tasks, in the suite's order.
         evaluation: of all T x E episodes, those of one task in a row.
         elsewhere: the controller was not trained on this suite as it is, so that it may have met these very tasks.
+        trained: environment steps and seconds of wall-clock that the controller's training took, None where not known.
     """
 
     suite: str
@@ -35,6 +36,7 @@ class SplitResult:
     tasks: tuple[Task, ...]
     evaluation: Evaluation
     elsewhere: bool = False
+    trained: tuple[int, float] | None = None
 
     @property
     def returns(self) -> np.ndarray:
@@ -90,7 +92,8 @@ def evaluate_suite(
         controller.check(env)
         found = run_episodes(env, driver(controller, env, seed), safety=safety)
         elsewhere = config.suite_sha256 != suite.sha256
-        results.append(SplitResult(str(suite), split, tuple(tasks), found, elsewhere))
+        trained = controller.timesteps, controller.seconds
+        results.append(SplitResult(str(suite), split, tuple(tasks), found, elsewhere, trained))
     return results
 
 

@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..envs.batch_env import BatchEnv, configured
+from ..envs.tasks import FAMILIES
+from ..robots import Robot, get_robot
 from ..robots.derived import unchanged
 from .config import TrainConfig
 from .presets import settings_for
+
+
+def robot_of(config: TrainConfig) -> Robot:
+    """The robot that controllers of `config` drive: the catalogue's, with the physics of its family where that has its own."""
+    robot = get_robot(config.robot)
+    return FAMILIES[config.task].prepare(robot) if config.task in FAMILIES else robot
 
 
 def worlds_of(

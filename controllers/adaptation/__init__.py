@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable
 
-from ...robots import get_robot
 from ..controller import Controller
+from ..worlds import robot_of
 from . import context as _context
 from . import identify as _identify
 from . import maml as _maml
@@ -20,7 +20,7 @@ from .planner import planner, unplannable
 from .recurrent import recurrent
 from .rma import rma
 from .search import search
-from .twin import MOTION, twin, unsuited
+from .twin import COMPUTING, MOTION, twin, unsuited
 from .zero_shot import zero_shot
 
 METHODS: dict[str, Adapter] = {
@@ -76,11 +76,11 @@ def choose_method(controller: Controller, budget: Budget) -> str:
     """What method "auto" stands for: what the controller was trained for, else fine-tuning where the motion is enough for it.
 
     Fine-tuning needs hours of the robot's motion (all robots together), which only a simulation without a limit on it has.
-    Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that. Where there is less motion than
-    a method's smallest step takes, nothing is adapted.
+    Where there are seconds, a simulation can be fitted to them and fine-tuning goes on in that, if there is time to compute.
+    Where there is less motion than a method's smallest step takes, nothing is adapted.
     """
     supported, own = methods_of(controller), controller.config.method
-    dt = get_robot(controller.config.robot).control_dt
+    dt = robot_of(controller.config).control_dt
     motion = budget.limit(dt)
     if own in supported:
         too_little = own in LEAST and motion is not None and motion < LEAST[own](controller)
@@ -88,7 +88,8 @@ def choose_method(controller: Controller, budget: Budget) -> str:
     seconds = math.inf if motion is None else motion * dt
     if seconds >= ENOUGH and "finetune" in supported:
         return "finetune"
-    return "twin" if MOTION <= seconds < math.inf and "twin" in supported else "zero-shot"
+    able = "twin" in supported and MOTION <= seconds < math.inf
+    return "twin" if able and (budget.seconds or math.inf) >= COMPUTING else "zero-shot"
 
 
 __all__ = [

@@ -19,7 +19,7 @@ from stable_baselines3.common.logger import configure
 from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
 from ...envs.variation import Task
-from ...robots import SurefootError, get_robot, unknown
+from ...robots import SurefootError, unknown
 from ..config import Range, check_ranges, checked_config, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
@@ -28,6 +28,7 @@ from ..ppo import PPO
 from ..rollouts import core_of
 from ..settings import OnPolicySettings
 from ..training import make_algorithm, make_env
+from ..worlds import robot_of
 from .base import Adaptation, Budget, Point
 from .search import as_begun
 
@@ -110,7 +111,7 @@ def finetune(
         raise SurefootError(why)
     controller = as_begun(controller)
     plan = settings or FinetuneConfig()
-    limit = budget.limit(get_robot(controller.config.robot).control_dt, plan.n_steps)
+    limit = budget.limit(robot_of(controller.config).control_dt, plan.n_steps)
     hyperparameters: dict[str, Any] = plan.within(limit)
     if robots:
         hyperparameters |= {"sampler": "uniform", "redraw": 0.0}  # those of the training had its robots to choose from

@@ -18,14 +18,14 @@ import torch
 from ...envs.batch_env import BatchEnv
 from ...envs.suites import TaskSuite, load_suite
 from ...envs.variation import Task, Variation
-from ...robots import SurefootError, get_robot
+from ...robots import SurefootError
 from .. import threads
 from ..config import Range, TrainConfig, check_ranges, from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..identifier import DIRECTIONS, STEPS, Identifier, folds
 from ..policy import Policy
-from ..worlds import worlds_of
+from ..worlds import robot_of, worlds_of
 from .base import Adaptation, Budget, Estimate, Point
 from .search import meta_train as train_told
 from .search import told_in_training
@@ -86,7 +86,7 @@ def identify(
 ) -> Adaptation:
     """Estimate the parameters from four seconds of motion, and tell the policy; more motion, a better estimate."""
     controller = controller.copy()
-    dt = get_robot(controller.config.robot).control_dt
+    dt = robot_of(controller.config).control_dt
     limit = budget.limit(dt, least_steps(controller)) or WINDOWS[-1] * STEPS
     windows = min(limit // STEPS, WINDOWS[-1])
     stops = {*(k for k in WINDOWS[:points] if k < windows), windows}
@@ -276,7 +276,9 @@ def learn(
     identifier = fit(env, controller, windows, true, plan, left)
     torch.set_num_threads(1)
     controller.identifier = identifier.eval()
-    return calibrate(others, controller, identifier, plan.held_out, late)
+    errors = calibrate(others, controller, identifier, plan.held_out, late)
+    controller.seconds += time.monotonic() - started
+    return errors
 
 
 def collect(

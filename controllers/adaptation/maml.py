@@ -251,6 +251,7 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
             print(text, file=sys.stderr, flush=True)
     torch.set_num_threads(1)
     controller = learner.controller()
+    controller.seconds = time.monotonic() - started
     if out is not None:
         controller.save(out / "controller.safetensors")
     return controller

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...envs.variation import Task
-from ...robots import get_robot
 from ..controller import Controller
 from ..evaluation import finish_episodes
-from ..worlds import worlds_of
+from ..worlds import robot_of, worlds_of
 from .base import Adaptation, Budget, Point
 
 ONLINE = ("recurrent", "rma", "context")
@@ -30,7 +29,7 @@ def adapt_online(
     Each of `episodes` robots adapts by itself; steps and seconds of motion are those of one of them.
     """
     controller = controller.copy()
-    dt = get_robot(controller.config.robot).control_dt
+    dt = robot_of(controller.config).control_dt
     limit = budget.limit(dt) or round(POINTS[-1] / dt)
     stops = [*(stop for t in POINTS if (stop := round(t / dt)) < limit), limit]
     curve = walk_and_judge(controller, task, episodes, [0, *stops[-points:]], seed=seed, seconds=budget.seconds)

@@ -81,7 +81,7 @@ def meta_train(robot: str, task: str, **asked: Any) -> Controller:
     teacher = train(robot, task, **{**asked, "algo": "ppo"})
     student = student_of(teacher)
     limit = None if seconds is None else plan.share * seconds
-    steps = round(plan.share / (1 - plan.share) * teacher.config.steps)
+    steps = max(1, round(plan.share / (1 - plan.share) * teacher.config.steps))
     known = distil(teacher, student, steps, limit, plan)
     if asked.get("progress", True):
         print(f"the student knows {100 * known[-1]:.0f} % of the latent's variance", file=sys.stderr)
@@ -200,6 +200,7 @@ def distil(
                 optimizer.step()
     torch.set_num_threads(1)
     student.timesteps = teacher.timesteps + done
+    student.seconds = teacher.seconds + time.monotonic() - started
     return known
 
 

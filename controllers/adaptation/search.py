@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ...envs.variation import Task, without_star
-from ...robots import SurefootError, get_robot
+from ...robots import SurefootError
 from ...robots.parameters import ParameterTable
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..normalization import RunningNorm
 from ..policies import known_inputs
 from ..training import train
-from ..worlds import worlds_of
+from ..worlds import robot_of, worlds_of
 from .base import Adaptation, Budget, Estimate, Point
 from .rma import told_everything
 from .sysid import LogFit
@@ -109,7 +109,7 @@ def candidates_of(controller: Controller) -> int:
 
 def least_steps(controller: Controller) -> int:
     """Control steps of a round of trials and of the one that compares."""
-    return 2 * candidates_of(controller) * round(TRIAL_SECONDS / get_robot(controller.config.robot).control_dt)
+    return 2 * candidates_of(controller) * round(TRIAL_SECONDS / robot_of(controller.config).control_dt)
 
 
 def told_in_training(controller: Controller, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def as_fitted(controller: Controller, fit: LogFit) -> Controller:
 
     Raises `SurefootError` for a log of another robot, and for a controller that is told no parameters.
     """
-    names, robot = known_inputs(controller.settings), get_robot(controller.config.robot)
+    names, robot = known_inputs(controller.settings), robot_of(controller.config)
     if not names:
         raise SurefootError(
             "this controller is told no parameters: expected one that was trained with --method identify or search"

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...envs.inputs import REMEMBERED
 from ...envs.suites import load_suite
 from ...envs.variation import Task, without_star
-from ...robots import SurefootError, get_robot
+from ...robots import SurefootError
 from ...robots.moments import split_moment
 from ...robots.parameters import ParameterTable
 from ..config import TrainConfig
 from ..controller import Controller
 from ..simulated_log import walk
+from ..worlds import robot_of
 from .base import Adaptation, Budget, Estimate, Point
 from .finetune import FinetuneConfig, finetune
 from .log_search import NOISE
@@ -24,6 +25,7 @@ from .sysid import RANGES, LogFit, identify, unknowns
 
 MOTION = 10.0  # s of walking where the budget does not say
 TUNING = 60.0  # s of fine-tuning where the budget does not say
+COMPUTING = 30.0  # s of wall-clock, fit and fine-tuning, under which it is not worth it
 LEAST = 1.0  # s of fine-tuning where the fit has used the budget up
 # Pieces of motion that are fitted, or as many more than parameters. They lie all over the walk, with all of its commands. Twice
 # as many take two to three times as long (17 s become 34 to 55 of a minute's budget): intervals of a right fit shrink by half,
@@ -49,8 +51,9 @@ def twin(
     """Walk for some seconds, fit a simulation to what the sensors saw, and fine-tune in it.
 
     The budget's motion (`MOTION` where it names none) is walked with the controller as it is, with the noise of
-    `simulated_log.NOISE`; its wall-clock is that of fit and fine-tuning, of which the latter has what the former leaves.
-    The fit looks at pieces of the walk, some 2.4 s of 10 (`WINDOWS`), which is why it takes seconds.
+    `simulated_log.NOISE`; its wall-clock is that of fit and fine-tuning, of which the latter has what the former leaves, a
+    second at least: the fit, 10 to 20 s, is never cut, and a shorter budget is overrun by it. It looks at pieces of the walk,
+    some 2.4 s of 10 (`WINDOWS`), which is why it takes seconds.
     `fit` is what to fit, as `sysid.identify` takes it; without it the fewest `suspects` that explain the motion. What the
     training fixed (`--set delay=0.02`) holds for this robot, too, unless it is fitted. `settings` are `finetune`'s.
 
@@ -58,7 +61,7 @@ def twin(
     """
     if why := unsuited(controller):
         raise SurefootError(why)
-    robot = get_robot(controller.config.robot)
+    robot = robot_of(controller.config)
     model = robot.compile()
     table = ParameterTable(robot, model)
     rounds = [dict(fit)] if fit else suspects(controller.config, table)
@@ -116,9 +119,11 @@ def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]
     """
     varied = list(config.vary)
     if config.suite:
-        varied += [
-            key for task in load_suite(config.suite, config.suite_sha256).tasks("train") for key in task.parameters
-        ]
+        try:
+            tasks = load_suite(config.suite, config.suite_sha256).tasks("train")
+        except SurefootError:  # trained elsewhere, on a file that is not here
+            tasks = []
+        varied += [key for task in tasks for key in task.parameters]
     breaks = [key for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)]
     motors = "motor_strength.*"  # also where the training has weak ones in groups, or dead ones
     names = {key.split(".")[0] for key in varied}

@@ -139,6 +139,8 @@ def test_auto_counts_steps_as_motion(controller: Controller) -> None:
         assert choose_method(controller, Budget(None, None, motion)) == method
         assert choose_method(controller, Budget(None, round(motion / DT))) == method
     assert choose_method(controller, Budget()) == "finetune"
+    for seconds, method in ((29.0, "zero-shot"), (30.0, "twin")):  # the fit alone takes 10 to 20 s
+        assert choose_method(controller, Budget(seconds, None, 10.0)) == method
 
 
 def test_the_gate_compares_the_planner_with_the_policy(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,13 +248,33 @@ def test_content_is_json_and_its_profiles_go_from_one_to_nothing() -> None:
 def test_tables() -> None:
     tables = dict(api.comparison_tables(by_hand().content()))
     table = tables["test: 2 tasks"]
-    assert table["columns"] == ["run", "seeds", "IQM", "mean", "CVaR", "gap closed", "beats baseline", "falls"]
+    assert table["columns"] == [
+        "run",
+        "seeds",
+        "IQM",
+        "mean",
+        "CVaR",
+        "gap closed",
+        "beats baseline",
+        "oracle gap",
+        "falls",
+    ]
     rows = {row[0]: row[1:] for row in table["rows"]}
-    assert rows["meta"] == [2, "8.5 [7.5, 8.5]", "8.0", "6.0", "0.69 [0.58, 0.79]", "1.00 [1.00, 1.00]", "25.0 %"]
+    assert rows["meta"] == [
+        2,
+        "8.5 [7.5, 8.5]",
+        "8.0",
+        "6.0",
+        "0.69 [0.58, 0.79]",
+        "1.00 [1.00, 1.00]",
+        "2.0",
+        "25.0 %",
+    ]
     assert rows["plain (baseline)"][4:6] == ["-", "-"]
     assert "told (oracle)" in rows
     extreme = tables["extreme: 2 tasks"]
-    assert extreme["rows"][0][7] == "5.5"
+    assert extreme["rows"][0][extreme["columns"].index("OOD gap")] == "5.5"
+    assert "oracle gap: what is lost against the oracle" in extreme["note"]
     assert "the worst 10%" in extreme["note"]
     plain = api.comparison_tables(by_hand(None, None).content())[0][1]
     assert plain["columns"] == ["run", "seeds", "IQM", "mean", "CVaR", "falls"]

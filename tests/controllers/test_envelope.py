@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from surefoot import api
+from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING, envelope
 from surefoot.controllers.evaluation import run_episodes
+from surefoot.controllers.training import make_algorithm, make_env
 from surefoot.controllers.worlds import worlds_of
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
@@ -152,3 +154,15 @@ def test_a_delay_is_declared_before_it_is_set(walker: Controller) -> None:
 def test_a_command_can_be_held_for_the_whole_grid(walker: Controller) -> None:
     found = api.envelope(walker, {"payload": "0:2", "friction": "0.5:1"}, parameters={"vx": 0.5}, cells=1, episodes=1)
     assert found.parameters == "vx=0.5"
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "unit"), [("ant-goal", "angle", "rad"), ("ant-goal", "radius", "m"), ("ant-dir", "angle", "rad")]
+)
+def test_goals_of_the_families_are_axes(task: str, key: str, unit: str) -> None:
+    config = TrainConfig(
+        robot="ant", task=task, steps=1, hyperparameters={"num_envs": 4, "batch_size": 64, "net": (8,)}
+    )
+    runner = Controller.from_algorithm(config, make_algorithm(config, make_env(config, 4)))
+    found = envelope({"c": runner}, {key: "0.5:1.5", "gravity": "9:10"}, cells=2, episodes=1)
+    assert (found.x.key, found.x.unit, found.x.values, found.x.trained) == (key, unit, (0.5, 1.5), None)

@@ -15,6 +15,7 @@ from surefoot.controllers.adaptation.rma import Distillation, distil, student_of
 from surefoot.controllers.config import TrainConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate
+from surefoot.controllers.simulated_log import walk
 from surefoot.controllers.training import train, train_config
 from surefoot.controllers.worlds import worlds_of
 from surefoot.envs.inputs import REMEMBERED
@@ -284,3 +285,25 @@ def test_what_is_told_follows_what_is_remembered() -> None:
     asked = {**SMALL, "inputs": ("parameters", "last_action")}
     config = train_config("quadruped", "velocity", vary={"payload": "0:6"}, hyperparameters=asked)
     assert tuple(config.hyperparameters["inputs"]) == ("last_action", "payload")
+
+
+def test_motion_is_counted_in_the_familys_control_steps() -> None:
+    """Those of walker-rand-params are twice as long as the catalogue's robot's, and so are its physics' steps."""
+    runner = META_TRAIN["recurrent"](
+        "walker2d", "walker-rand-params", vary={"mass.torso": "0.5:2"}, steps=64, progress=False,
+        hyperparameters={"num_envs": 4, "batch_size": 64, "net": (8,), "hidden": 8},
+    )  # fmt: skip
+    adaptation = METHODS["recurrent"](runner, Task({}), Budget(None, None, 1.6), episodes=2)
+    assert (adaptation.after.steps, adaptation.after.robot_seconds) == (100, pytest.approx(1.6))
+    log = walk(runner, Task({}), 1.6).log
+    assert (log.dt, log.robot.compile().opt.timestep) == (0.016, 0.004)
+
+
+def test_a_student_learns_once_at_least() -> None:
+    small = {"num_envs": 4, "batch_size": 96, "net": (8,)}
+    student = META_TRAIN["rma"](
+        "quadruped", "velocity", vary={"payload": "0:3"}, steps=1, progress=False, hyperparameters=small,
+        meta={"worlds": 2, "samples": 4, "every": 1, "share": 0.01},
+    )  # fmt: skip
+    assert student.config.method == "rma"
+    assert student.seconds > 0

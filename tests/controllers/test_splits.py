@@ -157,7 +157,7 @@ def test_a_controller_with_a_history_sees_it(tmp_path: Path) -> None:
     assert np.array_equal(result.returns[0], alone.returns)
 
 
-def test_a_controller_that_plans_plans_on_a_suite(controller: Controller) -> None:
+def test_a_controller_that_plans_plans_on_a_suite(controller: Controller, tmp_path: Path) -> None:
     planning = api.load(controller, {"samples": 3, "horizon": 2})
     laws = {"train": [({"payload": "2"}, 1)]}
     suite = make_suite("one", "quadruped", "velocity", laws, options={"episode_seconds": 0.2})  # type: ignore[arg-type]
@@ -165,6 +165,10 @@ def test_a_controller_that_plans_plans_on_a_suite(controller: Controller) -> Non
     alone = evaluate(planning, task=Task({"payload": 2.0}), episodes=2, seed=5, options={"episode_seconds": 0.2})
     assert np.array_equal(result.returns[0], alone.returns)
     assert not np.array_equal(result.returns, evaluate_suite(controller, suite, episodes=2, seed=5)[0].returns)
+    file = tmp_path / "one.json"
+    suite.save(file)
+    (asked,) = api.evaluate_suite(controller, file, episodes=2, seed=5, plan={"samples": 3, "horizon": 2})
+    assert np.array_equal(asked.returns, result.returns)
 
 
 def test_the_interval_resamples_episodes_within_tasks() -> None:
@@ -301,4 +305,7 @@ def test_tables(controller: Controller) -> None:
     table = api.split_table(evaluate_suite(controller, small, episodes=2))
     assert table["columns"][:2] == ["split", "tasks"]
     assert table["rows"][0][:2] == ["train", 2]
+    means = evaluate_suite(controller, small, episodes=2)[0].returns.mean(axis=1)
+    figures = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert (figures["IQM"], figures["CVaR"]) == (f"{means.mean():.1f}", f"{means.min():.1f}")  # of two tasks
     assert "suite s v1, 2 episodes a task" in table["note"]

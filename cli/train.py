@@ -124,7 +124,9 @@ def _train_seeds(given: Arguments) -> None:
     from .tables import console, show_summary
 
     if given.method:
-        raise SurefootError("--seeds trains without --method: give one seed at a time, with --seed")
+        raise SurefootError(
+            "--seeds trains without --method: give one seed at a time, with --seed 1 --out FOLDER/seed_1 and so on"
+        )
     if given.resume:
         raise SurefootError("--seeds goes on by itself where it was cut off: leave out --resume")
     robot, task = robot_and_task(given.robot, given.task, "train hopper run --seeds 5")

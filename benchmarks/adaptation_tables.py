@@ -110,12 +110,13 @@ def one_by_one(split: str, methods: Mapping[str, Any], figures: Result) -> Itera
     }  # fmt: skip
     oracle, best = oracle_of({**told, **alone})
     for method, curves in alone.items():
-        last, said = curves[0][-1], figures["published"][method][split]
+        said = figures["published"][method][split]
         points = [curve[-1] for curve in curves]
         closed = "no gap" if best else "–"
         if is_gap(best):
             closed = interval(closed_by({**told, **alone}, method, points, best), 2)
-        budget = f"{last['robot_seconds']:,.0f} s of motion, {len(last['tasks'])} robots"
+        motion = np.mean([point["robot_seconds"] for point in points])
+        budget = f"{motion:,.0f} s of motion, {len(points[0]['tasks'])} robots"
         beside = f"over asked {said['over_asked']:.2f}, asked {said['asked']:.2f}"
         after = interval(np.array([point["return"] for point in points]))
         closed = "the oracle here" if method == oracle else closed
@@ -134,7 +135,8 @@ def budgets(title: str, result: Result) -> Iterator[str]:
                 closed = "no gap" if best else "–"
                 if is_gap(best):
                     closed = interval(closed_by(methods, method, points, best), 2)
-                rows.append([split, method, len(points), f"{points[0]['robot_seconds']:g} s", interval(values["return"]),
+                motion = np.mean([point["robot_seconds"] for point in points])
+                rows.append([split, method, len(points), f"{motion:.6g} s", interval(values["return"]),
                              number(values["tracking"].mean()), f"{100 * values['success'].mean():.1f} %", closed])  # fmt: skip
     columns = ["split", "method", "seeds", "robot time", "return", "tracking", "success", "gap closed"]
     success = "the task is done" if all(row[5] == "–" for row in rows) else result["figures"]["success"]

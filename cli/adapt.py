@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Fits, Flag, Moment, Values, fits, parameters, planner, values
+from .options import Count, File, Fits, Flag, Moment, Seed, Values, fits, parameters, planner, values
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Arguments:
     what a method needs (twin: 10)."""
     episodes: Count = 50
     """Episodes of each evaluation on the curve."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of robots, exploration and evaluation."""
     out: File = None
     """Save the adapted controller in this file (*.safetensors)."""

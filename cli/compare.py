@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from .limits import said_of
-from .options import Count, File, Limits, parameters
+from .options import Count, File, Limits, Seed, parameters
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Arguments:
     limit: Limits = field(default_factory=list)
     """Fail where a safety criterion of any run is worse than this, on any split: falls=0.02, say; repeatable. They are listed
     at `surefoot evaluate --help`."""
-    seed: Count = 1000
+    seed: Seed = 1000
     """Seed of start states and commands, the same for all runs."""
     json: File = None
     """Write every figure, each task's returns and the performance profiles to this file (*.json)."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Moment, Seconds, Values, parameters, planner
+from .options import Count, File, Flag, Moment, Seconds, Seed, Values, parameters, planner
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Arguments:
     planner: Values = field(default_factory=list)
     """Plan with this setting, such as samples=64, horizon=16 or model=nominal (it believes that nothing has changed);
     repeatable."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of start states and commands."""
     json: File = None
     """Write the figures to this file (*.json)."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Moment, Values, fits, parameters
+from .options import Count, File, Moment, Seed, Values, fits, parameters
 
 Axis = Annotated[str | None, tyro.conf.arg(metavar="KEY[=RANGE]")]
 
@@ -37,7 +37,7 @@ class Arguments:
     motion: Moment = None
     """Seconds that each robot moves in its cell, for a second map of what its controller has adapted to: of recurrent, rma,
     context and identify, which adapt while they walk; none: 10 for these, unless there is an --adapted; 0: no such map."""
-    seed: Count = 1000
+    seed: Seed = 1000
     """Seed of start states and commands."""
     out: File = None
     """Write the map as a figure (*.svg) or as numbers (*.json)."""

@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from .limits import said_of
-from .options import Count, File, Flag, Limits, Ranges, Values, pairs, parameters, planner, with_terrain
+from .options import Count, File, Flag, Limits, Ranges, Seed, Values, pairs, parameters, planner, with_terrain
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Arguments:
     trial: Count = 1
     """Episodes in a row on the same robot, of which a controller with a memory remembers the earlier ones; returns are
     then means over them."""
-    seed: Count = 1000
+    seed: Seed = 1000
     """Seed of robots, start states and commands: the same seed asks the same of every controller."""
     json: File = None
     """Write every figure on a suite (IQM, CVaR and the rest of compare's), with each task's returns, to this file (*.json)."""
@@ -63,7 +63,7 @@ def run(given: Arguments) -> str:
     from .tables import show, show_summary
 
     limits = check_limits(parameters("--limit", given.limit))
-    if given.suite or given.split or given.checkpoints:
+    if given.suite is not None or given.split is not None or given.checkpoints:
         return _on_suite(given, limits)
     if given.json or given.figure:
         raise SurefootError("--json and --figure belong to a suite: --suite NAME")

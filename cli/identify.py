@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Fits, Seconds, Values, fits, parameters
+from .options import File, Fits, Seconds, Seed, Values, fits, parameters
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Arguments:
     """Length of the windows into which the log is cut; none: 0.2."""
     solver: Literal["surefoot", "mujoco"] = "surefoot"
     """mujoco: least squares by mujoco.sysid (needs surefoot[sysid]), which takes each window's first row for exact."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the search."""
     tell: Annotated[str | None, tyro.conf.arg(metavar="RUN")] = None
     """Tell this controller, one of --method identify or search, what was fitted, and write it to --out."""

@@ -146,12 +146,16 @@ def _run_verb(verb: str, arguments: Sequence[str]) -> int:
             )  # a line, where what was asked came out worse than a limit that was given with it
     except SurefootError as error:
         return _fail(str(error))
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error}): ask for fewer episodes, worlds or samples")
     except KeyboardInterrupt:
         what_is_there = getattr(module, "interrupted", lambda _: "")(given)
         return _fail("; ".join(["interrupted", *([what_is_there] if what_is_there else [])]), 130)
     except BrokenPipeError:  # surefoot list | head
         sys.stderr.close()
         return 0
+    except OSError as error:  # a name that is too long, a full disk
+        return _fail(str(error))
     return _fail(broken, 1) if broken else 0
 
 

@@ -15,33 +15,41 @@ Limits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="
 Ranges = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=RANGE")]
 Fits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY[=RANGE]")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+MOST = 1e12  # of anything that is counted or timed
 
 
 def _count(text: Sequence[str]) -> int:
     number = float(text[0])
-    if not math.isfinite(number) or number != int(number) or number < 0:
-        raise ValueError(f"expected a whole number such as 20000 or 5e6, not {text[0]!r}")
+    if not math.isfinite(number) or number != int(number) or not 0 <= number <= MOST:
+        raise ValueError(f"expected a whole number such as 20000 or 5e6, at most {MOST:g}, not {text[0]!r}")
     return int(number)
+
+
+def _seed(text: Sequence[str]) -> int:
+    number = _count(text)
+    if number >= 2**32:  # what NumPy's older generators take
+        raise ValueError(f"expected a whole number from 0 to {2**32 - 1}, not {text[0]!r}")
+    return number
 
 
 def _seconds(text: Sequence[str]) -> float:
     number = float(text[0])
-    if not math.isfinite(number) or number <= 0:
-        raise ValueError(f"expected a number of seconds above 0, not {text[0]!r}")
+    if not 0 < number <= MOST:
+        raise ValueError(f"expected a number of seconds above 0, at most {MOST:g}, not {text[0]!r}")
     return number
 
 
 def _moment(text: Sequence[str]) -> float:
     number = float(text[0])
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"expected a number of seconds, 0 or more, not {text[0]!r}")
+    if not 0 <= number <= MOST:
+        raise ValueError(f"expected a number of seconds, 0 to {MOST:g}, not {text[0]!r}")
     return number
 
 
 def _positive(text: Sequence[str]) -> float:
     number = float(text[0])
-    if not math.isfinite(number) or number <= 0:
-        raise ValueError(f"expected a number above 0, not {text[0]!r}")
+    if not 0 < number <= MOST:
+        raise ValueError(f"expected a number above 0, at most {MOST:g}, not {text[0]!r}")
     return number
 
 
@@ -60,6 +68,7 @@ def _spec(metavar: str, parse: Any, kind: type) -> Any:
 
 
 Count = Annotated[int | None, _spec("N", _count, int)]
+Seed = Annotated[int | None, _spec("N", _seed, int)]
 Seconds = Annotated[float | None, _spec("SECONDS", _seconds, float)]
 Moment = Annotated[float | None, _spec("SECONDS", _moment, float)]
 Number = Annotated[float | None, _spec("NUMBER", _positive, float)]

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Values, parameters, planner
+from .options import Count, File, Flag, Seed, Values, parameters, planner
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Arguments:
     """At which port; the next free one where it is in use."""
     no_browser: Flag = False
     """Open no browser, only say where the page is."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the start states."""
     plan: Flag = False
     """Plan each step with the controller's policy and value function in a simulation of the robot: better, and slow."""

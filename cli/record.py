@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from ..robots.errors import SurefootError
-from .options import Count, File, Flag, Ranges, Seconds, Values, pairs, parameters, planner
+from .options import Count, File, Flag, Ranges, Seconds, Seed, Values, pairs, parameters, planner
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Arguments:
     """What is different about the robots, such as payload=6 (kg), or a command that they hold, such as vx=0.8; repeatable."""
     vary: Ranges = field(default_factory=list)
     """Draw the robots anew for each episode instead: KEY=low:high and the rest of train's grammar; repeatable."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of robots, start states and commands."""
     label: Annotated[str, tyro.conf.arg(metavar="NAME")] = "controller"
     """What it is called where it is shown, such as before or after."""

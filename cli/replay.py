@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Folder, Moment, Seconds, Values, parameters, planner
+from .options import Count, File, Flag, Folder, Moment, Seconds, Seed, Values, parameters, planner
 from .pictures import Pictures
 
 
@@ -28,7 +28,7 @@ class Arguments(Pictures):
     """Show recordings from this second on."""
     seconds: Seconds = None
     """Length in seconds of robot time: of a roll-out (none: 20), or of what is read of a recording (none: all, up to 300)."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the roll-out's start."""
     plan: Flag = False
     """Plan each step with the controller's policy and value function in a simulation of the robot: better, and slow.

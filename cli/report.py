@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Seconds
+from .options import File, Flag, Seconds, Seed
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Arguments:
     """Roll each controller out besides, for the gait and for --videos."""
     seconds: Seconds = 20.0
     """Length of these roll-outs in seconds of robot time."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of their start."""
     videos: Flag = False
     """Embed a poster and a video of the recordings: some seconds of rendering and half a megabyte for each."""

@@ -40,7 +40,7 @@ def run(given: Arguments) -> None:
     show(["robot", "found"], found.rows[1:], title=found.rows[0][1])
     out = console()
     for warning in found.warnings:
-        out.print(f"looks wrong: {warning}", soft_wrap=True, markup=False)
+        out.print(f"looks wrong: {warning}", soft_wrap=True)
     out.print("usable" + (f", {len(found.warnings)} to look at" if found.warnings else ""), soft_wrap=True)
     if given.picture:
         out.print(f"wrote {given.picture}", soft_wrap=True)

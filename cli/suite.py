@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Ranges, Values, pairs, values
+from .options import File, Ranges, Seed, Values, pairs, values
 
 What = Literal["list", "show", "make", "verify"]
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
@@ -40,7 +40,7 @@ class Arguments:
     """make: number of tasks, such as train=200 (else 100) or test=50 (else 20); repeatable."""
     option: Values = field(default_factory=list)
     """make: option of the task, such as vx=1.0."""
-    seed: Count = 0
+    seed: Seed = 0
     """make: seed of the draws."""
     out: File = None
     """make: the file; none: NAME.json."""

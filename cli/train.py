@@ -12,6 +12,7 @@ from .options import (
     Folder,
     Ranges,
     Seconds,
+    Seed,
     Values,
     is_gym,
     name_of,
@@ -64,7 +65,7 @@ class Arguments:
     """Setting of the method's training, such as order=1 (maml), epochs=8 (rma) or updates=8000 (identify); repeatable."""
     preset: Name = None
     """Robot whose preset is used; none: this robot's own, or the algorithm's defaults where it has none."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of robots, networks and exploration."""
     seeds: Count = None
     """Train on so many seeds, from --seed on, each in OUT/seed_K, evaluate each, and print mean and interval. Given again,

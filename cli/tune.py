@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from .options import Count, File, Flag, Ranges, Seconds, Values, name_of, pairs, parameters, robot_and_task, values
+from .options import (
+    Count,
+    File,
+    Flag,
+    Ranges,
+    Seconds,
+    Seed,
+    Values,
+    name_of,
+    pairs,
+    parameters,
+    robot_and_task,
+    values,
+)
 
 if TYPE_CHECKING:
     from ..controllers.tuning import Tuning
@@ -49,7 +62,7 @@ class Arguments:
     """Fix a parameter instead, such as payload=6."""
     option: Values = field(default_factory=list)
     """Option of the task, such as vx=1.0."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the search and of each trial's first training."""
     seeds: Count = 1
     """Trainings of each trial, on successive seeds; it is worth their mean."""
@@ -97,7 +110,7 @@ def _print(found: "Tuning") -> None:
     for table in api.tuning_tables(found):
         show_summary(table)
     if found.command:
-        console().print(f"best: {found.command}", soft_wrap=True, markup=False)
+        console().print(f"best: {found.command}", soft_wrap=True)
 
 
 def study(given: Arguments) -> str:

@@ -1,14 +1,14 @@
 """What a run was asked to do: validated, written beside its results, read back without running code."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..envs.typed import typed
 from ..robots import SurefootError, unknown
 from ..robots.files import replacing
 
@@ -115,25 +115,6 @@ def checked_config(**fields: Any) -> TrainConfig:
         return TrainConfig(**fields)
     except ValidationError as error:
         raise SurefootError(f"training configuration: {first_problem(error)}") from error
-
-
-def typed(kind: str, settings: dict[str, Any], model: type) -> dict[str, Any]:
-    """Settings with each value as the type that dataclass `model` gives its field; other names are left to the caller.
-
-    Raises `SurefootError` naming the first value that cannot be converted; `kind` says of what it is.
-    """
-    types = get_type_hints(model)
-    out = dict(settings)
-    for name in settings.keys() & types.keys():
-        alone = types[name] == tuple[str, ...] and isinstance(settings[name], str)  # a list of one on the command line
-        try:
-            out[name] = TypeAdapter(types[name]).validate_python([settings[name]] if alone else settings[name])
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"].lower()
-            raise SurefootError(f"{kind} {name}={settings[name]!r}: {problem}") from error
-        if isinstance(out[name], float) and not math.isfinite(out[name]):
-            raise SurefootError(f"{kind} {name}={settings[name]!r}: expected a finite number")
-    return out
 
 
 def from_settings(kind: str, cls: type[D], settings: Mapping[str, Any]) -> D:

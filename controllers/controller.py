@@ -246,11 +246,17 @@ class Controller:
             ) from error
         if header.format != FORMAT:
             raise SurefootError(f"{str(file)!r} has format {header.format}; this version reads format {FORMAT}")
-        bad = next((k for k, v in tensors.items() if not torch.isfinite(v).all()), None)
+        bad = next((k for k, v in tensors.items() if not torch.isfinite(v.double()).all()), None)
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
-        header = header.model_copy(update={"config": as_trained(header)})
-        controller = cls(header.config, empty_policy(header), header.timesteps)
+        try:
+            header = header.model_copy(update={"config": as_trained(header)})
+            policy = empty_policy(header)
+        except (TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, MemoryError) as error:
+            raise SurefootError(
+                f"{str(file)!r} describes no policy: {first_problem(error) or type(error).__name__}"
+            ) from error
+        controller = cls(header.config, policy, header.timesteps)
         controller.seconds, controller.learning_rate, controller.plan = (
             header.seconds,
             header.learning_rate,
@@ -308,7 +314,7 @@ def _identifier(names: tuple[str, ...], tensors: dict[str, torch.Tensor], file: 
         rows, columns = state["directions"].shape
         identifier = Identifier(size, names, rows - size, columns)
         identifier.load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise SurefootError(
             f"{str(file)!r}: the identifier's weights do not fit its parameters: {first_problem(error)}"
         ) from error

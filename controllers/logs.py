@@ -145,7 +145,7 @@ class RobotLog:
         """The first `seconds` of it, or all. Raises `SurefootError` where that is too short to fit anything."""
         if seconds is None:
             return self
-        rows = min(len(self), 1 + round(seconds / self.dt))
+        rows = 1 + round(min(seconds, self.seconds) / self.dt)
         if rows < MIN_ROWS:
             raise SurefootError(f"{seconds:g} s of the log are {rows} rows: expected {MIN_ROWS} or more")
         signals = {name: part[:rows] for name, part in self.signals.items()}
@@ -181,7 +181,7 @@ def read_columns(path: str | Path) -> dict[str, Any]:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:  # PyYAML's own for numbers and dates
         raise SurefootError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or not found:
         raise SurefootError(f"{str(path)!r}: expected a mapping such as 'time: t', not {type(found).__name__}")

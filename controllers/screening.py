@@ -16,9 +16,9 @@ import numpy as np
 from ..envs.batch_env import BatchEnv, configured
 from ..envs.tasks import CONFIGS, VelocityConfig
 from ..envs.terrain import unwrapped
+from ..envs.typed import typed
 from ..envs.variation import Task
 from ..robots import SurefootError
-from .config import typed
 
 Reason = Literal["unreadable", "non-finite", "out of limits", "duplicated", "mislabelled", "poisoned"]
 Where = tuple[int, int]  # log and episode

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from ..envs.typed import typed
 from ..envs.variation import Term, Variation
 from ..robots import SurefootError, unknown
 from .algorithms import find_algorithm
 from .checks import MOST_WORLDS, check
-from .config import typed
 from .gym_ids import ROBOTS_ONLY, is_gym
 from .settings import (
     ARSSettings,

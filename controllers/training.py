@@ -24,6 +24,7 @@ from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
 from ..envs.tasks import CONFIGS, FAMILIES, Legged, Run
+from ..envs.typed import typed
 from ..envs.variation import Task, Variation
 from ..envs.views import VIEWS
 from ..robots import SurefootError, get_robot
@@ -33,7 +34,7 @@ from . import gym_ids
 from .algorithms import find_algorithm
 from .best import Best
 from .checks import check_memory
-from .config import TrainConfig, checked_config, typed
+from .config import TrainConfig, checked_config
 from .controller import Controller, controller_file
 from .discrete import grid_for
 from .policies import pictures_of, policy_kwargs

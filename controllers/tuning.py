@@ -16,10 +16,10 @@ from typing import IO, Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ..envs.typed import typed
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .algorithms import find_algorithm
-from .config import typed
 from .presets import settings_for, unchecked_settings
 from .search import laws_of, nearest_to, space_of
 from .study import MISFIT, Study, TuneConfig, counts

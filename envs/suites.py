@@ -24,6 +24,7 @@ from ..robots.parameters import ParameterTable
 from .schedule import later_of
 from .tasks import TASKS
 from .terrain import TerrainOptions, on_terrain
+from .typed import typed
 from .variation import Task, Term, Variation
 
 FORMAT = 1
@@ -243,7 +244,7 @@ def verify(suite: TaskSuite) -> None:
 def table_of(robot: str, options: Mapping[str, Any] | None = None) -> ParameterTable:
     """The parameters of a robot of the catalogue, on the ground that a task's `options` describe."""
     ground = {f.name: (options or {})[f.name] for f in dataclasses.fields(TerrainOptions) if f.name in (options or {})}
-    found = on_terrain(get_robot(robot), TerrainOptions(**ground))
+    found = on_terrain(get_robot(robot), TerrainOptions(**typed("option of a suite", ground, TerrainOptions)))
     return ParameterTable(found, found.compile())
 
 

@@ -30,8 +30,8 @@ class Budget:
         limits = [f.name for f in fields(self)]
         for name in limits:
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SurefootError(f"adaptation budget {name}={value:g}: expected more than 0")
+            if value is not None and not 0 < value < 1e15:
+                raise SurefootError(f"adaptation budget {name}={value:g}: expected more than 0 and less than 1e15")
         if all(getattr(self, name) is None for name in limits):
             raise SurefootError("adaptation budget: give seconds, steps or robot_seconds")
 

@@ -190,7 +190,7 @@ class Legged:
     def _draw_commands(self, ids: np.ndarray) -> None:
         drawn = self._draw(len(ids))
         if np.isfinite(self.config.mean_hold):
-            self._steps_left[ids] = self.rng.geometric(self.dt / self.config.mean_hold, len(ids))
+            self._steps_left[ids] = self.rng.geometric(min(1.0, self.dt / self.config.mean_hold), len(ids))
         fixed = self._fixed[ids]
         self._goal[ids] = np.where(np.isnan(fixed), drawn, fixed)
 

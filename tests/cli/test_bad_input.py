@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 import surefoot as package
 from surefoot.cli.main import run
+from surefoot.envs.suites import content_hash, make_suite
 from surefoot.robots import Robot, SurefootError
 
 
@@ -138,6 +139,8 @@ def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeyp
         ("continual RUN --set payload=6 --method maml", "train --method maml): this one supports finetune"),
         ("evaluate RUN --set vx=nan", "vx=nan: 'vx' is a command"),
         ("evaluate RUN --episodes 0", "number of episodes 0"),
+        ("evaluate RUN --episodes 1e12", "not enough memory (Unable to allocate"),
+        (f"evaluate {'a' * 300}", "File name too long"),
         ("evaluate RUN --planner sample=8", "unknown planner setting 'sample': did you mean samples?"),
         ("evaluate RUN --planner samples=many", "planner setting samples='many'"),
         ("evaluate RUN --planner model=mine", "model='mine': input should be 'own' or 'nominal'"),
@@ -170,6 +173,8 @@ def test_on_a_run(line: str, said: str, walk: Path, refused, tmp_path: Path, mon
         ("train quadruped velocity --stps 5", "--steps"),
         ("train quadruped velocity --steps many", "many"),
         ("train quadruped velocity --steps 1.5", "whole number"),
+        ("train quadruped velocity --steps 1e13", "1e13"),
+        ("adapt RUN --set payload=6 --seed 4294967296", "from 0 to 4294967295"),
         ("train quadruped velocity --seconds -3", ""),
         ("list robot", "robots"),
         ("adapt", "RUN"),
@@ -363,3 +368,62 @@ def test_nan_in_a_recording(
     assert "diverged at 0.06 s" in page.read_text()
     spoil(file, "qpos", 0, 2)
     assert "nothing before it to show" in refused("replay", file, "--html", page)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("observation_size", -50, "negative dimensions"),
+        ("observation_size", 0, "AssertionError"),
+        ("observation_size", 10**13, "describes no policy"),
+        ("action_low", [0.1], "don't match"),
+        ("settings", {"net": 5}, "describes no policy"),
+        ("settings", {"history": "many"}, "describes no policy"),
+        ("identifies", ["payload"], "the identifier's weights do not fit"),
+    ],
+)
+def test_a_header_that_describes_no_policy(
+    field: str, value: object, said: str, walk: Path, tmp_path: Path, refused
+) -> None:
+    with safe_open(str(walk / "controller.safetensors"), framework="pt") as opened:
+        header = json.loads(opened.metadata()["surefoot"])
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - not a dict
+    if field == "identifies":
+        tensors |= {"identifier.norm.mean": torch.zeros(3), "identifier.directions": torch.zeros(3)}
+    file = tmp_path / "odd.safetensors"
+    save_file(tensors, file, {"surefoot": json.dumps({**header, field: value})})
+    assert said in refused("evaluate", file)
+    assert "odd.safetensors" in refused("adapt", file, "--set", "payload=3")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"), [({"vx": "fast"}, "vx='fast': input should be a valid number"), ({"terrain": 5}, "terrain=5")]
+)
+def test_a_suite_whose_options_are_of_another_type(
+    option: dict[str, object], said: str, walk: Path, tmp_path: Path, refused
+) -> None:
+    laws: dict[str, list[tuple[dict[str, str], int]]] = {"train": [({"payload": "0:1"}, 2)]}
+    file = tmp_path / "odd.json"
+    make_suite("odd", "quadruped", "velocity", laws, options={"vx": 1.0}).save(file)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["options"] = option
+    del content["sha256"]
+    file.write_text(json.dumps(content | {"sha256": content_hash(content)}), encoding="utf-8")
+    assert said in refused("evaluate", walk, "--suite", file)
+
+
+@pytest.mark.parametrize("text", ["time: 2024-13-45", "time: !!int abc", "time: !!float abc", "time: " + "[" * 5000])
+def test_a_map_of_columns_that_pyyaml_cannot_read(text: str, tmp_path: Path, refused) -> None:
+    (tmp_path / "map.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "log.csv").write_text("time\n0\n", encoding="utf-8")
+    assert "map.yaml" in refused("identify", "cartpole", tmp_path / "log.csv", "--columns", tmp_path / "map.yaml")
+
+
+def test_brackets_in_the_name_of_a_file_are_no_markup(
+    walk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a[" / "b].safetensors"
+    file.parent.mkdir()
+    asked = ["--method", "zero-shot", "--steps", "10", "--episodes", "1", "--set", "payload=1", "--out", str(file)]
+    assert run(["adapt", str(walk), *asked]) == 0
+    assert "a[/b].safetensors" in capsys.readouterr().out

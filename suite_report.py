@@ -15,8 +15,8 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
     tables = []
     for split, found in content["splits"].items():
         columns = {"IQM": "iqm", "mean": "mean", "CVaR": "cvar", "gap closed": "gap_closed"}
-        columns |= {"beats baseline": "probability_of_improvement", "oracle gap": "oracle_gap"}
-        columns |= {"OOD gap": "out_of_distribution_gap", "success": "success"}
+        columns |= {"beats baseline": "probability_of_improvement", "OOD gap": "out_of_distribution_gap"}
+        columns |= {"success": "success"} if content["baseline"] else {"oracle gap": "oracle_gap", "success": "success"}
         has = {key for figures in found["methods"].values() for key in figures}
         columns = {title: key for title, key in columns.items() if key in has}
         rows = []
@@ -24,13 +24,11 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
             label = f"{name} ({roles[name]})" if name in roles else name
             cells = [_with_interval(figures, key) for key in columns.values()]
             trial = [f"{value:,.1f}" for value in figures.get("by_episode", ())]
-            cost = [_trained(figures)] * ("training_steps" in has)
-            rows.append([label, figures["seeds"], *cells, *trial, f"{100 * figures['safety']['falls']:.1f} %", *cost])
+            rows.append([label, figures["seeds"], *cells, *trial, f"{100 * figures['safety']['falls']:.1f} %"])
         tasks = len(found["tasks"])
         title = f"{split}: {tasks} task{'s' * (tasks > 1)}"
         trial = [f"episode {k + 1}" for k in range(content["trial"])] if content["trial"] > 1 else []
-        cost = ["trained"] * ("training_steps" in has)
-        tables.append((title, {"columns": ["run", "seeds", *columns, *trial, "falls", *cost], "rows": rows}))
+        tables.append((title, {"columns": ["run", "seeds", *columns, *trial, "falls"], "rows": rows}))
     note = (
         f"suite {content['suite']}, {content['episodes']} episodes a task and seed, the same for all; figures are returns\n"
         "in brackets: 95 % intervals by resampling whole seeds, or episodes within tasks where there is one seed\n"
@@ -45,17 +43,16 @@ def comparison_tables(content: Mapping[str, Any]) -> list[tuple[str, dict[str, A
             "\nbeats baseline: probability on a task; gap closed: 0 is as good as the baseline, 1 as the oracle; "
             "no gap: the oracle may be no better"
         )
-    if content["oracle"] is not None:
+    elif content["oracle"] is not None:
         note += "\noracle gap: what is lost against the oracle"
+    methods = next(iter(content["splits"].values()))["methods"]
+    costs = [
+        f"{name} {figures['training_steps'] / 1e6:.3g} M steps in {figures['training_seconds'] / 60:.3g} min"
+        for name, figures in methods.items() if "training_steps" in figures
+    ]  # fmt: skip
+    note += f"\ntrained, a seed: {', '.join(costs)}" if costs else ""
     tables[-1][1]["note"] = note
     return tables
-
-
-def _trained(figures: Mapping[str, Any]) -> str:
-    """What a training cost, its mean over the seeds."""
-    if "training_steps" not in figures:
-        return "-"
-    return f"{figures['training_steps'] / 1e6:.2g} M, {figures['training_seconds'] / 60:.1f} min"
 
 
 def _with_interval(figures: Mapping[str, Any], key: str) -> str:

@@ -19,6 +19,8 @@ from stable_baselines3.common.policies import BasePolicy
 
 from ..envs.batch_env import BatchEnv
 from ..envs.samplers import Sampler
+from ..envs.tasks import CONFIGS
+from ..envs.typed import typed
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .adapted import Adapted
@@ -250,6 +252,8 @@ class Controller:
         if bad is not None:
             raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
         try:
+            if header.config.task in CONFIGS:
+                typed("option", header.config.options, CONFIGS[header.config.task])
             header = header.model_copy(update={"config": as_trained(header)})
             policy = empty_policy(header)
         except (TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, MemoryError) as error:

@@ -18,7 +18,6 @@ from .simulation import ContactForces, Robots, Simulation
 from .suites import TaskSuite, TrainingTasks
 from .tasks import CONFIGS, Family, kind_of
 from .terrain import TerrainOptions, on_terrain
-from .typed import typed
 from .variation import Task, Variation
 from .views import make_view
 
@@ -419,7 +418,7 @@ def configured(task: str, **options: Any) -> Any:
     for name in options:
         if name not in fields:
             raise unknown(f"option of task {task!r}", name, fields)
-    return CONFIGS[task](**typed(f"option of task {task!r}", options, CONFIGS[task]))
+    return CONFIGS[task](**options)
 
 
 def options_of(env: BatchEnv) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ..robots.files import replacing
 from ..robots.moments import split_moment
 from ..robots.parameters import ParameterTable
 from .schedule import later_of
-from .tasks import TASKS
+from .tasks import CONFIGS, TASKS
 from .terrain import TerrainOptions, on_terrain
 from .typed import typed
 from .variation import Task, Term, Variation
@@ -244,7 +244,7 @@ def verify(suite: TaskSuite) -> None:
 def table_of(robot: str, options: Mapping[str, Any] | None = None) -> ParameterTable:
     """The parameters of a robot of the catalogue, on the ground that a task's `options` describe."""
     ground = {f.name: (options or {})[f.name] for f in dataclasses.fields(TerrainOptions) if f.name in (options or {})}
-    found = on_terrain(get_robot(robot), TerrainOptions(**typed("option of a suite", ground, TerrainOptions)))
+    found = on_terrain(get_robot(robot), TerrainOptions(**ground))
     return ParameterTable(found, found.compile())
 
 
@@ -298,6 +298,8 @@ def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
         )
     if suite.robots.keys() - (suite.splits.keys() - {"train"}):
         raise SurefootError(f"{where} is not a task suite: robots for splits other than those that it tests on")
+    if suite.task in CONFIGS:  # as written: whether it is what the option takes
+        typed(f"{where}: option of task {suite.task!r}", dict(suite.options), CONFIGS[suite.task])
     return suite
 
 

@@ -40,7 +40,7 @@ def test_compare(walk: Path, short: Path, tmp_path: Path, capsys: pytest.Capture
     text = capsys.readouterr().out
     for word in ("test: 2 tasks", "moderate: 2 tasks", "walk (baseline)", "quadruped-velocity (oracle)", "IQM", "CVaR",
                  "gap closed", "beats baseline", "OOD gap", "2 episodes a task", "time_to_fall",
-                 "largest normal force", "out.svg"):  # fmt: skip
+                 "trained, a seed: seeds 0.00", "largest normal force", "out.svg"):  # fmt: skip
         assert word in text
     found = json.loads((tmp_path / "out.json").read_text())
     methods = found["splits"]["test"]["methods"]

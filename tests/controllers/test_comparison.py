@@ -250,16 +250,7 @@ def test_tables() -> None:
     table = tables["test: 2 tasks"]
     assert table["columns"] == ["run", "seeds", "IQM", "mean", "CVaR", "gap closed", "beats baseline", "falls"]
     rows = {row[0]: row[1:] for row in table["rows"]}
-    assert rows["meta"] == [
-        2,
-        "8.5 [7.5, 8.5]",
-        "8.0",
-        "6.0",
-        "0.69 [0.58, 0.79]",
-        "1.00 [1.00, 1.00]",
-        "2.0",
-        "25.0 %",
-    ]
+    assert rows["meta"] == [2, "8.5 [7.5, 8.5]", "8.0", "6.0", "0.69 [0.58, 0.79]", "1.00 [1.00, 1.00]", "25.0 %"]
     assert rows["plain (baseline)"][4:6] == ["-", "-"]
     assert "told (oracle)" in rows
     extreme = tables["extreme: 2 tasks"]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # needs the extra surefoot[tune]
 
 Columns = Sequence[str]
 Rows = list[list[Any]]
+SIMULATES = "planner: it simulates what the controller is told or identifies, else (model=own) {} itself"
 BATCH_COLUMNS = ["return", "95 % interval", "tracking", "falls"]
 
 
@@ -141,9 +142,8 @@ def summary_table(adaptation: Adaptation) -> dict[str, Any]:
         "wall-clock",
     ]
     note = f"{adaptation.method} on {adaptation.task}"
-    plan = adaptation.controller.plan
-    if adaptation.method == "planner" and not adaptation.inferred and plan is not None and plan.model == "own":
-        note += ", whose true parameters its model has (model=nominal: those of the robot as it is made)"
+    if adaptation.method == "planner":
+        note += "\n" + SIMULATES.format("the robot")
     return {"columns": columns, "rows": rows, "note": note}
 
 
@@ -187,7 +187,7 @@ def change_table(change: Change) -> dict[str, Any]:
     if change.method in STOPS:
         note += "\nstop: motion and computing that adapting took, part of the times to recover and to follow"
     if change.method == "planner":
-        note += "\nplanner: it simulates what the controller is told or identifies, else (model=own) the changed robot itself"
+        note += "\n" + SIMULATES.format("the changed robot")
     if change.method in TOLD:
         note += f"\n{change.method} is told what broke: it learns in a simulation of the changed robot"
     return {"columns": list(cells), "rows": [list(cells.values())], "note": note}

@@ -155,6 +155,9 @@ def test_planning(walk: Path, surefoot, tmp_path: Path, capsys: pytest.CaptureFi
     assert run([*line, "--out", str(tmp_path / "plans.safetensors")]) == 0
     adapted = capsys.readouterr().out
     assert "planner on payload=6" in adapted
+    assert "it simulates what the controller is told or identifies, else (model=own) the robot itself" in " ".join(
+        adapted.split()
+    )
     line = ["--set", "payload=6", "--episodes", "2"]
     outputs = {}
     for name, source, extra in (

@@ -67,19 +67,19 @@ def run(given: Arguments) -> str:
         return _on_suite(given, limits)
     if given.json or given.figure:
         raise SurefootError("--json and --figure belong to a suite: --suite NAME")
+    controller = api.load_any(given.source, planner(given.plan, given.planner))
     result = api.evaluate(
-        given.source,
+        controller,
         parameters=parameters("--set", given.parameters) or None,
         vary=pairs("--vary", given.vary) or None,
         options=with_terrain(given.terrain, {}) or None,
         episodes=50 if given.episodes is None else given.episodes,
         trial=1 if given.trial is None else given.trial,
         seed=1000 if given.seed is None else given.seed,
-        plan=planner(given.plan, given.planner),
         safety=True,
     )
     show_summary(api.evaluation_table(result))
-    _say_what_it_is_told(given.source)
+    _say_what_it_is_told(controller)
     if result.terms:
         show(("reward term", "mean per step"), [(name, f"{value:+.4f}") for name, value in result.terms.items()])
     return _safety({"": result}, limits)
@@ -110,18 +110,12 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
         return ""
     splits = None if given.split is None else [given.split]
     trial = 1 if given.trial is None else given.trial
+    controller = api.load(given.source, planner(given.plan, given.planner))
     results = api.evaluate_suite(
-        given.source,
-        given.suite,
-        splits,
-        episodes=episodes,
-        trial=trial,
-        seed=seed,
-        safety=True,
-        plan=planner(given.plan, given.planner),
+        controller, given.suite, splits, episodes=episodes, trial=trial, seed=seed, safety=True
     )
     show_summary(api.split_table(results))
-    _say_what_it_is_told(given.source)
+    _say_what_it_is_told(controller)
     content = api.as_comparison(results, given.suite, Path(given.source).name, seed=seed).content()
     for path in (given.json, given.figure):
         if path is not None:
@@ -130,11 +124,11 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
     return _safety({result.split: result.evaluation for result in results}, limits)
 
 
-def _say_what_it_is_told(source: str) -> None:
+def _say_what_it_is_told(controller: Any) -> None:  # whose types are imported late
     from .. import api
     from .tables import console
 
-    known = api.told_the_truth(api.load_any(source))
+    known = api.told_the_truth(controller)
     if known:
         console().print(
             f"the controller is told the true {known}, as an oracle; surefoot adapt has to find out", soft_wrap=True

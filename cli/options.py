@@ -1,8 +1,7 @@
 """Options that several verbs share, and the one parser of KEY=VALUE."""
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,7 @@ MOST = 1e12  # of anything that is counted or timed
 
 def _count(text: Sequence[str]) -> int:
     number = float(text[0])
-    if not math.isfinite(number) or number != int(number) or not 0 <= number <= MOST:
+    if not 0 <= number <= MOST or number != int(number):
         raise ValueError(f"expected a whole number such as 20000 or 5e6, at most {MOST:g}, not {text[0]!r}")
     return int(number)
 
@@ -32,25 +31,21 @@ def _seed(text: Sequence[str]) -> int:
     return number
 
 
-def _seconds(text: Sequence[str]) -> float:
-    number = float(text[0])
-    if not 0 < number <= MOST:
-        raise ValueError(f"expected a number of seconds above 0, at most {MOST:g}, not {text[0]!r}")
-    return number
+def _number(expected: str, fits: Callable[[float], bool]) -> Callable[[Sequence[str]], float]:
+    """A parser of one number that `fits`, which NaN never does."""
+
+    def parse(text: Sequence[str]) -> float:
+        number = float(text[0])
+        if not fits(number):
+            raise ValueError(f"expected {expected}, not {text[0]!r}")
+        return number
+
+    return parse
 
 
-def _moment(text: Sequence[str]) -> float:
-    number = float(text[0])
-    if not 0 <= number <= MOST:
-        raise ValueError(f"expected a number of seconds, 0 to {MOST:g}, not {text[0]!r}")
-    return number
-
-
-def _positive(text: Sequence[str]) -> float:
-    number = float(text[0])
-    if not 0 < number <= MOST:
-        raise ValueError(f"expected a number above 0, at most {MOST:g}, not {text[0]!r}")
-    return number
+_seconds = _number(f"a number of seconds above 0, at most {MOST:g}", lambda number: 0 < number <= MOST)
+_moment = _number(f"a number of seconds, 0 to {MOST:g}", lambda number: 0 <= number <= MOST)
+_positive = _number(f"a number above 0, at most {MOST:g}", lambda number: 0 < number <= MOST)
 
 
 def _shown(value: Any) -> list[str]:

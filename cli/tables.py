@@ -14,7 +14,9 @@ NARROWEST = 120  # columns when the output is no terminal: nothing is cut where 
 def console() -> Console:
     """Standard output."""
     found = Console(highlight=False, markup=False)  # file names may have brackets
-    return found if found.is_terminal else Console(highlight=False, markup=False, width=max(found.width, NARROWEST))
+    if not found.is_terminal:
+        found.width = max(found.width, NARROWEST)
+    return found
 
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None, note: str = "") -> None:

@@ -83,6 +83,8 @@ class Switched:
 
     def learn(self) -> None:
         """After each control step of `env`."""
+        if self.learner is None and not self._believes:
+            return
         alarms = self.watcher.update(self.env.reward)
         if self.on and self._believes:  # all that it has seen speaks for the robot that it was
             self.controller.reset(np.flatnonzero(alarms))

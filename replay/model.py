@@ -3,11 +3,15 @@
 import io
 import warnings
 import zipfile
+import zlib
+from collections.abc import Container
 from pathlib import Path, PurePath
+from xml.etree.ElementTree import Element
 
 import mujoco
 
 from ..robots.errors import SurefootError
+from ..robots.source import file_names, parse
 
 
 def pack_model(spec: mujoco.MjSpec) -> bytes:
@@ -64,8 +68,30 @@ def pack_model(spec: mujoco.MjSpec) -> bytes:
 
 
 def unpack_model(packed: bytes) -> mujoco.MjSpec:
-    """The spec in `packed`, a fresh one each call. Raises `SurefootError` when it is not such a zip."""
+    """The spec in `packed`, a fresh one each call.
+
+    Somebody else may have made it, so it is vetted as a robot's file is: raises `SurefootError` when it is not such a zip,
+    its XML is broken or declares entities, or it names a file that is not in the zip.
+    """
     try:
-        return mujoco.MjSpec.from_zip(io.BytesIO(packed))
-    except (ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
+        with zipfile.ZipFile(io.BytesIO(packed)) as whole:
+            files = {name: whole.read(name) for name in whole.namelist()}
+        name = next((name for name in files if name.endswith(".xml")), None)
+        if name is None:
+            raise ValueError("there is no XML in it")
+        text = files.pop(name)
+        _check_files(parse(name, text), files)
+        return mujoco.MjSpec.from_string(text.decode(), assets=files)
+    except (ValueError, zipfile.BadZipFile, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise SurefootError(f"the recording's model cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _check_files(root: Element, files: Container[str]) -> None:
+    """Raise `ValueError` for the first file that the model in a zip of `files` names and that is not among them."""
+    for element in root.iter():
+        names = list(file_names(element))
+        if element.tag == "compiler":
+            names += [element.get(folder, "") for folder in ("assetdir", "meshdir", "texturedir")]
+        outside = next((said for said in names if said and (said not in files or element.tag == "include")), None)
+        if outside is not None:
+            raise ValueError(f"its <{element.tag}> names {outside!r}, which is not in the recording: refused")

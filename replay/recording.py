@@ -215,8 +215,9 @@ class Recording:
 
         Raises `SurefootError` when it does not compile or does not fit the recorded states.
         """
+        spec = spec or self.spec()
         try:
-            model = (spec or self.spec()).compile()
+            model = spec.compile()
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise SurefootError(f"recording {self.label!r}: its model does not compile: {reason}") from error

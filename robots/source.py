@@ -92,33 +92,39 @@ def _digest(folder: Path, files: tuple[Path, ...]) -> str:
 
 def _parse(path: Path) -> ElementTree.Element:
     try:
-        if path.stat().st_size > LARGEST:
-            raise SurefootError(f"{str(path)!r} is larger than {LARGEST // 2**20} MiB: not a model that somebody wrote")
-        data = path.read_bytes()
+        large = path.stat().st_size > LARGEST
+        data = b"" if large else path.read_bytes()
     except OSError as error:
         raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    if large:
+        raise SurefootError(f"{str(path)!r} is larger than {LARGEST // 2**20} MiB: not a model that somebody wrote")
+    return parse(str(path), data)
+
+
+def parse(name: str, data: bytes) -> ElementTree.Element:
+    """The XML of `data`, called `name` in the `SurefootError` of one that is broken, declares entities or has a NaN."""
     # In UTF-16 or UTF-32 the words below would not be found: each character there has a zero byte.
     if b"\0" in data:
-        raise SurefootError(f"{str(path)!r} is not UTF-8 text")
+        raise SurefootError(f"{name!r} is not UTF-8 text")
     for word in (b"<!doctype", b"<!entity"):
         if word in data.lower():
             raise SurefootError(
-                f"{str(path)!r} has a {word[2:].decode().upper()} declaration, which a robot does not need: refused"
+                f"{name!r} has a {word[2:].decode().upper()} declaration, which a robot does not need: refused"
             )
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist
-        raise SurefootError(f"{str(path)!r} is not well-formed XML: {' '.join(str(error).split())}") from error
-    _check_numbers(path, root)
+        raise SurefootError(f"{name!r} is not well-formed XML: {' '.join(str(error).split())}") from error
+    _check_numbers(name, root)
     return root
 
 
-def _check_numbers(path: Path, root: ElementTree.Element) -> None:
+def _check_numbers(where: str, root: ElementTree.Element) -> None:
     """Raise `SurefootError` for the first attribute with a NaN among its numbers: MuJoCo takes it, and simulates nonsense."""
     for element in root.iter():
         for name, value in element.attrib.items():
             if "nan" in value.lower() and name != "name" and _has_nan(value):
-                raise SurefootError(f"{str(path)!r}: {name}={value[:60]!r} of a <{element.tag}> is not a number")
+                raise SurefootError(f"{where!r}: {name}={value[:60]!r} of a <{element.tag}> is not a number")
 
 
 def _has_nan(value: str) -> bool:
@@ -169,7 +175,7 @@ def _walk(path: Path, folder: Path, root: ElementTree.Element, files: list[Path]
         for element in part.iter():
             if element.tag in ("include", "compiler"):
                 continue
-            for said in _file_names(element):
+            for said in file_names(element):
                 if element.tag == "model":  # attached: a model of its own, with its own folders
                     other = inside(path, folder, said)
                     attached = read_source(other)
@@ -194,7 +200,7 @@ def _asset_folders(path: Path, parts: list[ElementTree.Element]) -> dict[str, st
     return found
 
 
-def _file_names(element: ElementTree.Element) -> Iterator[str]:
+def file_names(element: ElementTree.Element) -> Iterator[str]:
     """Values of the attributes that name files: file, fileright and their kin, and filename (URDF)."""
     for name, value in element.attrib.items():
         if name.startswith("file") and value:
@@ -208,7 +214,7 @@ def _urdf_files(path: Path, root: ElementTree.Element) -> list[Path]:
     found = []
     for element in root.iter():
         if element.tag in ("mesh", "texture"):
-            found += [urdf_file(path, said) for said in _file_names(element) if not is_left_out(said)]
+            found += [urdf_file(path, said) for said in file_names(element) if not is_left_out(said)]
         elif element.tag == "include" or element.tag.endswith("}include"):
             raise SurefootError(f"{str(path)!r} is a xacro file: expand it first, `xacro robot.xacro > robot.urdf`")
     return found

@@ -321,7 +321,7 @@ def test_divergence_at_once_leaves_nothing_to_show(before, tmp_path, spoil):
         load_many(path)
 
 
-@pytest.mark.parametrize(("lost", "word"), [("model", "has no model"), ("mesh", "does not compile")])
+@pytest.mark.parametrize(("lost", "word"), [("model", "has no model"), ("mesh", "not in the recording: refused")])
 def test_a_model_that_is_not_whole_is_one_line(tmp_path, before, lost, word):
     """Without its model, or with a model that lacks a mesh."""
     path = tmp_path / "x.recording.npz"
@@ -360,6 +360,29 @@ def test_packed_model_is_the_model_and_needs_no_file(name):
     mujoco.mj_kinematics(model, first)
     mujoco.mj_kinematics(again, second)
     np.testing.assert_allclose(second.geom_xpos, first.geom_xpos, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("inside", "word"),
+    [
+        ('<include file="{}"/>', "not in the recording: refused"),
+        ('<asset><mesh file="{}"/></asset>', "not in the recording: refused"),
+        ('<asset><texture name="t" type="cube" fileright="{}"/></asset>', "not in the recording: refused"),
+        ('<compiler meshdir="/etc"/>', "'/etc', which is not in the recording: refused"),
+        ("<!ENTITY e SYSTEM 'file:///etc/passwd'>", "ENTITY declaration"),
+        ("<nope/>", "nope"),
+    ],
+)
+def test_a_model_reaches_no_file_outside_its_recording(tmp_path, before, inside, word):
+    """Recordings come from others; what they name there is not opened, even where it exists."""
+    bait = tmp_path / "bait.xml"
+    bait.write_text("<mujoco><worldbody><body/></worldbody></mujoco>")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as whole:
+        whole.writestr("robot.xml", f"<mujoco>{inside.format(bait)}</mujoco>")
+    with pytest.raises(SurefootError, match=word) as error:
+        dataclasses.replace(before, model=packed.getvalue()).compile()
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_missing_mesh_is_named(tmp_path):

@@ -132,8 +132,11 @@ def envelope(
     if len(grid) != 2:
         raise SurefootError(f"axes {', '.join(grid) or 'none'}: expected two parameters, such as payload and friction")
     probe = worlds_of(first.config, 1)
-    asked = {key: text or _usual(key, probe) for key, text in grid.items()}
     commands = probe.task.command_names
+    for key in grid.keys() & task.goal.keys():
+        raise SurefootError(f"{key!r} is an axis, so it cannot be {task.goal[key]:g} as well: give one of the two")
+    probe.table.check_keys(key for key in (*task.parameters, *grid) if key not in commands)
+    asked = {key: text or _usual(key, probe) for key, text in grid.items()}
     values = [_values(term, cells, commands) for term in Variation.parse(asked).terms]
     worlds = (len(values[0]) * len(values[1]) + 1) * episodes
     if worlds > LARGEST:

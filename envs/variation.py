@@ -103,7 +103,12 @@ class Variation:
 
     def check(self, table: ParameterTable) -> None:
         """Raise `SurefootError` for a key or a range that `table` does not allow."""
+        table.check_keys(term.key for term in self.terms)
         for term in self.terms:
+            if not term.options and term.low < term.high and table.parameter(without_star(term.key)).law == "flag":
+                raise SurefootError(
+                    f"range {term.low:g}:{term.high:g} for {term.key!r}: expected 0|1, or names of elements"
+                )
             bounds: tuple[float | str, ...] = term.options or (term.low, term.high)
             for bound in bounds:
                 table.values({without_star(term.key): bound})

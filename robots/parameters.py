@@ -17,7 +17,7 @@ import numpy as np
 from . import shape
 from .errors import SurefootError, unknown
 from .layout import Layout, layout_of
-from .moments import split_moment
+from .moments import Moment, split_moment
 from .robot import Robot
 from .writers import (
     Fields,
@@ -298,8 +298,8 @@ class ParameterTable:
         """
         p = self.parameter(key)
         at, elements = self._slices[p.name], self._elements[p.name]
-        _, _, element = key.partition(".")
-        if element in ("", "*"):
+        _, dot, element = key.partition(".")
+        if not dot or element == "*":
             return np.arange(at.start, at.stop)
         if not elements:
             raise SurefootError(f"parameter {p.name!r} is a single value and has no element {element!r}")
@@ -328,12 +328,28 @@ class ParameterTable:
                 f"expected {self.low[k]:g} to {self.high[k]:g}{'' if unit == '1' else f' {unit}'}"
             )
 
+    def check_keys(self, keys: Iterable[str]) -> None:
+        """Raise `SurefootError` for a setting that leaves nothing of one before it: "payload" twice, in whichever spelling."""
+        before: dict[str, tuple[Moment | None, set[int]]] = {}
+        for key in keys:
+            name, moment = split_moment(key)
+            now = set(self.columns(name.removesuffix(".*")).tolist())
+            for earlier, (then, columns) in before.items():
+                if then == moment and columns <= now:
+                    if key == earlier:
+                        raise SurefootError(f"{key!r} is given twice, as what is fixed and as what varies")
+                    raise SurefootError(
+                        f"{key!r} leaves nothing of {earlier!r}: give one of them, or the narrower one last"
+                    )
+            before[key] = moment, now
+
     def values(self, settings: Mapping[str, float | str]) -> np.ndarray:
         """One row (K,) from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, the rest nominal.
 
         A flag takes names instead of a number: {"dead_actuator": "front_left"}; "none" is nominal. Settings for later,
         such as "payload@5", are checked and left out (`moments`).
         """
+        self.check_keys(settings)
         row = self.nominal.copy()
         later = row.copy()
         for key, value in settings.items():
@@ -347,12 +363,14 @@ class ParameterTable:
         """Write one setting into `row` (K,), in place."""
         p = self.parameter(key)
         if isinstance(value, str):
-            if p.law != "flag":
+            if p.law != "flag" or (key != p.name and value != "none"):
                 raise SurefootError(f"parameter {key!r} takes a number, not {value!r}")
             row[self.columns(key)] = 0
             if value != "none":
                 for name in value.split("+"):
                     row[self.columns(f"{p.name}.{name}")] = 1
+        elif p.law == "flag" and value not in (0, 1):
+            raise SurefootError(f"illegal value {value:g} for parameter {key!r}: expected 0 or 1, or names of elements")
         else:
             row[self.columns(key)] = value
 

@@ -18,14 +18,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from ..envs.batch_env import BatchEnv
+from ..envs.options import checked_options
 from ..envs.samplers import Sampler
-from ..envs.tasks import CONFIGS
-from ..envs.typed import typed
 from ..robots import SurefootError
 from ..robots.files import replacing
 from .adapted import Adapted
 from .config import PlannerConfig, TrainConfig, first_problem
 from .identifier import Identifier
+from .normalization import RunningNorm
 from .policies import FORMAT, Header, as_trained, empty_policy
 from .policy import Policy
 from .presets import settings_for
@@ -203,7 +203,7 @@ class Controller:
         )
 
     def save(self, path: str | Path, *, card: Card | None = None) -> None:
-        """Write one file, or nothing: a full disk raises `SurefootError` and leaves what was there.
+        """Write one file, or nothing: a full disk or diverged weights raise `SurefootError` and leave what was there.
 
         With a `card`, to be shipped: without what only learning needs, which is optimisers and the critics of off-policy
         algorithms. Fine-tuning goes on from such a file, but only by PPO and its kin.
@@ -220,6 +220,11 @@ class Controller:
             tensors |= {f"identifier.{k}": v for k, v in self.identifier.state_dict().items()}
         # Clones, because the shared statistics appear under several names.
         tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+        if wrong := _senseless(tensors):
+            raise SurefootError(
+                f"{str(path)!r} is not written, because the learning has diverged: {wrong}. Try a smaller learning_rate, "
+                "and smaller weights of losses and rewards"
+            )
         with replacing(path) as temporary:  # not safetensors' save_file, whose files only their owner can read
             temporary.write_bytes(save(tensors, metadata={"surefoot": header.model_dump_json()}))
 
@@ -248,12 +253,10 @@ class Controller:
             ) from error
         if header.format != FORMAT:
             raise SurefootError(f"{str(file)!r} has format {header.format}; this version reads format {FORMAT}")
-        bad = next((k for k, v in tensors.items() if not torch.isfinite(v.double()).all()), None)
-        if bad is not None:
-            raise SurefootError(f"{str(file)!r} contains NaN or infinity in {bad!r}: expected finite weights")
+        if wrong := _senseless(tensors):
+            raise SurefootError(f"{str(file)!r} contains {wrong}")
         try:
-            if header.config.task in CONFIGS:
-                typed("option", header.config.options, CONFIGS[header.config.task])
+            checked_options(header.config.task, header.config.options)
             header = header.model_copy(update={"config": as_trained(header)})
             policy = empty_policy(header)
         except (TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, MemoryError) as error:
@@ -270,10 +273,17 @@ class Controller:
         weights = {k.removeprefix("policy."): v for k, v in tensors.items() if k.startswith("policy.")}
         controller.card, controller.adapted = header.card, header.adapted
         try:
+            kinds = {k: v.dtype for k, v in policy.state_dict().items()}
+            if odd := next((k for k, v in weights.items() if kinds.get(k, v.dtype) != v.dtype), None):
+                raise RuntimeError(f"{odd} is of {weights[odd].dtype}, expected {kinds[odd]}")
             keys = controller.policy.load_state_dict(weights, strict=False)
             missing = [k for k in keys.missing_keys if header.card is None or not k.startswith(CRITICS)]
             if missing or keys.unexpected_keys:
                 raise RuntimeError(f"missing {missing[:3]}, unexpected {keys.unexpected_keys[:3]}")
+            controller.training = {
+                k.removeprefix("training."): v for k, v in tensors.items() if k.startswith("training.")
+            }
+            controller._check_training()
         except RuntimeError as error:
             raise SurefootError(
                 f"{str(file)!r}: weights do not fit its configuration: {first_problem(error)}"
@@ -281,8 +291,23 @@ class Controller:
         if header.identifies:
             controller.identifier = _identifier(header.identifies, tensors, file)
         controller.policy.set_training_mode(False)
-        controller.training = {k.removeprefix("training."): v for k, v in tensors.items() if k.startswith("training.")}
         return controller
+
+    def _check_training(self) -> None:
+        """Raise `RuntimeError` where what training and adapting go on from is not of the sizes of this policy's weights."""
+        shapes = {f"return_norm.{k}": v.shape for k, v in RunningNorm(1).state_dict().items()}
+        shapes |= {f"inner_rate.policy.{k}": p.shape for k, p in self.policy.named_parameters() if "value_net" not in k}
+        for kind in ("return_norm.", "inner_rate."):
+            lacks = [k for k in shapes if k.startswith(kind) and k not in self.training]
+            if lacks and any(k.startswith(kind) for k in self.training):
+                raise RuntimeError(f"missing training.{lacks[0]}")
+        for name, opt in optimizers(self).items():
+            parameters = [p for group in opt.param_groups for p in group["params"]]
+            shapes |= {f"{name}.{i}": p.shape for i, p in enumerate(parameters)}
+        for key, value in self.training.items():
+            expected = shapes.get(key) if key in shapes else shapes.get(key.rpartition(".")[0]) if value.dim() else None
+            if expected is not None and value.shape != expected:
+                raise RuntimeError(f"training.{key} has shape {tuple(value.shape)}, expected {tuple(expected)}")
 
     def copy(self) -> "Controller":
         """An independent controller with the same weights."""
@@ -301,14 +326,24 @@ def _sampler_of(model: Any) -> Sampler | None:
     return getattr(getattr(getattr(model, "env", None), "core", None), "sampler", None)
 
 
-def optimizers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
-    """The optimisers of an SB3 algorithm, by a stable name."""
+def optimizers(model: Any) -> dict[str, torch.optim.Optimizer]:
+    """The optimisers of an SB3 algorithm, or of a controller, by a stable name."""
     policy = model.policy
     found = {"optimizer": getattr(policy, "optimizer", None)}
     for part in ("actor", "critic"):
         found[f"{part}_optimizer"] = getattr(getattr(policy, part, None), "optimizer", None)
     found["ent_coef_optimizer"] = getattr(model, "ent_coef_optimizer", None)
     return {k: v for k, v in found.items() if v is not None}
+
+
+def _senseless(tensors: dict[str, torch.Tensor]) -> str:
+    """What is wrong with the first tensor that no learning leaves behind, in words; "" where there is none."""
+    for name, value in tensors.items():
+        if not torch.isfinite(value.double()).all():
+            return f"NaN or infinity in {name!r}"
+        if name.endswith("norm.var") and (value.double() < 0).any():
+            return f"a negative variance in {name!r}"
+    return ""
 
 
 def _identifier(names: tuple[str, ...], tensors: dict[str, torch.Tensor], file: Path) -> Identifier:

@@ -11,8 +11,8 @@ from gymnasium.spaces import Box, Discrete, Space
 from pydantic import BaseModel, ConfigDict
 from stable_baselines3.common.policies import BasePolicy
 
-from ..envs.batch_env import configured
 from ..envs.inputs import REMEMBERED
+from ..envs.options import configured
 from ..envs.terrain import TerrainOptions
 from ..envs.views import VIEWS, view_shape
 from .adapted import Adapted
@@ -51,7 +51,7 @@ class Header(BaseModel):
     actions stand for, or empty. `settings` are all hyperparameters, which a later version's preset may have other values for.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     format: int
     config: TrainConfig
     settings: dict[str, Any] = {}

@@ -13,10 +13,9 @@ from ..envs.variation import Task
 from ..replay.live import FIRST_SPEED, Live, Walker
 from ..replay.live_page import live_page
 from ..replay.server import check_websockets, serve
-from ..robots import SurefootError
 from ..robots.parameters import PARAMETERS
 from .showing import described
-from .sources import Plan, Settings, Source, commands_of, load_any, task_of
+from .sources import Plan, Settings, Source, commands_of, load_adapted, load_any, task_of
 
 MAX_DELAY = next(p.high for p in PARAMETERS if p.name == "delay")  # a robot may get any while it walks
 
@@ -57,13 +56,8 @@ def live_of(
     """The simulation that `play` serves. Raises `SurefootError` where the two controllers have different robots or tasks."""
     torch.set_num_threads(1)  # one robot's network is small: a second thread costs more than it does
     first = load_any(source, plan)
-    controllers = [first] if adapted is None else [first, load_any(adapted, plan)]
+    controllers = [first] if adapted is None else [first, load_adapted(adapted, first, plan)]
     labels = ["controller"] if adapted is None else ["before", "after"]
-    ours, *others = [(c.config.robot, c.config.task) for c in controllers]
-    if others and ours != others[0]:
-        raise SurefootError(
-            f"--adapted is for {' '.join(others[0])}, not for {' '.join(ours)}: expected the same robot and task"
-        )
     task = task_of(parameters, commands_of(first))
     walkers = []
     for label, controller in zip(labels, controllers, strict=True):

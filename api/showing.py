@@ -35,7 +35,7 @@ from ..replay.video import Pictures
 from ..report import summary_table
 from ..robots import SurefootError
 from ..robots.files import check_name
-from .sources import Plan, Settings, Source, commands_of, load, load_any, task_of
+from .sources import Plan, Settings, Source, commands_of, load, load_adapted, load_any, task_of
 
 
 def record(
@@ -303,11 +303,11 @@ def _recordings(
             found = load_many(path, start or 0.0, seconds)
         else:
             label = "controller" if adapted is None else "before"
-            found = [record(source, parameters=parameters, seconds=length, seed=seed, label=label, plan=plan)]
+            before = load_any(source, plan)
+            found = [record(before, parameters=parameters, seconds=length, seed=seed, label=label)]
             if adapted is not None:
-                found.append(
-                    record(adapted, parameters=parameters, seconds=length, seed=seed, label="after", plan=plan)
-                )
+                after = load_adapted(adapted, before, plan)
+                found.append(record(after, parameters=parameters, seconds=length, seed=seed, label="after"))
         name = ""
         if isinstance(source, str | Path):
             here = Path(source).resolve()

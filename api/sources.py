@@ -55,6 +55,17 @@ def load_any(source: Source | AnyController, plan: Plan = None) -> AnyController
     return source if isinstance(source, OnnxController) else OnnxController.load(str(source))
 
 
+def load_adapted(source: Source | AnyController, first: AnyController, plan: Plan = None) -> AnyController:
+    """The controller that is shown beside `first`. Raises `SurefootError` where it is for another robot or task."""
+    adapted = load_any(source, plan)
+    ours, theirs = ((c.config.robot, c.config.task) for c in (first, adapted))
+    if ours != theirs:
+        raise SurefootError(
+            f"--adapted is for {' '.join(theirs)}, not for {' '.join(ours)}: expected the same robot and task"
+        )
+    return adapted
+
+
 def told_the_truth(controller: AnyController) -> str:
     """What a controller is told of its simulated robot that only simulation knows, in words; "" for nothing."""
     if isinstance(controller, OnnxController) or controller.told:

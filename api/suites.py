@@ -11,8 +11,9 @@ from ..controllers.envelope import envelope as _envelope
 from ..controllers.evaluation import AnyController
 from ..controllers.splits import SplitResult, validate
 from ..controllers.splits import evaluate_suite as _evaluate_suite
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
 from ..envs.families import FAMILIES
+from ..envs.options import checked_options, configured
 from ..envs.suites import TaskSuite, load_suite, suite_names
 from ..envs.suites import make_suite as _make_suite
 from ..envs.suites import verify as _verify
@@ -64,7 +65,8 @@ def make_suite(
     if robot is None or task is None:
         raise SurefootError(f"suite {name!r} needs a robot and a task, for example --robot quadruped --task velocity")
     # Whatever the task or the robot refuses is refused here, and not by whoever is measured on the suite.
-    BatchEnv(robot, task, 1, config=configured(task, **(options or {})))
+    options = checked_options(task, options or {})
+    BatchEnv(robot, task, 1, config=configured(task, **options))
     laws = {split: dict(vary) for split in ("train", "validation", "test")}
     laws |= {split: {**vary, **law} for split, law in (beyond or {}).items()}
     for split in counts or {}:

@@ -17,7 +17,8 @@ from common import write_result
 from throughput import CONTROLLERS, VARIATION, Step, alternate, walked
 
 from surefoot.controllers.controller import Controller
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.variation import Variation
 
 WORLDS = (256, 1024)

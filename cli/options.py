@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import tyro
 
-from ..robots.errors import SurefootError
+from ..robots.errors import MOST, SurefootError
 
 Values = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=VALUE")]
 Limits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="CRITERION=VALUE")]
 Ranges = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=RANGE")]
 Fits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY[=RANGE]")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-MOST = 1e12  # of anything that is counted or timed
 
 
 def _count(text: Sequence[str]) -> int:

@@ -5,9 +5,9 @@ import os
 
 from ..envs.inputs import REMEMBERED
 from ..envs.samplers import SAMPLERS
+from ..envs.typed import Range, check_ranges
 from ..envs.views import VIEWS
 from ..robots import SurefootError, unknown
-from .config import Range, check_ranges
 from .networks import ACTIVATIONS, HISTORY_NETWORKS, NETWORKS, NORM_LAYERS
 from .optimizers import OPTIMIZERS
 from .settings import (

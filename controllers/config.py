@@ -1,7 +1,7 @@
 """What a run was asked to do: validated, written beside its results, read back without running code."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -14,7 +14,6 @@ from ..robots.files import replacing
 
 D = TypeVar("D")
 # What is expected of some settings: in words, as a test, and their names.
-Range = tuple[str, Callable[[float], bool], tuple[str, ...]]
 
 
 class TrainConfig(BaseModel):
@@ -124,15 +123,6 @@ def from_settings(kind: str, cls: type[D], settings: Mapping[str, Any]) -> D:
         if name not in names:
             raise unknown(kind, name, names)
     return cls(**typed(kind, dict(settings), cls))
-
-
-def check_ranges(kind: str, settings: Any, ranges: Sequence[Range]) -> None:
-    """Raise `SurefootError` for the first of a dataclass's settings that is out of its range; `kind` says of what they are."""
-    for expected, fits, names in ranges:
-        for name in names:
-            value = getattr(settings, name, None)  # where None is allowed, it leaves something out
-            if value is not None and not fits(value):
-                raise SurefootError(f"{kind} {name}={value}: expected {expected}")
 
 
 def first_problem(error: Exception) -> str:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import mujoco
 import numpy as np
 
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
+from ..envs.options import checked_options, configured
 from ..envs.tasks import CONFIGS, VelocityConfig
 from ..envs.terrain import unwrapped
-from ..envs.typed import typed
 from ..envs.variation import Task
 from ..robots import SurefootError
 
@@ -156,9 +156,7 @@ def claimed_world(log: Log) -> BatchEnv | str:
 
 
 def _worlds(log: Log, num: int) -> BatchEnv:
-    options = dict(log.options)
-    if log.task in CONFIGS:
-        options = typed(f"option of task {log.task!r}", options, CONFIGS[log.task])
+    options = checked_options(log.task, log.options)
     if issubclass(CONFIGS.get(log.task, object), VelocityConfig):
         options |= {"push_interval": 0.0, "noise": 0.0}  # pushes are in the log, and nobody looks at the observation
     config = configured(log.task, **options)

@@ -9,7 +9,8 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
+from ..envs.options import configured
 from ..envs.variation import Task
 from ..robots import Robot, SurefootError, unknown
 from ..robots.files import check_name, replacing

@@ -19,11 +19,12 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ..envs.batch_env import BatchEnv
 from ..envs.inputs import REMEMBERED, mirror_image
+from ..envs.options import checked_options
 from ..envs.samplers import make_sampler
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..envs.suites import TaskSuite, load_suite, table_of
-from ..envs.tasks import CONFIGS, FAMILIES, Legged, Run
+from ..envs.tasks import FAMILIES, Legged, Run
 from ..envs.typed import typed
 from ..envs.variation import Task, Variation
 from ..envs.views import VIEWS
@@ -206,7 +207,7 @@ def train_config(
     robot = own.name if own else robot
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
     hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
-    options = typed(f"option of task {task!r}", options or {}, CONFIGS[task]) if task in CONFIGS else options
+    options = checked_options(task, options or {})
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
     if set(settings.inputs) - {*REMEMBERED, *VIEWS}:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ..envs.batch_env import configured
+from ..envs.options import configured
 from ..envs.tasks.velocity_config import LEGS
 from ..robots import Robot, SurefootError, get_robot
 from ..robots.source import is_file_name

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..envs.batch_env import BatchEnv, configured
+from ..envs.batch_env import BatchEnv
+from ..envs.options import configured
 from ..envs.tasks import FAMILIES
 from ..robots import Robot, get_robot
 from ..robots.derived import unchanged

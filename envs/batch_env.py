@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots import Robot, SurefootError, get_robot
 from ..robots.moments import split_moment
 from .ground import Ground
 from .inputs import Inputs
@@ -406,19 +406,6 @@ def longest_delay(variation: Variation | None, tasks: Task | list[Task] | None) 
 
 def _parameter(key: str) -> str:
     return split_moment(key)[0].split(".")[0]
-
-
-def configured(task: str, **options: Any) -> Any:
-    """The task's configuration with some fields changed; unknown names raise `SurefootError` with the nearest."""
-    if task not in CONFIGS:
-        if options:
-            raise SurefootError(f"task {task!r} has no options, so {next(iter(options))!r} cannot be set")
-        return None
-    fields = {f.name for f in dataclasses.fields(CONFIGS[task])}
-    for name in options:
-        if name not in fields:
-            raise unknown(f"option of task {task!r}", name, fields)
-    return CONFIGS[task](**options)
 
 
 def options_of(env: BatchEnv) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from ..robots import Robot, SurefootError, unknown
-from .batch_env import BatchEnv, configured
+from .batch_env import BatchEnv
+from .options import configured
 from .simulation import ContactForces
 from .spaces import action_space, observation_space
 from .tasks import TASKS

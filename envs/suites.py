@@ -21,10 +21,10 @@ from ..robots import SurefootError, get_robot, unknown
 from ..robots.files import replacing
 from ..robots.moments import split_moment
 from ..robots.parameters import ParameterTable
+from .options import checked_options
 from .schedule import later_of
-from .tasks import CONFIGS, TASKS
+from .tasks import TASKS
 from .terrain import TerrainOptions, on_terrain
-from .typed import typed
 from .variation import Task, Term, Variation
 
 FORMAT = 1
@@ -298,8 +298,8 @@ def _validated(content: Mapping[str, Any], where: str) -> TaskSuite:
         )
     if suite.robots.keys() - (suite.splits.keys() - {"train"}):
         raise SurefootError(f"{where} is not a task suite: robots for splits other than those that it tests on")
-    if suite.task in CONFIGS:  # as written: whether it is what the option takes
-        typed(f"{where}: option of task {suite.task!r}", dict(suite.options), CONFIGS[suite.task])
+    if suite.task in TASKS:
+        checked_options(suite.task, suite.options, f"{where}: ")  # which stay as they are written
     return suite
 
 

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MOST = 1e12  # of any number that people give; its square is still a float32
+
 
 class SurefootError(ValueError):
     """Bad input, told in one line: the value, what was expected, the nearest valid choice.

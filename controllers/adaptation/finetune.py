@@ -18,9 +18,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
+from ...envs.typed import Range, check_ranges
 from ...envs.variation import Task
 from ...robots import SurefootError, unknown
-from ..config import Range, check_ranges, checked_config, from_settings
+from ..config import checked_config, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..policy import Policy

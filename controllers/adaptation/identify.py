@@ -17,10 +17,11 @@ import torch
 
 from ...envs.batch_env import BatchEnv
 from ...envs.suites import TaskSuite, load_suite
+from ...envs.typed import Range, check_ranges
 from ...envs.variation import Task, Variation
 from ...robots import SurefootError
 from .. import threads
-from ..config import Range, TrainConfig, check_ranges, from_settings
+from ..config import TrainConfig, from_settings
 from ..controller import Controller
 from ..evaluation import finish_episodes
 from ..identifier import DIRECTIONS, STEPS, Identifier, folds

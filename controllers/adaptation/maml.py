@@ -20,10 +20,11 @@ from torch.func import functional_call, grad, vmap
 
 from ...envs.batch_env import BatchEnv
 from ...envs.suites import TrainingTasks, load_suite
+from ...envs.typed import Range, check_ranges
 from ...envs.variation import Task, Variation
 from ...robots import SurefootError
 from .. import threads
-from ..config import Range, TrainConfig, check_ranges, from_settings
+from ..config import TrainConfig, from_settings
 from ..controller import Controller
 from ..evaluation import evaluate
 from ..gaussian import log_density

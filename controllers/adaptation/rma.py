@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from ...envs.batch_env import BatchEnv
 from ...envs.inputs import REMEMBERED, Inputs
 from ...envs.tasks import FAMILIES
+from ...envs.typed import Range, check_ranges
 from ...envs.variation import Task
 from ...robots import SurefootError
 from .. import threads
-from ..config import Range, TrainConfig, check_ranges, checked_config, from_settings
+from ..config import TrainConfig, checked_config, from_settings
 from ..controller import Controller
 from ..networks import EncodedMlp, Encoder, History, Privileged
 from ..policies import FORMAT, Header, empty_policy, known_inputs

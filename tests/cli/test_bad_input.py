@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 import surefoot as package
 from surefoot.cli.main import run
+from surefoot.controllers.controller import Controller
 from surefoot.envs.suites import content_hash, make_suite
 from surefoot.robots import Robot, SurefootError
 
@@ -53,6 +54,34 @@ from surefoot.robots import Robot, SurefootError
         ("train quadruped velocity --hyper optimizer=adm", "unknown optimizer 'adm': did you mean adam"),
         ("train quadruped velocity --option vz=1", "unknown option of task 'velocity' 'vz'"),
         ("train quadruped velocity --option vx=fast", "vx='fast'"),
+        ("train quadruped velocity --option vx=1e308", "vx=1e+308: expected finite numbers, at most 1e+12"),
+        ('train quadruped velocity --option weights={"gait":1e400}', "weights={'gait': inf}: expected finite numbers"),
+        ("train quadruped velocity --option episode_seconds=0", "episode_seconds=0.0: expected more than 0 s"),
+        ("train quadruped velocity --option gait_frequency=-2", "gait_frequency=-2.0: expected more than 0 Hz"),
+        ("train quadruped velocity --option mean_hold=-1", "mean_hold=-1.0: expected more than 0 s"),
+        ("train quadruped velocity --option active=5,5,5", "active=(5.0, 5.0, 5.0): expected three probabilities"),
+        ("train quadruped jump --option heights=.3,.1", "heights=(0.3, 0.1): expected the lowest and the highest"),
+        ("train arm reach --option spread=-1", "spread=-1.0: expected 0 or more"),
+        ("suite make x --robot quadruped --task velocity --vary payload=0:3 --option vx=abc", "vx='abc'"),
+        (
+            "suite make x --robot quadruped --task velocity --vary payload=0:3 --option noise=-1",
+            "noise=-1.0: expected 0",
+        ),
+        ("train hopper run --hyper clip_obs=1e300", "clip_obs=1e+300: expected finite numbers, at most 1e+12"),
+        (
+            "train quadruped velocity --set dead_actuator=rear_left_calf+",
+            "unknown element of 'dead_actuator' on quadruped ''",
+        ),
+        ("train quadruped velocity --vary dead_actuator=none|", "unknown element of 'dead_actuator' on quadruped ''"),
+        ("train quadruped velocity --vary dead_actuator.*=0:1", "expected 0|1, or names of elements"),
+        ("train quadruped velocity --set dead_actuator=0.5", "expected 0 or 1, or names of elements"),
+        ("train quadruped velocity --set dead_actuator.rear=front", "'dead_actuator.rear' takes a number, not 'front'"),
+        ("train quadruped velocity --set payload.=2", "'payload' is a single value and has no element ''"),
+        ("train quadruped velocity --set payload=1 --set payload.*=2", "'payload.*' leaves nothing of 'payload'"),
+        (
+            "train quadruped velocity --vary motor_strength.left=.5:1 --vary motor_strength=.9:1",
+            "'motor_strength' leaves nothing of 'motor_strength.left': give one of them, or the narrower one last",
+        ),
         (
             "train quadruped velocity --terrain stairsup",
             "unknown terrain 'stairsup': did you mean stairs-up or stairs-down?",
@@ -152,6 +181,10 @@ def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeyp
         ("adapt RUN --set payload=6 --method twin --fit payloat", "did you mean payload"),
         ("adapt RUN --set payload=6 --method twin --robot-seconds 1", "method 'twin' after 1 s of motion"),
         ("evaluate RUN --set payload=1 --vary payload=0:1", "not both"),
+        ("envelope RUN --x payload --y payload.*", "'payload.*' leaves nothing of 'payload'"),
+        ("envelope RUN --x payload --y friction --set payload=5", "'payload' is given twice"),
+        ("envelope RUN --x vx=0:1 --y friction --set vx=.5", "'vx' is an axis, so it cannot be 0.5 as well"),
+        ("adapt RUN --set payload=6 --steps 1000 --finetune leash=1e300", "leash=1e+300: expected finite numbers"),
         ("replay RUN --video film.avi", "ends in .mp4"),
         ("replay RUN --html page.pdf", "ends in .html"),
         ("train --resume --out RUN --vary payload=0:1", "--vary cannot change"),
@@ -244,6 +277,38 @@ def rewrite(file: Path, tensors: dict[str, torch.Tensor] | None = None, **header
 def test_nan_weights(damaged: Path, refused) -> None:
     rewrite(damaged / "controller.safetensors", {"policy.action_net.bias": torch.full((12,), torch.nan)})
     assert "contains NaN or infinity in 'policy.action_net.bias'" in refused("evaluate", damaged)
+
+
+def test_a_negative_variance(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", {"policy.features_extractor.norm.var": -torch.ones(1)})
+    assert "contains a negative variance in 'policy.features_extractor.norm.var'" in refused("evaluate", damaged)
+
+
+def test_weights_of_another_type(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", {"policy.action_net.bias": torch.zeros(12, dtype=torch.int32)})
+    assert "action_net.bias is of torch.int32, expected torch.float32" in refused("evaluate", damaged)
+
+
+def test_statistics_of_another_size(damaged: Path, refused) -> None:
+    """What only fine-tuning uses is checked where the file is read, too."""
+    rewrite(damaged / "controller.safetensors", {"training.return_norm.mean": torch.zeros(7, 2)})
+    assert "training.return_norm.mean has shape (7, 2), expected (1,)" in refused("evaluate", damaged)
+
+
+def test_actions_without_limits(damaged: Path, refused) -> None:
+    rewrite(damaged / "controller.safetensors", action_high=[float("inf")] * 12)
+    assert "action_high.0=inf: input should be a finite number" in refused("evaluate", damaged)
+
+
+def test_diverged_weights_are_not_written_over_good_ones(damaged: Path) -> None:
+    """Learning can end in NaN; a controller that did is worth less than the file that is there."""
+    file = damaged / "controller.safetensors"
+    good, controller = file.read_bytes(), Controller.load(file)
+    with torch.no_grad():
+        controller.policy.action_net.bias[3] = torch.nan
+    with pytest.raises(SurefootError, match=r"not written.*diverged: NaN or infinity in 'policy\.action_net\.bias'"):
+        controller.save(file)
+    assert file.read_bytes() == good
 
 
 def test_weights_of_another_size(damaged: Path, refused) -> None:

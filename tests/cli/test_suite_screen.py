@@ -9,8 +9,9 @@ import pytest
 
 from surefoot import api
 from surefoot.cli.main import run
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.families import FAMILIES
+from surefoot.envs.options import configured
 from surefoot.envs.suites import load_suite, suite_names
 from surefoot.envs.variation import Task
 from surefoot.replay import Recording

@@ -9,7 +9,8 @@ import pytest
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import evaluate, run_episodes
 from surefoot.controllers.safety import CRITERIA, Meter, Safety, broken, check_limits
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError
 

@@ -11,7 +11,8 @@ import pytest
 
 from surefoot import api
 from surefoot.controllers.screening import Finding, Log, screen
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.tasks import FAMILIES
 from surefoot.envs.terrain import LENGTH
 from surefoot.envs.variation import Task

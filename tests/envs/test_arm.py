@@ -4,8 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.gym import make_vec
+from surefoot.envs.options import configured
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot
 

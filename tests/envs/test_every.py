@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.registration import TASKS
 from surefoot.envs.variation import Variation
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.tasks.legs import first_group, legs_of
 from surefoot.envs.variation import Task
 from surefoot.robots import SurefootError, get_robot

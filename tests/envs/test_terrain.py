@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.suites import load_suite
 from surefoot.envs.terrain import (
     KINDS,

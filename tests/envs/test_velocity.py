@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from surefoot.envs import rewards
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.tasks import VelocityConfig
 from surefoot.envs.tasks.velocity import COMMANDS
 from surefoot.envs.tasks.velocity_config import WEIGHTS

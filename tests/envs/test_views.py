@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from surefoot.envs import camera, opengl
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.terrain import KINDS
 from surefoot.envs.variation import Task
 from surefoot.envs.views import HeightScan

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surefoot.envs.batch_env import BatchEnv, configured
+from surefoot.envs.batch_env import BatchEnv
+from surefoot.envs.options import configured
 from surefoot.envs.terrain import LENGTH
 from surefoot.envs.variation import Task
 from surefoot.replay import Recording

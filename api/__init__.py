@@ -1,5 +1,6 @@
 """The verbs as plain Python functions; the command line calls these."""
 
+from ..controllers.adaptation.search import check_told
 from ..controllers.adaptation.sysid import identify
 from ..controllers.seeds import SeedSummary, train_seeds
 from ..controllers.training import resume
@@ -59,7 +60,7 @@ from .suites import (
 
 __all__ = [
     "SeedSummary", "adapt", "as_comparison", "catalogue", "change_table", "check_exports", "check_name",
-    "check_robot", "choose", "compare", "comparison_safety", "comparison_tables", "continual", "curve_table",
+    "check_robot", "check_told", "choose", "compare", "comparison_safety", "comparison_tables", "continual", "curve_table",
     "duration", "envelope", "envelope_tables", "evaluate", "evaluate_suite", "evaluation_table", "export",
     "export_recording", "identification_tables", "identify", "import_sb3", "inferred_table", "info", "info_table",
     "list_robots", "list_suites", "load", "load_any", "load_suite", "make", "make_suite", "make_vec", "play",

@@ -25,7 +25,7 @@ from ..replay.rendering import render_frames
 from ..replay.video import Pictures, write_video
 from ..report import duration, recording_table, safety_figures_table, seeds_table, training_log
 from ..robots import SurefootError
-from ..robots.files import check_name
+from ..robots.files import check_name, parse_json
 from ..suite_report import comparison_tables, envelope_tables
 from .showing import record as roll_out
 from .sources import load
@@ -291,7 +291,7 @@ def _content(path: Path) -> Section:
                 envelope_figure(found).encode(), ".svg", "Share of the episodes that go well, by parameters"
             )
             return Section(f"Robustness of {found['robot']} {found['task']}", envelope_tables(found), [figure])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, StopIteration) as error:
         raise SurefootError(f"{str(path)!r} is not a whole comparison: {type(error).__name__}: {error}") from error
     raise SurefootError(
         f"{str(path)!r} is no comparison and no robustness map: expected what surefoot compare --json writes"
@@ -313,7 +313,7 @@ def _safety(splits: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SurefootError(f"cannot read {str(path)!r}: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):

@@ -73,13 +73,14 @@ def run(given: Arguments) -> str:
     ).content()
     for title, table in [*api.comparison_tables(found), *api.comparison_safety(found)]:
         show(table["columns"], table["rows"], title, table.get("note", ""))
-    for path, _ in files:
-        if path is not None:
-            api.write_content(path, found)
-            console().print(f"wrote {path}", soft_wrap=True)
     figures = {
         f"{split}, {name}": one["safety"]
         for split, of in found["splits"].items()
         for name, one in of["methods"].items()
     }
-    return said_of(limits, figures)
+    said = said_of(limits, figures)
+    for path, _ in files:
+        if path is not None:
+            api.write_content(path, found)
+            console().print(f"wrote {path}", soft_wrap=True)
+    return said

@@ -116,12 +116,13 @@ def _on_suite(given: Arguments, limits: Mapping[str, Any]) -> str:
     )
     show_summary(api.split_table(results))
     _say_what_it_is_told(controller)
+    said = _safety({result.split: result.evaluation for result in results}, limits)
     content = api.as_comparison(results, given.suite, Path(given.source).name, seed=seed).content()
     for path in (given.json, given.figure):
         if path is not None:
             api.write_content(path, content)
             console().print(f"wrote {path}", soft_wrap=True)
-    return _safety({result.split: result.evaluation for result in results}, limits)
+    return said
 
 
 def _say_what_it_is_told(controller: Any) -> None:  # whose types are imported late

@@ -49,7 +49,7 @@ def run(given: Arguments) -> None:
     """Fit and print the tables."""
     from .. import api
     from ..controllers.adaptation.sysid import WINDOW
-    from ..robots import SurefootError
+    from ..robots import SurefootError, get_robot
     from .tables import console, show_summary
 
     api.check_name(given.json, ".json")
@@ -57,6 +57,8 @@ def run(given: Arguments) -> None:
     if (given.tell is None) != (given.out is None):
         raise SurefootError("--tell RUN and --out FILE belong together: who is told, and where that is written")
     told = None if given.tell is None else api.load(given.tell)
+    if told is not None:  # before the fit, which takes minutes
+        api.check_told(told, get_robot(given.robot).name)
     found = api.identify(
         given.robot,
         given.log,

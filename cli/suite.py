@@ -9,6 +9,7 @@ from tyro.conf import Positional
 from .options import File, Ranges, Seed, Values, pairs, values
 
 What = Literal["list", "show", "make", "verify"]
+MOST_TASKS = 100_000
 Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 
 
@@ -52,6 +53,9 @@ def run(given: Arguments) -> None:
     from ..robots import SurefootError
     from .tables import console, show_summary
 
+    ignored = _ignored(given)
+    if ignored:
+        raise SurefootError(f"suite {given.what} takes no {ignored}: surefoot suite --help says what belongs to what")
     if given.what == "list":
         show_summary(api.suites_table(api.list_suites()))
     elif given.what == "verify":
@@ -72,6 +76,15 @@ def run(given: Arguments) -> None:
         _make(given, given.names[0])
 
 
+def _ignored(given: Arguments) -> str:
+    """The first argument that was given and means nothing here; "" where there is none."""
+    plain = Arguments()
+    belong = {"show": ("names", "split"), "verify": ("names",), "make": set(vars(plain)) - {"split"}, "list": ()}
+    said = (name for name, value in vars(given).items() if value != getattr(plain, name) and name != "what")
+    name = next((name for name in said if name not in belong[given.what]), "")
+    return "NAME" if name == "names" else name and f"--{name}"
+
+
 def _make(given: Arguments, name: str) -> None:
     from pathlib import Path
 
@@ -86,8 +99,8 @@ def _make(given: Arguments, name: str) -> None:
         raise SurefootError(f"{str(path)!r} is there already: a suite is never changed, give another --out")
     counts = values("--count", given.count)
     for split, number in counts.items():
-        if type(number) is not int or number < 0:  # true is none
-            raise SurefootError(f"--count {split}={number}: expected a whole number")
+        if type(number) is not int or not 0 <= number <= MOST_TASKS:  # true is none
+            raise SurefootError(f"--count {split}={number}: expected a whole number, at most {MOST_TASKS:,}")
     beyond = {split: pairs(f"--{split}", getattr(given, split)) for split in ("moderate", "extreme", "structural")}
     suite = api.make_suite(
         name,

@@ -1,6 +1,5 @@
 """What a run was asked to do: validated, written beside its results, read back without running code."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..envs.typed import typed
 from ..robots import SurefootError, unknown
-from ..robots.files import replacing
+from ..robots.files import parse_json, replacing
 
 D = TypeVar("D")
 # What is expected of some settings: in words, as a test, and their names.
@@ -58,7 +57,7 @@ class TrainConfig(BaseModel):
     def parse(cls, text: str, where: str) -> "TrainConfig":
         """From JSON; `where` names the file in the one-line error."""
         try:
-            return cls.model_validate(json.loads(text))
+            return cls.model_validate(parse_json(text))
         except (ValidationError, ValueError) as error:
             raise SurefootError(f"{where}: not a training configuration ({first_problem(error)})") from error
 
@@ -91,12 +90,12 @@ class PlannerConfig:
 
     def __post_init__(self) -> None:
         limits = {
-            "samples": (self.samples >= 3, "3 or more"),
-            "horizon": (self.horizon >= 1, "1 or more"),
+            "samples": (3 <= self.samples <= 2**17, "3 or more, at most 131,072"),
+            "horizon": (1 <= self.horizon <= 10_000, "1 or more, at most 10,000"),
             "noise": (self.noise >= 0, "0 or more"),
             "correlation": (0 <= self.correlation < 1, "0 or more, below 1"),
             "temperature": (self.temperature >= 0, "0 or more"),
-            "iterations": (self.iterations >= 1, "1 or more"),
+            "iterations": (1 <= self.iterations <= 1000, "1 or more, at most 1,000"),
         }
         for name, (fine, expected) in limits.items():
             if not fine:

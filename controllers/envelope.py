@@ -127,8 +127,8 @@ def envelope(
         if (theirs.robot, theirs.task) != (robot, what):
             raise SurefootError(f"controller {label!r} is for {theirs.robot} {theirs.task}, not for {robot} {what}")
     for name, number in (("cells", cells), ("episodes", episodes)):
-        if number < 1:
-            raise SurefootError(f"number of {name} {number}: expected 1 or more")
+        if not 1 <= number <= LARGEST:
+            raise SurefootError(f"number of {name} {number}: expected 1 or more, at most {LARGEST:,}")
     if len(grid) != 2:
         raise SurefootError(f"axes {', '.join(grid) or 'none'}: expected two parameters, such as payload and friction")
     probe = worlds_of(first.config, 1)

@@ -34,7 +34,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from ..envs.typed import shown
 from ..robots import Robot, SurefootError, get_robot, unknown
+from ..robots.errors import MOST
+from ..robots.files import read_yaml
 from ..robots.parameters import ParameterTable, layout_of
 
 COLUMNS = {
@@ -173,18 +176,9 @@ class Column:
 
 def read_columns(path: str | Path) -> dict[str, Any]:
     """A map of columns from YAML. Raises `SurefootError` for anything that is not a mapping of known signals."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise SurefootError("a map of columns needs PyYAML: pip install 'surefoot[logs]'") from error
-    try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:  # PyYAML's own for numbers and dates
-        raise SurefootError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict) or not found:
-        raise SurefootError(f"{str(path)!r}: expected a mapping such as 'time: t', not {type(found).__name__}")
+    found = read_yaml(path)
+    if not found:
+        raise SurefootError(f"{str(path)!r}: expected a mapping such as 'time: t'")
     return found
 
 
@@ -233,8 +227,8 @@ def _column(where: str, spec: Any) -> Column:
         raise unknown(f"unit of {where!r} in the map of columns", str(unit), units)
     if sign not in (1, -1):
         raise SurefootError(f"map of columns, {where!r}: sign {sign!r}, expected 1 or -1")
-    if isinstance(offset, bool) or not isinstance(offset, int | float) or not math.isfinite(offset):
-        raise SurefootError(f"map of columns, {where!r}: offset {offset!r}, expected a number in SI units")
+    if isinstance(offset, bool) or not isinstance(offset, int | float) or not abs(offset) <= MOST:
+        raise SurefootError(f"map of columns, {where!r}: offset {shown(offset)}, expected a number in SI units")
     return Column(str(name), sign * units[unit], float(offset))
 
 
@@ -357,8 +351,9 @@ _READERS: dict[str, Callable[[Path], tuple[list[str], _Read]]] = {".csv": _read_
 
 def _check_finite(path: Path, numbers: _Table) -> None:
     for name, values in numbers.items():
-        if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values)))
+        sound = np.abs(values) <= MOST
+        if not sound.all():
+            row = int(np.argmin(sound))
             raise SurefootError(f"{path.name}: {values[row]} in column {name!r} at row {row + 1}: expected a number")
 
 

@@ -1,6 +1,5 @@
 """An exported ONNX file as a controller: it acts, by onnxruntime, in `evaluate`, `record` and `replay`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from ..envs.batch_env import BatchEnv
 from ..robots import SurefootError
+from ..robots.files import parse_json
 from .config import TrainConfig, first_problem
 from .metadata import Metadata, describe, parse_metadata
 from .presets import settings_for
@@ -46,7 +46,7 @@ class OnnxController:
                 f"{where} is not a readable ONNX file (truncated or damaged?): {first_problem(error)}"
             ) from error
         try:
-            fields = {k: json.loads(v) for k, v in properties.items() if k in Metadata.model_fields}
+            fields = {k: parse_json(v) for k, v in properties.items() if k in Metadata.model_fields}
         except ValueError as error:
             raise SurefootError(f"{where}: metadata that make no sense: {first_problem(error)}") from error
         controller = cls(session, parse_metadata(fields, where), where)

@@ -6,7 +6,6 @@ back from a process that dies: byte 0 is the right to write, byte 1 + n says tha
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import Field, ValidationError
 
 from ..robots import SurefootError
+from ..robots.files import parse_json
 from .config import TrainConfig, first_problem
 
 POINTS = 6  # of a trial's curve, at even shares of its budget; the last is its result
@@ -245,7 +245,7 @@ def _check_is_study(path: Path) -> None:
     try:
         with path.open("rb") as file:
             line = file.readline(100_000)
-        begins = not line or json.loads(line)["op_code"] == 0
+        begins = not line or parse_json(line)["op_code"] == 0
     except OSError as error:
         raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError):
@@ -265,7 +265,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise SurefootError(f"cannot write study {str(path)!r}: {error.strerror or error}") from error
     except SurefootError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
         raise SurefootError(
             f"study {str(path)!r} is damaged: {first_problem(error) or type(error).__name__}"
         ) from error

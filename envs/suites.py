@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..robots import SurefootError, get_robot, unknown
-from ..robots.files import replacing
+from ..robots.files import parse_json, replacing
 from ..robots.moments import split_moment
 from ..robots.parameters import ParameterTable
 from .options import checked_options
@@ -209,11 +209,11 @@ def load_suite(source: str | Path, sha256: str | None = None) -> TaskSuite:
         if str(source) not in suite_names():
             raise unknown("suite", str(source), suite_names())
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        content = parse_json(path.read_bytes(), _no_constant)
         said = content.pop("sha256")
     except FileNotFoundError:
         raise SurefootError(f"no task suite at {str(path)!r}") from None
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         reason = getattr(error, "strerror", None) or "expected JSON with a sha256, as surefoot suite make writes it"
         raise SurefootError(f"{str(path)!r} is not a task suite: {reason}") from error
     found = content_hash(content)

@@ -31,6 +31,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..robots.errors import SurefootError
+from ..robots.files import parse_json
 
 SUFFIX = ".recording.npz"
 FORMAT, VERSION = "surefoot-recording", 2
@@ -45,8 +46,8 @@ FLAGS = ("contact", "done")
 RUNNING, TERMINATED, TRUNCATED, ABSENT = 0, 1, 2, 3  # `done`; absent: this world was not recorded in that step
 _EXPECTED = f"expected a Surefoot recording (*{SUFFIX}, version {VERSION})"
 _DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, MemoryError, struct.error, zlib.error,
-    zipfile.BadZipFile,
+    OSError, ValueError, LookupError, TypeError, EOFError, NotImplementedError, MemoryError, OverflowError, struct.error,
+    zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 _LOCAL = struct.Struct("<4s5H3I2H")  # a zip's local file header
 
@@ -62,7 +63,7 @@ class Header(BaseModel):
         robot, task, label, base, dt, options: as in `Recording`. seed: of the start; None: not known.
         worlds: N. floats, flags: numbers in a row of each field; those with 0 are left out of the chunks.
         *_names: of the columns. nominal: of the parameters, None where it is not known.
-        controller: what drove the robots: configuration, steps of training, card, as far as there is one.
+        controller: what drove the robots: configuration (`config`), steps of training, card, as far as there is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
@@ -73,7 +74,7 @@ class Header(BaseModel):
     task: str
     label: str
     base: str
-    dt: float = Field(gt=0, allow_inf_nan=False)
+    dt: float = Field(ge=1e-6, le=1e3)
     worlds: int = Field(ge=1)
     floats: dict[str, int]
     flags: dict[str, int]
@@ -99,6 +100,10 @@ class Header(BaseModel):
                 raise ValueError(f"{len(names)} names of {name}")
         if len(self.nominal) != len(self.parameter_names):
             raise ValueError(f"{len(self.nominal)} nominal values of {len(self.parameter_names)} parameters")
+        if not isinstance(self.controller.get("config", {}), dict) or not isinstance(
+            self.controller.get("timesteps", 0), int
+        ):
+            raise ValueError("a controller whose configuration or number of steps is none")
         return self
 
 
@@ -290,7 +295,7 @@ class RecordingFile:
             return at, values
 
     def _header(self, file: BinaryIO) -> Header:
-        content = json.loads(self._array(file, "header").tobytes())
+        content = parse_json(self._array(file, "header").tobytes())
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise SurefootError(f"{self.name!r} is another kind of file: {_EXPECTED}")
         if content.get("version") != VERSION:

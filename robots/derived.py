@@ -18,7 +18,7 @@ import mujoco
 import numpy as np
 
 from .anatomy import Anatomy, Foot, anatomy_of
-from .errors import SurefootError
+from .errors import MOST, SurefootError
 from .go1 import add_foot_sensors, add_ground, copy_fields
 from .hints import Hints, by_joint, read_hints
 from .quadruped import leg_groups
@@ -154,6 +154,10 @@ def examine(name: str, load: Callable[[], mujoco.MjSpec], hints: Hints) -> tuple
         model = compile_quietly(spec)
     except ValueError as error:
         raise SurefootError(f"robot {name!r}: the model does not compile: {' '.join(str(error).split())}") from error
+    for body, (mass, moments) in enumerate(zip(model.body_mass, model.body_inertia, strict=True)):
+        if not max(mass, *moments) <= MOST:  # also where they follow from sizes and densities
+            what = f"mass {mass:g} kg and principal inertia {_list(moments)} kg m^2"
+            raise SurefootError(f"robot {name!r}: body {model.body(body).name!r} has {what}: expected at most {MOST:g}")
     found = anatomy_of(name, model, hints)
     feet = [
         foot if foot.name in said or f"{label}_foot" in said else replace(foot, name=f"{label}_foot")
@@ -168,7 +172,7 @@ def sound(name: str, spec: mujoco.MjSpec) -> None:
         if not body.explicitinertial:
             continue
         moments = np.array(body.inertia)
-        if np.isfinite(body.fullinertia[0]):  # xx, yy, zz, xy, xz, yz
+        if np.isfinite(body.fullinertia).all():  # xx, yy, zz, xy, xz, yz
             xx, yy, zz, xy, xz, yz = body.fullinertia
             moments = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         if not np.isfinite([body.mass, *moments]).all() or body.mass < 0 or (moments < 0).any():

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import SurefootError, unknown
+from .files import read_yaml
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -45,8 +46,8 @@ class Hints(BaseModel):
     effort: Positive | Mapping[str, Positive] = {}
     velocity_limit: Positive | Mapping[str, Positive] = {}
     action_scale: Positive | Mapping[str, Positive] = {}
-    control_dt: Annotated[float, Field(gt=0, le=1)] | None = None
-    timestep: Annotated[float, Field(gt=0, le=0.1)] | None = None
+    control_dt: Annotated[float, Field(ge=1e-4, le=1)] | None = None
+    timestep: Annotated[float, Field(ge=1e-6, le=0.1)] | None = None
     tool: str | None = None
     fallen_height: Positive | None = None
     collisions: Literal["feet", "all"] = "feet"
@@ -56,21 +57,7 @@ def read_hints(path: Path) -> Hints:
     """The YAML at `path`; what is derived where there is none. Raises `SurefootError` naming what is misspelt or wrong."""
     if not path.is_file():
         return Hints()
-    import yaml  # late: few robots have such a file
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise SurefootError(f"{str(path)!r} uses YAML aliases, which can grow without bound: write values out")
-        found = yaml.safe_load(text)
-    except OSError as error:
-        raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SurefootError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
-    if found is None:
-        return Hints()
-    if not isinstance(found, dict):
-        raise SurefootError(f"{str(path)!r}: expected a mapping such as 'base: trunk', not {type(found).__name__}")
+    found = read_yaml(path)
     for key in found:
         if key not in Hints.model_fields:
             raise unknown(f"key in {str(path)!r}", str(key), Hints.model_fields)

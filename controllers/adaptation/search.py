@@ -132,18 +132,23 @@ def as_begun(controller: Controller) -> Controller:
     return found
 
 
+def check_told(controller: Controller, robot: str) -> None:
+    """Raise `SurefootError` where a controller cannot be told what a log of `robot` says."""
+    if not known_inputs(controller.settings):
+        raise SurefootError(
+            "this controller is told no parameters: expected one that was trained with --method identify or search"
+        )
+    if robot != controller.config.robot:
+        raise SurefootError(f"the log is of robot {robot!r}, the controller drives {controller.config.robot!r}")
+
+
 def as_fitted(controller: Controller, fit: LogFit) -> Controller:
     """The controller, told what a log says of its robot; what was neither fitted nor known is as on the nominal robot.
 
     Raises `SurefootError` for a log of another robot, and for a controller that is told no parameters.
     """
+    check_told(controller, fit.robot)
     names, robot = known_inputs(controller.settings), robot_of(controller.config)
-    if not names:
-        raise SurefootError(
-            "this controller is told no parameters: expected one that was trained with --method identify or search"
-        )
-    if fit.robot != robot.name:
-        raise SurefootError(f"the log is of robot {fit.robot!r}, the controller drives {robot.name!r}")
     table, found = ParameterTable(robot, robot.compile()), as_begun(controller).copy()
     values = dict(zip(table.names, table.values(fit.parameters).tolist(), strict=True))
     found.told |= {name: values[name] for name in names if name in values}

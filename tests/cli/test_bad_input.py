@@ -136,6 +136,15 @@ from surefoot.robots import Robot, SurefootError
         ("evaluate nowhere", "no run folder or controller file at 'nowhere'"),
         ("replay nowhere --html x.html", "no run folder, controller or recording at 'nowhere'"),
         ("list parameters quadrupet", "did you mean quadruped"),
+        ("list robots quadruped", "a robot belongs to parameters"),
+        ("suite list quadruped-payload", "suite list takes no NAME"),
+        ("suite show quadruped-payload --seed 5", "suite show takes no --seed"),
+        ("suite make x --robot hopper --task run --vary payload=0:3 --count train=1e9", "at most 100,000"),
+        (
+            "train cartpole balance --algo q_learning --hyper cells=1e9,1e9,1e9,1e9",
+            "expected at most 100,000,000 in all",
+        ),
+        ("train cartpole balance --algo dqn --hyper bins=1e9", "bins=1000000000: expected 2 to 1,000 levels"),
         ("trian quadruped velocity", "unknown verb 'trian': did you mean train?"),
     ],
 )
@@ -181,6 +190,12 @@ def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeyp
         ("adapt RUN --set payload=6 --method twin --fit payloat", "did you mean payload"),
         ("adapt RUN --set payload=6 --method twin --robot-seconds 1", "method 'twin' after 1 s of motion"),
         ("evaluate RUN --set payload=1 --vary payload=0:1", "not both"),
+        (
+            "envelope RUN --x payload --y friction --cells 1e9",
+            "number of cells 1000000000: expected 1 or more, at most",
+        ),
+        ("evaluate RUN --planner samples=1e9", "samples=1000000000: expected 3 or more, at most 131,072"),
+        ("adapt RUN --set payload=6 --out RUN/config.json/a.safetensors", "is no folder that may be written to"),
         ("envelope RUN --x payload --y payload.*", "'payload.*' leaves nothing of 'payload'"),
         ("envelope RUN --x payload --y friction --set payload=5", "'payload' is given twice"),
         ("envelope RUN --x vx=0:1 --y friction --set vx=.5", "'vx' is an axis, so it cannot be 0.5 as well"),
@@ -196,7 +211,7 @@ def test_names_and_ranges(line: str, said: str, refused, tmp_path: Path, monkeyp
 )
 def test_on_a_run(line: str, said: str, walk: Path, refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert said in refused(*[str(walk) if word == "RUN" else word for word in line.split()])
+    assert said in refused(*[word.replace("RUN", str(walk)) for word in line.split()])
     assert not list(tmp_path.iterdir())
 
 

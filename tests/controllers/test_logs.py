@@ -331,7 +331,7 @@ def test_bad_maps(columns: dict[str, Any], said: str, table: Table, save) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("- time\n- position\n", "expected a mapping such as 'time: t', not list"),
+        ("- time\n- position\n", "expected a mapping such as 'key: value', not list"),
         ("", "expected a mapping"),
         ("time: {column: t\n", "is not YAML"),
         ("time: !!python/object/apply:os.mkdir [pwned]\n", "is not YAML"),

@@ -317,6 +317,7 @@ def altered(**signals: Any) -> dict[str, Any]:
         (altered(position={"column": "q_{}", "sgn": -1}), "unknown key at 'position' in the map of columns 'sgn'"),
         (altered(position={"column": "q_{}", "sign": 2}), "sign 2, expected 1 or -1"),
         (altered(position={"column": "q_{}", "offset": "much"}), "offset 'much', expected a number"),
+        (altered(position={"column": "q_{}", "offset": 10**300}), "offset 1e+300, expected a number"),
         (altered(position={"column": None}), "expected the name of a column, not None"),
         (altered(time={"column": "time", "unit": "h"}), "unknown unit of 'time'"),
         (altered(time={"column": "time", "unit": ["ms"]}), "unknown unit of 'time' in the map of columns"),

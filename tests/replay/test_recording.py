@@ -179,6 +179,11 @@ def test_bare_arrays_and_other_npz_are_refused(tmp_path):
         ({"term_names": ["one"]}, "damaged"),
         ({"worlds": 0}, "damaged"),
         ({"floats": {}}, "damaged"),
+        ({"dt": 1e-300}, "damaged"),
+        ({"label": "half a \ud800 character"}, "damaged"),
+        ({"controller": {"config": 5}}, "damaged"),
+        ({"controller": {"timesteps": "many"}}, "damaged"),
+        ({"options": json.loads("[" * 900 + "]" * 900)}, "damaged"),
     ],
 )
 def test_other_headers_are_refused(before, tmp_path, change, word):
@@ -190,6 +195,27 @@ def test_other_headers_are_refused(before, tmp_path, change, word):
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **arrays)
     with pytest.raises(SurefootError, match=word) as error:
+        Recording.load(path)
+    assert NAME in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("header", np.frombuffer(b"[" * 100_000, np.uint8)),
+        ("000000000/done", np.zeros((), np.uint8)),
+        ("000000000/qpos.low", np.zeros((), np.uint8)),
+        ("000000000/qpos.high", np.array(["text"])),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_arrays_of_another_kind_are_refused(before, tmp_path, member, content):
+    path = tmp_path / NAME
+    before.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **arrays | {member: content})
+    with pytest.raises(SurefootError, match="damaged") as error:
         Recording.load(path)
     assert NAME in one_line(error)
 

@@ -97,7 +97,8 @@ def evaluate(
     config = controller.config
     if is_gym(config.robot):
         plan = getattr(controller, "plan", None)
-        for flag, given in (("--set", task), ("--vary", vary), ("--trial", trial > 1), ("--plan", plan)):
+        flags = {"--set": task, "--vary": vary, "--terrain": options, "--trial": trial > 1, "--plan": plan}
+        for flag, given in flags.items():
             if given:
                 needs_robot(config, flag)
         return Evaluation(*run_gym_episodes(config, lambda seen: controller.act(seen, deterministic), episodes, seed))

@@ -230,6 +230,7 @@ def test_what_needs_a_robot_says_so(tmp_path: Path) -> None:
         "--set": lambda: api.evaluate(trained, parameters={"payload": 1.0}),
         "--vary": lambda: api.evaluate(trained, vary={"payload": "0:1"}),
         "--plan": lambda: api.evaluate(trained, plan=True),
+        "--terrain": lambda: api.evaluate(trained, options={"terrain": "rough"}),
         "export": lambda: api.export(trained, onnx=tmp_path / "x.onnx"),
     }.items():
         with pytest.raises(SurefootError, match=f"{verb} needs a Surefoot robot, not 'gym:CartPole-v1'"):

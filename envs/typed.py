@@ -41,7 +41,7 @@ def _sound(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """A setting as people are told it, cut where it is long."""
-    text = f"{value:g}" if isinstance(value, int | float) and abs(value) > MOST else repr(value)
+    text = f"{value:g}" if isinstance(value, int | float) and MOST < abs(value) < 1e308 else repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -21,5 +21,7 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> SurefootError:
 def nearest(name: str, choices: Iterable[str]) -> str:
     """The hint itself: the nearest names, or all of them where none is near."""
     choices = list(choices)
+    if not choices:
+        return "there is none"
     near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(choices)[:40])}"

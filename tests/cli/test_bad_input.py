@@ -54,7 +54,7 @@ from surefoot.robots import Robot, SurefootError
         ("train quadruped velocity --hyper optimizer=adm", "unknown optimizer 'adm': did you mean adam"),
         ("train quadruped velocity --option vz=1", "unknown option of task 'velocity' 'vz'"),
         ("train quadruped velocity --option vx=fast", "vx='fast'"),
-        ("train quadruped velocity --option vx=1e308", "vx=1e+308: expected finite numbers, at most 1e+12"),
+        ("train quadruped velocity --option vx=1e300", "vx=1e+300: expected finite numbers, at most 1e+12"),
         ('train quadruped velocity --option weights={"gait":1e400}', "weights={'gait': inf}: expected finite numbers"),
         ("train quadruped velocity --option episode_seconds=0", "episode_seconds=0.0: expected more than 0 s"),
         ("train quadruped velocity --option gait_frequency=-2", "gait_frequency=-2.0: expected more than 0 Hz"),

@@ -207,7 +207,7 @@ def train_config(
     robot = own.name if own else robot
     hyperparameters = (preset_of(preset, task, algo) if preset else {}) | (hyperparameters or {})
     hyperparameters = typed("hyperparameter", hyperparameters, find_algorithm(algo).settings)
-    options = checked_options(task, options or {})
+    options = options or {} if gym_ids.is_gym(robot) else checked_options(task, options or {})
     settings = settings_for(robot, task, algo, hyperparameters)
     tasks = load_suite(suite) if suite else None
     if set(settings.inputs) - {*REMEMBERED, *VIEWS}:

@@ -26,7 +26,8 @@ def typed(kind: str, settings: dict[str, Any], model: type) -> dict[str, Any]:
             problem = error.errors()[0]["msg"].lower()
             raise SurefootError(f"{kind} {name}={shown(settings[name])}: {problem}") from error
         if not _sound(out[name]):
-            raise SurefootError(f"{kind} {name}={shown(settings[name])}: expected finite numbers, at most {MOST:g}")
+            what = "a finite number" if isinstance(out[name], int | float) else "finite numbers"
+            raise SurefootError(f"{kind} {name}={shown(settings[name])}: expected {what}, at most {MOST:g}")
     return out
 
 

@@ -209,12 +209,12 @@ def identify(
     if isinstance(fit, str):
         raise SurefootError(f"fit {fit!r}: expected a list of parameters, such as [{fit!r}]")
     asked = dict(fit) if isinstance(fit, Mapping) else dict.fromkeys(fit, "")
-    told = {table.parameter(key).name for key in known or {}}
-    asked = asked or {n: "" for n in USUAL if n not in told and any(p.name == n for p in table.parameters)}
-    wanted = unknowns(asked, table, float(model.body_mass.sum()))
     moving = [key for key in known or {} if split_moment(key)[1] is not None]
     if moving:
         raise SurefootError(f"known {moving[0]!r}: expected what holds from the start of the log to its end")
+    told = {table.parameter(key).name for key in known or {}}
+    asked = asked or {n: "" for n in USUAL if n not in told and any(p.name == n for p in table.parameters)}
+    wanted = unknowns(asked, table, float(model.body_mass.sum()))
     nominal = table.values(known or {})
     table.check_keys((*(known or {}), *asked))
     if not window > 0:

@@ -33,9 +33,11 @@ CELLS = ("lstm", "gru")
 WIDEST, MOST_WORLDS, LARGEST_TABLE = 2**14, 2**17, 10**8
 RANGES: tuple[Range, ...] = (
     ("1 or more", lambda x: x >= 1, (
-        "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq", "gradient_steps", "steps", "trial",
-        "cg_max_steps", "n_critic_updates", "policy_delay", "target_update_interval", "n_delta", "n_top",
+        "n_steps", "batch_size", "buffer_size", "train_freq", "steps", "trial", "target_update_interval", "n_delta", "n_top",
         "tasks", "context", "attempts",
+    )),
+    ("1 or more, at most 10,000", lambda x: 1 <= x <= 10_000, (
+        "n_epochs", "gradient_steps", "cg_max_steps", "n_critic_updates", "policy_delay",
     )),
     (f"1 or more, at most {MOST_WORLDS:,}", lambda x: 1 <= x <= MOST_WORLDS, ("num_envs",)),
     (f"1 or more, at most {WIDEST:,}", lambda x: 1 <= x <= WIDEST, (

@@ -293,7 +293,9 @@ def new_folder(out: str | Path | None) -> Path | None:
     """The folder of a run that begins. Raises `SurefootError` where there is one in it already, which stays as it is."""
     folder = Path(out) if out is not None else None
     if folder is not None and (folder / "config.json").exists():
-        raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or continue it with --resume")
+        begun = (folder / "controller.safetensors").exists() or any((folder / "checkpoints").glob("step_*.safetensors"))
+        remedy = "continue it with --resume" if begun else "delete this one, which has no checkpoint to go on from"
+        raise SurefootError(f"{str(folder)!r} already holds a run: choose another folder, or {remedy}")
     return folder
 
 

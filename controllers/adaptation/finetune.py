@@ -70,7 +70,8 @@ class FinetuneConfig:
             raise unknown("finetune setting trains", self.trains, TRAINS)
         ranges: tuple[Range, ...] = (
             ("1e-06 or more", lambda x: x >= 1e-6, ("exploration",)),
-            ("1 or more", lambda x: x >= 1, ("n_steps", "n_epochs", "rank")),
+            ("1 or more", lambda x: x >= 1, ("n_steps", "rank")),
+            ("1 or more, at most 10,000", lambda x: 1 <= x <= 10_000, ("n_epochs",)),
             ("0 or more", lambda x: x >= 0, ("leash",)),
         )
         check_ranges("finetune setting", self, ranges)

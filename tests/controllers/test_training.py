@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from surefoot.controllers import training
 from surefoot.controllers.controller import Controller, controller_file
 from surefoot.controllers.presets import PRESETS
-from surefoot.controllers.training import make_algorithm, make_env, resume, train
+from surefoot.controllers.training import make_algorithm, make_env, resume, train, train_config
 from surefoot.robots import SurefootError
 
 SMALL = {"num_envs": 16, "batch_size": 128, "net": (16, 16)}
@@ -180,6 +180,15 @@ def test_nothing_is_written_for_bad_input(tmp_path: Path) -> None:
         with pytest.raises(SurefootError):
             train("hopper", "run", out=tmp_path / "run", progress=False, **wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_whose_run_got_nowhere_says_so(tmp_path: Path) -> None:
+    """It may belong to a run that has just begun, so it is not overwritten."""
+    train_config("hopper", "run", steps=64).save(tmp_path / "config.json")
+    with pytest.raises(
+        SurefootError, match=r"another folder, or delete this one, which has no checkpoint to go on from"
+    ):
+        train("hopper", "run", out=tmp_path, steps=64, progress=False)
 
 
 def test_hyperparameters_are_typed() -> None:

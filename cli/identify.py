@@ -21,7 +21,8 @@ class Arguments:
     """The log: *.csv, or *.parquet (needs surefoot[logs])."""
     fit: Fits = field(default_factory=list)
     """What to fit and perhaps where to look, such as payload=0:6, friction=log:0.3:1.5, kp or motor_strength.* (each motor by
-    itself); repeatable; none: payload, friction and motor_strength. Keys and units: `surefoot list parameters ROBOT`."""
+    itself); repeatable; none: those of payload, friction and motor_strength that --set does not name. Keys and units:
+    `surefoot list parameters ROBOT`."""
     columns: File = None
     """Map of the log's columns in YAML; none: time, position.JOINT, velocity.JOINT, command.MOTOR, orientation.w to .z,
     angular_velocity.x to .z and, where they are there, acceleration.x, linear_velocity.x and height. For example:

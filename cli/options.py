@@ -1,6 +1,5 @@
 """Options that several verbs share, and the one parser of KEY=VALUE."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from ..robots.errors import MOST, SurefootError
+from ..robots.files import parse_json
 
 Values = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="KEY=VALUE")]
 Limits = Annotated[tyro.conf.UseAppendAction[list[str]], tyro.conf.arg(metavar="CRITERION=VALUE")]
@@ -152,8 +152,8 @@ def _value(text: str) -> Any:
         return words[text.lower()]
     if text[0] in "[{":
         try:
-            return json.loads(text)
-        except json.JSONDecodeError:
+            return parse_json(text)
+        except ValueError:
             return text
     if "," in text:
         return [_value(part.strip()) for part in text.split(",") if part.strip()]

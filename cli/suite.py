@@ -41,8 +41,8 @@ class Arguments:
     """make: number of tasks, such as train=200 (else 100) or test=50 (else 20); repeatable."""
     option: Values = field(default_factory=list)
     """make: option of the task, such as vx=1.0."""
-    seed: Seed = 0
-    """make: seed of the draws."""
+    seed: Seed = None
+    """make: seed of the draws; none: 0."""
     out: File = None
     """make: the file; none: NAME.json."""
 
@@ -93,8 +93,7 @@ def _make(given: Arguments, name: str) -> None:
     from .tables import console
 
     path = given.out or Path(f"{name}.json")
-    if path.suffix != ".json":
-        raise SurefootError(f"cannot write {str(path)!r}: expected a name that ends in .json")
+    api.check_name(path, ".json")
     if path.exists():
         raise SurefootError(f"{str(path)!r} is there already: a suite is never changed, give another --out")
     counts = values("--count", given.count)

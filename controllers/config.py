@@ -12,7 +12,6 @@ from ..robots import SurefootError, unknown
 from ..robots.files import parse_json, replacing
 
 D = TypeVar("D")
-# What is expected of some settings: in words, as a test, and their names.
 
 
 class TrainConfig(BaseModel):

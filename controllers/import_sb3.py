@@ -5,7 +5,6 @@ as safe as any other.
 """
 
 import dataclasses
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from ..envs.batch_env import BatchEnv
 from ..envs.sb3 import SB3VecEnv
 from ..envs.spaces import action_space
 from ..robots import SurefootError
+from ..robots.files import parse_json
 from .algorithms import find_algorithm
 from .config import checked_config, first_problem
 from .controller import Controller
@@ -101,7 +101,7 @@ def _algorithm_of(file: Path, where: str) -> str:
         raise SurefootError(f"no SB3 zip at {where}")
     try:
         with zipfile.ZipFile(file) as archive:
-            data = json.loads(archive.read("data"))
+            data = parse_json(archive.read("data"))
             archive.getinfo("policy.pth")
             module = data["policy_class"]["__module__"]
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:

@@ -272,7 +272,7 @@ def read_log(path: str | Path, robot: str | Robot, columns: str | Path | Mapping
     if len(next(iter(numbers.values()))) < MIN_ROWS:
         rows = len(next(iter(numbers.values())))
         raise SurefootError(f"{path.name} has {rows} row{'s' * (rows != 1)}: expected {MIN_ROWS} or more")
-    _check_finite(path, numbers)
+    _check_finite(path, numbers, wanted["time"][0].name)
     signals = {}
     for signal, part in wanted.items():
         origin = numbers[part[0].name][0] if signal == "time" else 0.0  # a stamp in ns leaves no digits for the rest
@@ -349,12 +349,13 @@ def _read_parquet(path: Path) -> tuple[list[str], _Read]:
 _READERS: dict[str, Callable[[Path], tuple[list[str], _Read]]] = {".csv": _read_csv, ".parquet": _read_parquet}
 
 
-def _check_finite(path: Path, numbers: _Table) -> None:
+def _check_finite(path: Path, numbers: _Table, times: str) -> None:
     for name, values in numbers.items():
-        sound = np.abs(values) <= MOST
+        sound = np.isfinite(values) if name == times else np.abs(values) <= MOST  # stamps may count ns since 1970
         if not sound.all():
             row = int(np.argmin(sound))
-            raise SurefootError(f"{path.name}: {values[row]} in column {name!r} at row {row + 1}: expected a number")
+            what = "a number" if name == times else f"a number, at most {MOST:g}"
+            raise SurefootError(f"{path.name}: {values[row]} in column {name!r} at row {row + 1}: expected {what}")
 
 
 def _check_ranges(

@@ -14,9 +14,9 @@ RANGES: tuple[Range, ...] = (
     ("more than 0 Hz, at most 50", lambda x: 0 < x <= 50, ("gait_frequency",)),
     ("0 or more", lambda x: x >= 0, (
         "vx", "vy", "yaw", "noise", "push_interval", "push_speed", "swing_height", "reference_gait", "spread", "start", "stay",
-        "least", "distance",
+        "least", "distance", "radius", "area",
     )),
-    ("more than 0", lambda x: x > 0, ("success", "radius", "pace", "area")),
+    ("more than 0", lambda x: x > 0, ("success", "pace")),
     ("three probabilities, 0 to 1 each", lambda x: all(0 <= p <= 1 for p in x), ("active",)),
     ("1 at most, where the robot is upright", lambda x: x <= 1, ("min_up",)),
     ("the lowest and the highest, more than 0 m", lambda x: 0 < x[0] <= x[1], ("heights",)),

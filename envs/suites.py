@@ -336,14 +336,18 @@ def _draw(
 def _settings(
     terms: Sequence[Term], address: str, goals: Sequence[str], table: ParameterTable
 ) -> tuple[dict[str, float | str], dict[str, float]]:
-    """One draw of each term: parameters and goal of a task."""
+    """One draw of each term: parameters and goal of a task, without those that a later term says anew."""
     parameters: dict[str, float | str] = {}
     goal: dict[str, float] = {}
     for term in terms:
         if term.key in goals:
             goal[term.key] = _number(term, _unit(f"{address}/{term.key}"))
         else:
-            parameters |= {key: _value(term, _unit(f"{address}/{key}")) for key in _keys(term, table)}
+            drawn = {key: _value(term, _unit(f"{address}/{key}")) for key in _keys(term, table)}
+            for key in [key for key in parameters if key.split(".")[0] == term.key.split(".")[0]]:
+                if key not in drawn and any(table.covers(own, key) for own in drawn):
+                    del parameters[key]
+            parameters |= drawn
     return parameters, goal
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from ..envs.batch_env import BatchEnv
 from ..envs.tasks import Velocity
 from ..robots.errors import SurefootError, unknown
+from ..robots.files import parse_json
 from .chunks import SUFFIX
 from .geometry import moving_bodies
 from .rollout import Recorder, recording
@@ -283,8 +284,8 @@ class Live:
         """Do what a message asks; tell all pages, or this one alone what was wrong with it."""
         try:
             try:
-                asked = json.loads(message)
-            except (ValueError, RecursionError):
+                asked = parse_json(message)
+            except ValueError:
                 asked = None
             if not isinstance(asked, dict):
                 raise SurefootError('a message that is no JSON object: expected {"do": ACTION, …}')

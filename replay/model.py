@@ -11,7 +11,11 @@ from xml.etree.ElementTree import Element
 import mujoco
 
 from ..robots.errors import SurefootError
-from ..robots.source import file_names, parse
+from ..robots.source import check_tags, file_names, parse
+
+LARGEST = 2**31  # bytes of a model with all its meshes
+ASSETS = ("mesh", "skin", "hfield", "texture")
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def pack_model(spec: mujoco.MjSpec) -> bytes:
@@ -70,28 +74,37 @@ def pack_model(spec: mujoco.MjSpec) -> bytes:
 def unpack_model(packed: bytes) -> mujoco.MjSpec:
     """The spec in `packed`, a fresh one each call.
 
-    Somebody else may have made it, so it is vetted as a robot's file is: raises `SurefootError` when it is not such a zip,
-    its XML is broken or declares entities, or it names a file that is not in the zip.
+    Somebody else may have made it, so it is vetted as a robot's file is: raises `SurefootError` when it is not such a zip, or
+    larger than `LARGEST`, when its XML is broken or declares entities, and when it names anything but files of the zip.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as whole:
+            size = sum(member.file_size for member in whole.infolist())
+            if size > LARGEST or any(member.compress_type not in PACKINGS for member in whole.infolist()):
+                raise ValueError("it is packed in another way than recordings are")
             files = {name: whole.read(name) for name in whole.namelist()}
         name = next((name for name in files if name.endswith(".xml")), None)
         if name is None:
             raise ValueError("there is no XML in it")
         text = files.pop(name)
-        _check_files(parse(name, text), files)
+        root = parse(name, text)
+        check_tags(name, root)
+        _check_files(root, files)
         return mujoco.MjSpec.from_string(text.decode(), assets=files)
-    except (ValueError, zipfile.BadZipFile, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+    except (ValueError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise SurefootError(f"the recording's model cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _check_files(root: Element, files: Container[str]) -> None:
-    """Raise `ValueError` for the first file that the model in a zip of `files` names and that is not among them."""
+    """Raise `ValueError` for the first thing in the XML that makes MuJoCo look for a file, but for assets among `files`.
+
+    Those it finds there when it compiles; what it reads while it parses (include, attached models, flexcomp) it would look for
+    on the disk, whatever the zip holds, and `pack_model` leaves none of these.
+    """
     for element in root.iter():
         names = list(file_names(element))
         if element.tag == "compiler":
             names += [element.get(folder, "") for folder in ("assetdir", "meshdir", "texturedir")]
-        outside = next((said for said in names if said and (said not in files or element.tag == "include")), None)
-        if outside is not None:
-            raise ValueError(f"its <{element.tag}> names {outside!r}, which is not in the recording: refused")
+        for said in filter(None, names):
+            if element.tag not in ASSETS or said not in files or "/" in said or "\\" in said:
+                raise ValueError(f"its <{element.tag}> names {said!r}, which is no part of the recording: refused")

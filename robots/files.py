@@ -1,4 +1,4 @@
-"""Writing a file so that it is either whole or not there."""
+"""Files: written so that they are either whole or not there; JSON and YAML of other people, read with care."""
 
 import json
 import os
@@ -40,9 +40,13 @@ def check_name(path: str | Path | None, *suffixes: str) -> None:
     path = Path(path)
     if path.suffix not in suffixes:
         raise SurefootError(f"cannot write {str(path)!r}: expected a name that ends in {' or '.join(suffixes)}")
-    folder = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "it is a folder" if path.is_dir() else f"{str(folder)!r} is no folder that may be written to"
+    try:
+        taken = path.is_dir()
+        folder = next((folder for folder in path.absolute().parents if folder.exists()), Path("/"))
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise SurefootError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    if taken or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "it is a folder" if taken else f"{str(folder)!r} is no folder that may be written to"
         raise SurefootError(f"cannot write {str(path)!r}: {reason}")
 
 

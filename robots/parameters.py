@@ -332,16 +332,24 @@ class ParameterTable:
         """Raise `SurefootError` for a setting that leaves nothing of one before it: "payload" twice, in whichever spelling."""
         before: dict[str, tuple[Moment | None, set[int]]] = {}
         for key in keys:
-            name, moment = split_moment(key)
-            now = set(self.columns(name.removesuffix(".*")).tolist())
+            when, now = self._said(key)
             for earlier, (then, columns) in before.items():
-                if then == moment and columns <= now:
+                if then == when and columns <= now:
                     if key == earlier:
                         raise SurefootError(f"{key!r} is given twice, as what is fixed and as what varies")
                     raise SurefootError(
                         f"{key!r} leaves nothing of {earlier!r}: give one of them, or the narrower one last"
                     )
-            before[key] = moment, now
+            before[key] = when, now
+
+    def covers(self, key: str, other: str) -> bool:
+        """Whether setting `key` leaves nothing of setting `other`."""
+        (when, columns), (then, others) = self._said(key), self._said(other)
+        return when == then and others <= columns
+
+    def _said(self, key: str) -> tuple[Moment | None, set[int]]:
+        name, moment = split_moment(key)
+        return moment, set(self.columns(name.removesuffix(".*")).tolist())
 
     def values(self, settings: Mapping[str, float | str]) -> np.ndarray:
         """One row (K,) from settings such as {"payload": 6, "motor_strength.front_left": 0.4}, the rest nominal.

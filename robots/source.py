@@ -111,12 +111,31 @@ def parse(name: str, data: bytes) -> ElementTree.Element:
             raise SurefootError(
                 f"{name!r} has a {word[2:].decode().upper()} declaration, which a robot does not need: refused"
             )
+    declared = data.lstrip()[:200].partition(b"?>")[0].lower()
+    if (
+        declared.startswith(b"<?xml")
+        and b"encoding" in declared
+        and b"utf-8" not in declared
+        and b"ascii" not in declared
+    ):
+        raise SurefootError(
+            f"{name!r} is not UTF-8 text"
+        )  # MuJoCo does not look at the declaration, and reads other names
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist
         raise SurefootError(f"{name!r} is not well-formed XML: {' '.join(str(error).split())}") from error
     _check_numbers(name, root)
     return root
+
+
+def check_tags(where: str, root: ElementTree.Element) -> None:
+    """Raise `SurefootError` for an element of MJCF in capitals or with a namespace, which MuJoCo takes for an include."""
+    odd = next(
+        (element.tag for element in root.iter() if element.tag != element.tag.lower() or "}" in element.tag), None
+    )
+    if odd is not None:
+        raise SurefootError(f"{where!r} has an element <{odd}>: MJCF has none of that name")
 
 
 def _check_numbers(where: str, root: ElementTree.Element) -> None:
@@ -162,6 +181,7 @@ def _walk(path: Path, folder: Path, root: ElementTree.Element, files: list[Path]
     """Append every file that MJCF `root`, read from `path`, names; `folder` is the main file's."""
     if depth > DEEPEST:
         raise SurefootError(f"{str(path)!r}: more than {DEEPEST} includes within each other")
+    check_tags(str(path), root)
     for element in root.iter("include"):
         file = inside(path, folder, element.get("file", ""))
         if file not in files:

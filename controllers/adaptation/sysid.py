@@ -195,11 +195,11 @@ def identify(
 ) -> LogFit:
     """Fit parameters of a simulated robot to a log: ["payload", "friction"], {"payload": "0:6", "motor_strength.*": ""}.
 
-    Without `fit`: what of `USUAL` the robot has. `log` is a file (see `controllers.logs`, also for `columns`) or what
-    was read from one. `known` is what else differs from the nominal robot, `seconds` how much of the log to use,
-    `at_most` the number of windows from all over it that suffice (time grows with it). `solver` "mujoco" is least squares
-    by `mujoco.sysid`. Raises `SurefootError` for a bad log, an unknown parameter, or a log too short for the number of
-    parameters.
+    Without `fit`: what of `USUAL` the robot has and `known` does not name. `log` is a file (see `controllers.logs`, also
+    for `columns`) or what was read from one. `known` is what else differs from the nominal robot, `seconds` how much of
+    the log to use, `at_most` the number of windows from all over it that suffice (time grows with it). `solver` "mujoco"
+    is least squares by `mujoco.sysid`. Raises `SurefootError` for a bad log, an unknown parameter, or a log too short for
+    the number of parameters.
     """
     robot = get_robot(robot) if isinstance(robot, str) else robot
     model = robot.compile()

@@ -100,7 +100,7 @@ def test_noise_is_what_was_asked_for(walker: Controller, table: Table, tmp_path:
 
 def test_names_units_signs_and_offsets(table: Table, save) -> None:
     plain = read_log(save(table), "quadruped")
-    other = {"stamp": 5e3 + 1e3 * table["time"], "extra": table["time"]}
+    other = {"stamp": 1.7645e12 + 1e3 * table["time"], "extra": table["time"]}
     other |= {f"q_{j}": np.degrees(table[f"position.{j}"]) for j in plain.joints}
     other |= {f"dq_{j}": table[f"velocity.{j}"] for j in plain.joints}
     other |= {f"u{i}": 0.5 - table[f"command.{j}"] for i, j in enumerate(plain.joints)}

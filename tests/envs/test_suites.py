@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from surefoot import api
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.families import FAMILIES
 from surefoot.envs.suites import FOLDER, TaskSuite, content_hash, load_suite, make_suite, suite_names, table_of, verify
@@ -569,3 +570,21 @@ def test_worlds_that_learn_meet_the_goals_of_training_alone(redraw: float) -> No
     assert len(met) > 50
     assert met <= known.pop("train")
     assert not met & set().union(*known.values())
+
+
+def test_a_splits_own_law_counts_instead_of_all_that_it_says_anew() -> None:
+    """One strength for all motors in place of one each, and the other way round."""
+    vary = {"motor_strength.*": "0.9:1.1", "payload": "0:3"}
+    counts = {"train": 2, "validation": 0, "test": 0, "extreme": 2, "moderate": 2}
+    suite = api.make_suite(
+        "own", "quadruped", "velocity", vary=vary, counts=counts,
+        beyond={"extreme": {"motor_strength": "0.3:0.5"}, "moderate": {"motor_strength.rear": "0.5:0.6"}},
+    )  # fmt: skip
+    weak, rear = suite.tasks("extreme")[0].parameters, suite.tasks("moderate")[0].parameters
+    assert set(weak) == {"motor_strength", "payload"}
+    assert {"motor_strength.rear", "motor_strength.front_left_calf"} <= set(rear)
+    assert not any(key.startswith("motor_strength.rear_") for key in rear)
+    own = api.make_suite(
+        "own", "quadruped", "velocity", vary=vary, counts={"train": 2}, beyond={"extreme": {"payload": "3:6"}}
+    )
+    assert list(own.laws["extreme"][0].vary) == list(vary)  # the order of the draws stays

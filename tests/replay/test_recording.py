@@ -347,7 +347,7 @@ def test_divergence_at_once_leaves_nothing_to_show(before, tmp_path, spoil):
         load_many(path)
 
 
-@pytest.mark.parametrize(("lost", "word"), [("model", "has no model"), ("mesh", "not in the recording: refused")])
+@pytest.mark.parametrize(("lost", "word"), [("model", "has no model"), ("mesh", "no part of the recording: refused")])
 def test_a_model_that_is_not_whole_is_one_line(tmp_path, before, lost, word):
     """Without its model, or with a model that lacks a mesh."""
     path = tmp_path / "x.recording.npz"
@@ -391,21 +391,27 @@ def test_packed_model_is_the_model_and_needs_no_file(name):
 @pytest.mark.parametrize(
     ("inside", "word"),
     [
-        ('<include file="{}"/>', "not in the recording: refused"),
-        ('<asset><mesh file="{}"/></asset>', "not in the recording: refused"),
-        ('<asset><texture name="t" type="cube" fileright="{}"/></asset>', "not in the recording: refused"),
-        ('<compiler meshdir="/etc"/>', "'/etc', which is not in the recording: refused"),
+        ('<include file="{}"/>', "no part of the recording: refused"),
+        ('<asset><mesh file="{}"/></asset>', "no part of the recording: refused"),
+        ('<asset><texture name="t" type="cube" fileright="{}"/></asset>', "no part of the recording: refused"),
+        ('<compiler meshdir="/etc"/>', "'/etc', which is no part of the recording: refused"),
         ("<!ENTITY e SYSTEM 'file:///etc/passwd'>", "ENTITY declaration"),
+        ('<Include file="{}"/>', "has an element <Include>"),
+        ('<include xmlns="x" file="{}"/>', "has an element"),
+        ('<asset><model name="m" file="{}"/></asset>', "no part of the recording: refused"),
+        ('<worldbody><flexcomp name="f" type="mesh" file="{}"/></worldbody>', "no part of the recording: refused"),
         ("<nope/>", "nope"),
     ],
 )
 def test_a_model_reaches_no_file_outside_its_recording(tmp_path, before, inside, word):
     """Recordings come from others; what they name there is not opened, even where it exists."""
-    bait = tmp_path / "bait.xml"
+    bait = tmp_path / "bait"
     bait.write_text("<mujoco><worldbody><body/></worldbody></mujoco>")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as whole:
         whole.writestr("robot.xml", f"<mujoco>{inside.format(bait)}</mujoco>")
+        for name in (str(bait), "/etc"):  # what is read while MuJoCo parses comes from the disk, though the zip has it
+            whole.writestr(name, "")
     with pytest.raises(SurefootError, match=word) as error:
         dataclasses.replace(before, model=packed.getvalue()).compile()
     assert len(str(error.value).splitlines()) == 1

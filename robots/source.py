@@ -7,6 +7,7 @@ Nothing is compiled here. The XML is parsed only after it is known to declare no
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,16 +112,10 @@ def parse(name: str, data: bytes) -> ElementTree.Element:
             raise SurefootError(
                 f"{name!r} has a {word[2:].decode().upper()} declaration, which a robot does not need: refused"
             )
-    declared = data.lstrip()[:200].partition(b"?>")[0].lower()
-    if (
-        declared.startswith(b"<?xml")
-        and b"encoding" in declared
-        and b"utf-8" not in declared
-        and b"ascii" not in declared
-    ):
-        raise SurefootError(
-            f"{name!r} is not UTF-8 text"
-        )  # MuJoCo does not look at the declaration, and reads other names
+    declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)", data)
+    # MuJoCo does not look at it, and would read other names of files than are checked here.
+    if declared and declared[1].lower() not in (b"utf-8", b"us-ascii", b"ascii"):
+        raise SurefootError(f"{name!r} is not UTF-8 text")
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that does not exist

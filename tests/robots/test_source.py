@@ -55,6 +55,7 @@ LAUGHS = '<?xml version="1.0"?>\n<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;
         ("<sdf/>", "is neither MJCF nor URDF: its outermost element is <sdf>"),
         ('<mujoco><Include file="other.xml"/></mujoco>', "has an element <Include>"),
         ('<?xml version="1.0" encoding="latin-1"?><mujoco/>', "is not UTF-8 text"),
+        ("\ufeff<?xml version='1.0' encoding = 'latin-1'?><mujoco/>", "is not UTF-8 text"),
         ('<mujoco><worldbody><body name="nan" pos="0 NaN 1"/></worldbody></mujoco>', "pos='0 NaN 1' of a <body> is not a"),
         ('<robot name="r"><link name="a"><inertial><mass value="nan"/></inertial></link></robot>', "value='nan' of a <mass>"),
         ('<mujoco><include file="/etc/passwd"/></mujoco>', "'/etc/passwd', which is an absolute path"),

@@ -30,7 +30,7 @@ CELLS = ("lstm", "gru")
 
 
 # What a number may be, wherever an algorithm has one of that name: in words, as a test, and the names.
-WIDEST, MOST_WORLDS, LARGEST_TABLE = 2**14, 2**17, 10**8
+WIDEST, MOST_WORLDS = 2**14, 2**17
 RANGES: tuple[Range, ...] = (
     ("1 or more", lambda x: x >= 1, (
         "n_steps", "batch_size", "buffer_size", "train_freq", "steps", "trial", "target_update_interval", "n_delta", "n_top",
@@ -44,7 +44,7 @@ RANGES: tuple[Range, ...] = (
         "history", "encoder_width", "hidden", "latent", "n_quantiles",
     )),
     ("1 or more, at most 100", lambda x: 1 <= x <= 100, ("layers", "n_critics")),
-    ("2 to 1,000 levels of each actuator", lambda x: 2 <= x <= 1000, ("bins",)),
+    ("2 or more levels of each actuator", lambda x: x >= 2, ("bins",)),
     ("more than 0", lambda x: x > 0, (
         "clip_range", "clip_reward", "max_grad_norm", "adaptive_kl", "target_kl", "delta_std", "reward_scale",
     )),
@@ -208,5 +208,3 @@ def _check_table(settings: TabularSettings) -> None:
         raise SurefootError(
             f"hyperparameters cells={settings.cells} and span={settings.span}: expected 1 or more cells and spans above 0"
         )
-    if math.prod(settings.cells) > LARGEST_TABLE:
-        raise SurefootError(f"hyperparameter cells={settings.cells}: expected at most {LARGEST_TABLE:,} in all")

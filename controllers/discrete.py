@@ -23,7 +23,7 @@ def action_grid(low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
     """
     nu = len(low)
     if bins**nu > MAX_ACTIONS:
-        most = max((b for b in range(1, bins) if b**nu <= MAX_ACTIONS), default=1)
+        most = max((b for b in range(1, min(bins, MAX_ACTIONS + 1)) if b**nu <= MAX_ACTIONS), default=1)
         possible = f"at most bins={most}" if most > 1 else "an algorithm with continuous actions, such as ppo or sac"
         raise SurefootError(
             f"hyperparameter bins={bins}: {nu} actuators would have {bins}^{nu} actions, more than {MAX_ACTIONS:,}: "

@@ -91,7 +91,7 @@ class TablePolicy(OnGrid):
                     f"--hyper cells={','.join(['8'] * size)} --hyper span={','.join(['1.0'] * size)}"
                 )
             states = int(np.prod(self.cells.astype(object)))
-        if states * action_space.n > MAX_ENTRIES:
+        if states * int(action_space.n) > MAX_ENTRIES:
             raise SurefootError(
                 f"hyperparameter cells={tuple(cells)}: {states:,} states and {action_space.n} actions make a table of more "
                 f"than {MAX_ENTRIES:,} entries: expected fewer cells or bins"

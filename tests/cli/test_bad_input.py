@@ -142,9 +142,9 @@ from surefoot.robots import Robot, SurefootError
         ("suite make x --robot hopper --task run --vary payload=0:3 --count train=1e9", "at most 100,000"),
         (
             "train cartpole balance --algo q_learning --hyper cells=1e9,1e9,1e9,1e9",
-            "expected at most 100,000,000 in all",
+            "expected fewer cells",
         ),
-        ("train cartpole balance --algo dqn --hyper bins=1e9", "bins=1000000000: expected 2 to 1,000 levels"),
+        ("train cartpole balance --algo dqn --hyper bins=1e9", "expected at most bins=4096"),
         ("trian quadruped velocity", "unknown verb 'trian': did you mean train?"),
     ],
 )

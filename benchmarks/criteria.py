@@ -114,7 +114,7 @@ def of_success(name: str, split: str, names: Sequence[str]) -> tuple[Reached, st
     """
     methods = figures(name).get("splits", {}).get(split, {})
     _, best = oracle_of(methods, ("oracle",), SUCCESS)
-    if not is_gap(best):
+    if not is_gap(methods, best, SUCCESS):
         return {}, "no gap" if best else "not measured"
     closed = {}
     for method in (m for m in names if m in methods):
@@ -127,7 +127,7 @@ def after_ten_seconds(name: str, split: str) -> tuple[dict[str, tuple[float, int
     """The gap that each method of a row closes within ten seconds of motion, or else why there is none."""
     methods = figures(name).get("splits", {}).get(split, {})
     _, best = oracle_of(methods)
-    if not is_gap(best):
+    if not is_gap(methods, best):
         return {}, "no gap" if best else "not measured"
     closed = {}
     for method in (m for m in methods if m not in ("randomised", "oracle", "finetune")):

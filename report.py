@@ -263,7 +263,8 @@ def training_log(run: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                     if steps := row.get("time/total_timesteps"):
                         for name, value in row.items():
                             if value and name != "time/total_timesteps":
-                                found.setdefault(name, []).append((int(float(steps)), float(value)))
+                                at = int(float(steps))  # which NaN and infinity are not
+                                found.setdefault(name, []).append((at, float(value)))
         except (OSError, ValueError, OverflowError, TypeError, csv.Error) as error:
             raise SurefootError(f"cannot read the log {str(log)!r}: {' '.join(str(error).split())}") from error
     pairs = {name: np.array(values) for name, values in found.items()}

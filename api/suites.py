@@ -66,26 +66,15 @@ def make_suite(
         raise SurefootError(f"suite {name!r} needs a robot and a task, for example --robot quadruped --task velocity")
     # Whatever the task or the robot refuses is refused here, and not by whoever is measured on the suite.
     options = checked_options(task, options or {})
-    env = BatchEnv(robot, task, 1, config=configured(task, **options))
+    BatchEnv(robot, task, 1, config=configured(task, **options))
     laws = {split: dict(vary) for split in ("train", "validation", "test")}
-    laws |= {split: _instead(vary, law, env) for split, law in (beyond or {}).items()}
+    laws |= {split: {**vary, **law} for split, law in (beyond or {}).items()}
     for split in counts or {}:
         if split not in laws:
             raise unknown("split", split, laws)
     wanted = {split: 100 if split == "train" else 20 for split in laws} | dict(counts or {})
     splits = {split: [(law, wanted[split])] for split, law in laws.items() if wanted[split] or split == "train"}
     return _make_suite(name, robot, task, splits, seed=seed, options=options)
-
-
-def _instead(vary: Mapping[str, str], law: Mapping[str, str], env: BatchEnv) -> dict[str, str]:
-    """`vary` with a split's own `law` in place of all that it says anew: motor_strength instead of motor_strength.*, too."""
-    ours = [key for key in law if key not in env.task.command_names]
-    gone = {
-        key
-        for key in vary
-        if key not in law and key not in env.task.command_names and any(env.table.covers(own, key) for own in ours)
-    }
-    return {key: text for key, text in {**vary, **law}.items() if key not in gone}
 
 
 def evaluate_suite(

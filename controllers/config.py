@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..envs.typed import typed
+from ..envs.typed import Range, check_ranges, typed
 from ..robots import SurefootError, unknown
 from ..robots.files import parse_json, replacing
 
@@ -88,17 +88,14 @@ class PlannerConfig:
     model: Literal["own", "nominal"] | Mapping[str, float | str] = "own"
 
     def __post_init__(self) -> None:
-        limits = {
-            "samples": (3 <= self.samples <= 2**17, "3 or more, at most 131,072"),
-            "horizon": (1 <= self.horizon <= 10_000, "1 or more, at most 10,000"),
-            "noise": (self.noise >= 0, "0 or more"),
-            "correlation": (0 <= self.correlation < 1, "0 or more, below 1"),
-            "temperature": (self.temperature >= 0, "0 or more"),
-            "iterations": (1 <= self.iterations <= 1000, "1 or more, at most 1,000"),
-        }
-        for name, (fine, expected) in limits.items():
-            if not fine:
-                raise SurefootError(f"planner setting {name}={getattr(self, name)}: expected {expected}")
+        ranges: tuple[Range, ...] = (
+            ("3 or more, at most 131,072", lambda x: 3 <= x <= 2**17, ("samples",)),
+            ("1 or more, at most 10,000", lambda x: 1 <= x <= 10_000, ("horizon",)),
+            ("0 or more", lambda x: x >= 0, ("noise", "temperature")),
+            ("0 or more, below 1", lambda x: 0 <= x < 1, ("correlation",)),
+            ("1 or more, at most 1,000", lambda x: 1 <= x <= 1000, ("iterations",)),
+        )
+        check_ranges("planner setting", self, ranges)
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "PlannerConfig":

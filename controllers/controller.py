@@ -305,7 +305,8 @@ class Controller:
             parameters = [p for group in opt.param_groups for p in group["params"]]
             shapes |= {f"{name}.{i}": p.shape for i, p in enumerate(parameters)}
         for key, value in self.training.items():
-            expected = shapes.get(key) if key in shapes else shapes.get(key.rpartition(".")[0]) if value.dim() else None
+            of_weight = key not in shapes and value.dim() > 0  # of an optimiser; its counts of steps are single numbers
+            expected = shapes.get(key.rpartition(".")[0] if of_weight else key)
             if expected is not None and value.shape != expected:
                 raise RuntimeError(f"training.{key} has shape {tuple(value.shape)}, expected {tuple(expected)}")
 

@@ -100,9 +100,8 @@ class Header(BaseModel):
                 raise ValueError(f"{len(names)} names of {name}")
         if len(self.nominal) != len(self.parameter_names):
             raise ValueError(f"{len(self.nominal)} nominal values of {len(self.parameter_names)} parameters")
-        if not isinstance(self.controller.get("config", {}), dict) or not isinstance(
-            self.controller.get("timesteps", 0), int
-        ):
+        config, timesteps = self.controller.get("config", {}), self.controller.get("timesteps", 0)
+        if not isinstance(config, dict) or not isinstance(timesteps, int):
             raise ValueError("a controller whose configuration or number of steps is none")
         return self
 

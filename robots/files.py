@@ -70,15 +70,14 @@ def read_yaml(path: str | Path) -> dict[Any, Any]:
 
     try:
         text = Path(path).read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise SurefootError(f"{str(path)!r} uses YAML aliases, which can grow without bound: write values out")
-        found = yaml.safe_load(text)
+        aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+        found = None if aliases else yaml.safe_load(text)
     except OSError as error:
         raise SurefootError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
-    except SurefootError:
-        raise
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:  # PyYAML's own for numbers and dates
         raise SurefootError(f"{str(path)!r} is not YAML: {' '.join(str(error).split())}") from error
+    if aliases:
+        raise SurefootError(f"{str(path)!r} uses YAML aliases, which can grow without bound: write values out")
     if not isinstance(found, dict | None):
         raise SurefootError(f"{str(path)!r}: expected a mapping such as 'key: value', not {type(found).__name__}")
     return found or {}

@@ -343,11 +343,13 @@ _LEGS_CONTEXT = {
     "num_envs": 128, "net": (128, 128), "learning_rate": 5e-4, "batch_size": 512, "gradient_steps": 14, "gamma": 0.97,
     "tau": 0.01, "reward_scale": 50.0,
 }  # fmt: skip
+# By itself it does not learn to walk in 6 M steps; rates of a policy that has much to lose.
+_LEGS_MAML = {"pretrain": 4_000_000, "tasks": 10, "inner_rate": 0.01, "rate": 3e-4}
 _EVERY = {
     **_LEGS,
     "planner": Training(of="identify"),
     "context": Training("context", "context_sac", steps=500_000, hyperparameters=_LEGS_CONTEXT),
-    "maml": _GRADIENTS["maml"],
+    "maml": Training("maml", steps=6_000_000, hyperparameters=_REDRAW, meta=_LEGS_MAML),
 }
 _TERRAIN = {name: plan for name, plan in _LEGS.items() if name != "twin"}  # which knows robots, not grounds
 _LOSSES = {name: _QUADRUPED[name] for name in (BASELINE, "recurrent", "rma")}

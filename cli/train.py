@@ -62,7 +62,8 @@ class Arguments:
     reptile
     (`surefoot list methods`); none: a controller that is adapted by fine-tuning or planning."""
     meta: Values = field(default_factory=list)
-    """Setting of the method's training, such as order=1 (maml), epochs=8 (rma) or updates=8000 (identify); repeatable."""
+    """Setting of the method's training, such as order=1 or pretrain=4e6 (maml), epochs=8 (rma) or updates=8000 (identify);
+    repeatable."""
     preset: Name = None
     """Robot whose preset is used; none: this robot's own, or the algorithm's defaults where it has none."""
     seed: Seed = 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from torch.nn.utils.parametrize import register_parametrization, remove_parametrizations
@@ -140,12 +141,7 @@ def finetune(
     model = make_algorithm(config, env)
     assert isinstance(model, PPO)
     assert isinstance(model.policy, Policy)
-    if untie:
-        controller.give_statistics(model)
-        assert isinstance(controller.policy, Policy)
-        controller.policy.untie(model.policy)
-    else:
-        controller.give_to(model, optimizer=False)
+    hand_over(controller, model)
     if plan.leash:
         model.leash = plan.leash, copy.deepcopy(model.policy).requires_grad_(False)
     with torch.no_grad():
@@ -164,6 +160,18 @@ def finetune(
     adapted.told, adapted.told_std = measured.told, measured.told_std
     adapted.policy.set_training_mode(False)
     return Adaptation("finetune", task, adapted, tuple(curve.points))
+
+
+def hand_over(controller: Controller, model: BaseAlgorithm) -> None:
+    """Give `model` the weights and statistics of `controller`; where its policy alone is untied, as the same function."""
+    policy, heir = controller.policy, model.policy
+    assert isinstance(heir, Policy)
+    if not heir.untied or policy.untied:
+        controller.give_to(model, optimizer=False)
+        return
+    controller.give_statistics(model)
+    assert isinstance(policy, Policy)
+    policy.untie(heir)
 
 
 class LowRank(torch.nn.Module):

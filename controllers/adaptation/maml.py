@@ -29,9 +29,11 @@ from ..controller import Controller
 from ..evaluation import evaluate
 from ..gaussian import log_density
 from ..policy import Policy
-from ..training import make_algorithm, make_env, new_folder, train_config
+from ..presets import settings_for
+from ..training import make_algorithm, make_env, new_folder, train, train_config
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
+from .finetune import hand_over
 from .rma import has_goals
 
 Weights = dict[str, torch.Tensor]
@@ -49,6 +51,8 @@ class MamlConfig:
         learn_rates*: whether that is learnt, for each weight by itself.
         rate: of the outer step (Adam). epochs*, clip*: of MAML's outer objective, which is PPO's.
         gamma: discount.
+        pretrain: environment steps of plain PPO on all robots before that, with the robot's preset, of those of the training:
+            what walking has in common is learnt there, where a step teaches more. Its controller is kept in OUT/base.
     """
 
     tasks: int = 20
@@ -62,12 +66,13 @@ class MamlConfig:
     rate: float = 1e-3
     clip: float = 0.3
     gamma: float = 0.99
+    pretrain: int = 0
 
     def __post_init__(self) -> None:
         ranges: tuple[Range, ...] = (
             ("1 or more", lambda x: x >= 1, ("tasks", "worlds", "inner_steps", "epochs")),
             ("2 or more", lambda x: x >= 2, ("horizon",)),  # one advantage has no spread to be divided by
-            ("0 or more", lambda x: x >= 0, ("inner_rate",)),
+            ("0 or more", lambda x: x >= 0, ("inner_rate", "pretrain")),
             ("more than 0", lambda x: x > 0, ("rate", "clip")),
             ("more than 0, at most 1", lambda x: 0 < x <= 1, ("gamma",)),
         )
@@ -224,9 +229,13 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     out, progress = new_folder(asked.pop("out", None)), asked.pop("progress", True)
     plan = MamlConfig.parse(asked.get("meta") or {}, method)
     worlds = plan.tasks * plan.worlds
-    hyperparameters = {"mirror": False, "net": (64, 64), "num_envs": worlds, "batch_size": worlds}
-    asked["hyperparameters"] = {**hyperparameters, **(asked.get("hyperparameters") or {})}
-    config = train_config(robot, task, **{**asked, "algo": "ppo", "method": method})
+    asked |= {"algo": "ppo"}
+    given = asked.get("hyperparameters") or {}
+    network = {"mirror": False, "net": (64, 64)}
+    if plan.pretrain:  # the preset's; one step on a robot that limps must be able to limp
+        network = {"untied": True} if getattr(settings_for(robot, task, "ppo", given), "mirror", False) else {}
+    own = {**network, "num_envs": worlds, "batch_size": worlds, **given}
+    config = train_config(robot, task, **{**asked, "hyperparameters": own, "method": method})
     if has_goals(task) and not config.suite:  # without one each world would draw a goal of its own
         raise SurefootError(
             f"method {method!r} learns from groups of robots with the same goal: give a suite (--suite)"
@@ -240,10 +249,17 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
             f"method {method!r} draws whole robots: give what is fixed as a variation, too (--vary, not --set)"
         )
     env = make_env(config.model_copy(update={"vary": {}, "suite": None}), worlds)
+    if plan.pretrain >= config.steps:
+        raise SurefootError(
+            f"meta setting pretrain={plan.pretrain}: expected fewer than steps={config.steps}, of which it is"
+        )
     if out is not None:
         config.save(out / "config.json")
+    started = told = time.monotonic()
     learner = Learner(config, plan, env)
-    started, told = time.monotonic(), time.monotonic()
+    if plan.pretrain:
+        base = {**asked, "steps": plan.pretrain, "out": out and out / "base", "meta": {}}
+        learner.begin_from(train(robot, task, **base, progress=progress))
     while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
         before, after = learner.iterate(reptile=method == "reptile")
         if progress and time.monotonic() - told > 10:
@@ -263,9 +279,9 @@ class Learner:
 
     def __init__(self, config: TrainConfig, plan: MamlConfig, env: BatchEnv):
         self.config, self.plan, self.env = config, plan, env
-        model = make_algorithm(config, env)
-        assert isinstance(model.policy, Policy)
-        self.policy, self.actor, self.steps = model.policy, Actor(model.policy), 0
+        self.model = make_algorithm(config, env)
+        assert isinstance(self.model.policy, Policy)
+        self.policy, self.actor, self.steps = self.model.policy, Actor(self.model.policy), 0
         self.weights = self.actor.weights()
         self.rates = {name: torch.full_like(w, plan.inner_rate) for name, w in self.weights.items()}
         learnt = [*self.weights.values(), *(self.rates.values() if plan.learn_rates else ())]
@@ -274,6 +290,14 @@ class Learner:
         self.sample = sampler(config, env)
         env.reset()
         self.policy.update_statistics(torch.as_tensor(env.observation))
+
+    def begin_from(self, base: Controller) -> None:
+        """Take what `base` has learnt."""
+        hand_over(base, self.model)
+        self.steps = base.timesteps
+        with torch.no_grad():
+            for name, w in self.actor.weights().items():
+                self.weights[name].copy_(w)
 
     def draw_tasks(self) -> None:
         """Give each group of worlds another robot and goal."""

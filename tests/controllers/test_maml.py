@@ -200,6 +200,25 @@ def test_each_task_of_a_suite_is_met_as_often_as_the_others() -> None:
         assert sorted(goals[:, 0]) == [-1.0] * 10 + [1.0] * 10
 
 
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_a_training_begins_as_what_plain_ppo_has_learnt(method: str, tmp_path: Path) -> None:
+    """As the same function: what a symmetric policy does, a policy does whose gradient steps may limp."""
+    still = {"inner_rate": 0.0, "rate": 1e-12, "pretrain": 600, **META}
+    hyperparameters = {**NET, "num_envs": 12, "n_steps": 25, "batch_size": 100}
+    asked = {"vary": {"payload": "0:3"}, "steps": 700, "hyperparameters": hyperparameters, "progress": False}
+    found = api.train("quadruped", "velocity", method=method, meta=still, out=tmp_path / "run", **asked)
+    base = Controller.load(tmp_path / "run" / "base" / "controller.safetensors")
+    assert (base.config.method, base.timesteps) == ("", 600)
+    assert found.policy.untied
+    assert not base.policy.untied
+    assert found.timesteps > 700  # the steps of plain training are part of them
+    norms = [c.policy.state_dict() for c in (base, found)]
+    assert not torch.equal(*(s["features_extractor.norm.mean"] for s in norms))  # which go on
+    found.policy.features_extractor.norm.load_state_dict(base.policy.features_extractor.norm.state_dict())
+    observation = np.random.default_rng(0).normal(size=(5, base.policy.observation_space.shape[0])).astype(np.float32)
+    np.testing.assert_allclose(found.act(observation), base.act(observation), atol=1e-5)
+
+
 def test_bad_input(controllers: dict[str, Controller]) -> None:
     for meta, words in (
         ({"order": 3}, "meta setting order=3: expected 2, or 1"),
@@ -210,6 +229,8 @@ def test_bad_input(controllers: dict[str, Controller]) -> None:
             MamlConfig.parse(meta)
     with pytest.raises(SurefootError, match="meta setting inner_steps=1: expected 2 or more"):
         MamlConfig.parse({"inner_steps": 1}, "reptile")
+    with pytest.raises(SurefootError, match=r"pretrain=1000: expected fewer than steps=1000, of which it is"):
+        api.train("half_cheetah", "run", method="maml", vary=VARY, steps=1000, meta={**META, "pretrain": 1000})
     with pytest.raises(SurefootError, match=r"'maml' draws whole robots: give what is fixed as a variation, too"):
         api.train("half_cheetah", "run", method="maml", vary=VARY, parameters={"mass": 1.2}, steps=1000, meta=META)
 

@@ -79,7 +79,8 @@ class Row:
     """A suite, the methods that are trained on it, and what is measured.
 
     `measure` gets the row, the controllers of each method by seed, and the figures that the row's file has. It gives the
-    figures, of the named `splits` or of all but `train` and `validation`; those of other methods and of the seeds before stay.
+    figures, of `splits` or of all but `train` and `validation`; those of other methods and of the seeds before stay. Where
+    methods have budgets, `only` names those of the splits that are measured now.
     """
 
     about: str
@@ -90,6 +91,7 @@ class Row:
     episodes: int = 10
     motor: str = ""  # that dies in mid-walk
     splits: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     tuning: float = 60.0  # s of computing that `GO_ON`'s methods have for each robot
 
 
@@ -116,8 +118,7 @@ def families(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
 
     Those that meet one robot at a time have some of them; where no others are asked, these stay as the row's file has them.
     """
-    suite = load_suite(row.suite)
-    splits = tuple(s for s in suite.splits if s != "validation")
+    suite, splits = load_suite(row.suite), row.splits
     for name, found in seeds.items():
         if name in ONE_BY_ONE:
             continue
@@ -141,7 +142,7 @@ def families(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     else:
         raise SurefootError(f"{row.suite} has no comparison yet: measure its other methods first, without --only")
     alone: dict[str, dict[str, Any]] = known.get("one_by_one", {})
-    for split in (s for s in row.splits or splits if s != "train"):
+    for split in (s for s in row.only or splits if s != "train"):
         of = alone.setdefault(split, {})
         for name in (n for n in seeds if n in ONE_BY_ONE):
             curves = {k: ONE_BY_ONE[name](c, suite, split, k, row.tuning) for k, c in seeds[name].items()}
@@ -178,7 +179,7 @@ def by_budget(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     """Every method at budgets of the robot's motion, each robot by itself, on `row.episodes` robots a task."""
     suite = load_suite(row.suite)
     result: dict[str, dict[str, Any]] = known.get("splits", {})
-    for split in row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
+    for split in row.only or row.splits or [s for s in suite.splits if s not in ("train", "validation")]:
         of = result.setdefault(split, {})
         for name, found in seeds.items():
             if name == ORACLE and suite.robot_of(split) != suite.robot:
@@ -256,7 +257,7 @@ def gradient_steps(row: Row, seeds: Seeds, known: Figures) -> dict[str, Any]:
     The baseline steps with the constant size that serves it best over all tasks and seeds after three steps.
     """
     suite = load_suite(row.suite)
-    tasks = suite.tasks("test" if "test" in suite.splits else "train")
+    tasks = suite.tasks("train")  # a family of two tasks, which are also what papers test on
     budget = Budget(seconds=None, steps=10**9)
     returns, rates = dict(known.get("returns", {})), dict(known.get("returns_by_rate", {}))
 
@@ -354,16 +355,37 @@ _EVERY = {
 _TERRAIN = {name: plan for name, plan in _LEGS.items() if name != "twin"}  # which knows robots, not grounds
 _LOSSES = {name: _QUADRUPED[name] for name in (BASELINE, "recurrent", "rma")}
 _IDENTIFY = {"identify": _QUADRUPED["identify"]}
+# Of their papers' splits.
+_SAMI, _AND_TEST = ("train", "moderate", "extreme"), ("train", "test", "moderate", "extreme")
 ROWS = {
-    "cheetah-vel": Row("1: gap closed after two episodes", "cheetah-vel", _GOALS, families, trial=2, episodes=4),
-    "cheetah-dir": Row("2: return of 200 steps", "cheetah-dir", _DIRECTIONS, families, trial=2, episodes=20),
-    "cheetah-cripple": Row("3: a dead joint", "cheetah-cripple", _DYNAMICS, families),
-    "ant-cripple": Row("3: a dead leg", "ant-cripple", _ANT, families, tuning=180.0),
+    "cheetah-vel": Row(
+        "1: gap closed after two episodes",
+        "cheetah-vel",
+        _GOALS,
+        families,
+        trial=2,
+        episodes=4,
+        splits=_AND_TEST,
+    ),
+    "cheetah-dir": Row(
+        "2: return of 200 steps", "cheetah-dir", _DIRECTIONS, families, trial=2, episodes=20, splits=("train",)
+    ),
+    "cheetah-cripple": Row("3: a dead joint", "cheetah-cripple", _DYNAMICS, families, splits=_SAMI),
+    "ant-cripple": Row("3: a dead leg", "ant-cripple", _ANT, families, splits=_AND_TEST, tuning=180.0),
     "ant-cripple-sami": Row(
-        "3: a dead leg, with the reward of SaMI's figures", "ant-cripple-sami", _ANT, families, tuning=180.0
+        "3: a dead leg, with the reward of SaMI's figures",
+        "ant-cripple-sami",
+        _ANT,
+        families,
+        splits=_AND_TEST,
+        tuning=180.0,
     ),  # ants are slow: 3 k steps/s
-    "cheetah-mass-damping": Row("3: other masses and damping", "cheetah-mass-damping", _MASSES, families, episodes=4),
-    "quadruped-rma": Row("4: success on RMA's test ranges", "quadruped-rma", _RMA, by_budget, episodes=12, motor=CALF),
+    "cheetah-mass-damping": Row(
+        "3: other masses and damping", "cheetah-mass-damping", _MASSES, families, splits=_SAMI, episodes=4
+    ),
+    "quadruped-rma": Row(
+        "4: success on RMA's test ranges", "quadruped-rma", _RMA, by_budget, episodes=12, motor=CALF, splits=("test",)
+    ),
     "quadruped-payload": Row("5: loads", "quadruped-payload", _EVERY, by_budget, episodes=4, motor=CALF),
     "quadruped-damage": Row("5: weak and dead motors", "quadruped-damage", _EVERY, by_budget, episodes=4, motor=CALF),
     "motor-loss": Row("4: any of three motors", "quadruped-damage", _LOSSES, motor_losses),
@@ -465,13 +487,13 @@ def main() -> None:
                 trained(row, method, seed, folder)
             if not args.train:
                 known = json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {}
-                asked = dataclasses.replace(row, splits=tuple(args.splits or ()))
+                asked = dataclasses.replace(row, only=tuple(args.splits or ()))
                 figures = row.measure(asked, load(folder, {m: row.trainings[m] for m in methods}, seeds), known)
                 figures |= {
                     "about": row.about,
                     "suite": row.suite,
                     "training_seconds_and_cpus": costs(row, folder, known),
-                    "measured": origins(known, methods, asked.splits),
+                    "measured": origins(known, methods, asked.only),
                 }
                 write_result(file, figures, seed=seeds[-1])
     except SurefootError as error:

@@ -17,29 +17,29 @@ from surefoot.robots import SurefootError, get_robot
 
 # What results name. A family whose tasks change gets another version, and another line here.
 FROZEN = {
-    "ant-cripple": "16ea001dfc9ef143",
-    "ant-cripple-sami": "31ad0478d903449f",
-    "ant-dir": "ac7e0f376a34dc9a",
-    "ant-forward-backward": "ed401ef36fbe4502",
-    "ant-goal": "ea0f1a0a8d999343",
-    "ant-mass": "4e43076cf434d621",
+    "ant-cripple": "68f4770d783fec78",
+    "ant-cripple-sami": "9fe0a711597e9137",
+    "ant-dir": "838a2c3065c8bdfb",
+    "ant-forward-backward": "a92127ea865dd841",
+    "ant-goal": "c67ef956483ed90c",
+    "ant-mass": "81a407a5ee466e0f",
     "arm-payload": "0c3d3e6f0a8daac7",
-    "cheetah-cripple": "79c3a7885eb3642b",
-    "cheetah-dir": "1cedb594a2ba1f1e",
-    "cheetah-mass-damping": "73802ccc3426365e",
-    "cheetah-vel": "024aade5433682cd",
-    "cheetah-vel-gap": "4f8885c29a280cd4",
+    "cheetah-cripple": "59b297c3d0749a42",
+    "cheetah-dir": "0a5abbd1096c2cef",
+    "cheetah-mass-damping": "82e08c526dc11297",
+    "cheetah-vel": "4b18abc9583de430",
+    "cheetah-vel-gap": "e68bdc4aed92fe0e",
     "go1-transfer": "c5f9a6d2ef1c4618",
     "hexapod-damage": "1ffc4e5cdc9b57a2",
-    "hopper-rand-params": "e0a6354b86b9bcf5",
-    "humanoid-dir": "82a89dc0f56ddf80",
+    "hopper-rand-params": "75cdb255e2c2361d",
+    "humanoid-dir": "80ea41dd3152c68b",
     "quadruped-damage": "6531d50a63580b8a",
     "quadruped-morphology": "541e746ed39d1048",
     "quadruped-payload": "b2eea23aafdc2c61",
-    "quadruped-rma": "238ce905b9e0d4ce",
+    "quadruped-rma": "fb52fc03e98700e1",
     "quadruped-terrain": "a2274922bf2eb5ef",
-    "sunblaze-cheetah": "8394aa7b11e9492d",
-    "walker-rand-params": "1a9c6b3b8bc427f9",
+    "sunblaze-cheetah": "d891f33a7fe4237b",
+    "walker-rand-params": "8ef500c8e1920c69",
 }
 
 # One suite needs Menagerie's Go1.
@@ -147,6 +147,40 @@ def test_what_lies_beyond_training_excludes_it() -> None:
         assert (outer < inner.min()).sum() == (outer > inner.max()).sum() == 20
 
 
+def test_every_family_is_tested_near_and_far_from_what_it_is_trained_on() -> None:
+    for name in suite_names():
+        splits = set(load_suite(name).splits)
+        assert splits - {"validation"} == {"train", "test", "moderate", "extreme", "structural"}, name
+
+
+@pytest.mark.parametrize("name", sorted(n for n, family in FAMILIES.items() if "link shorter" in family["about"]))
+def test_a_link_is_shorter_in_a_published_familys_last_split_alone(name: str) -> None:
+    suite = load_suite(name)
+    for split in suite.splits:
+        for task in suite.tasks(split):
+            short = [float(v) for k, v in task.parameters.items() if k.startswith("length.")]
+            assert len(short) == (split == "structural"), (split, task)
+            assert all(0.7 <= v <= 0.85 for v in short)
+
+
+def test_what_lies_beyond_one_range_keeps_to_the_others() -> None:
+    inner = {key: numbers("sunblaze-cheetah", "train", key) for key in ("mass", "friction", "motor_strength")}
+    beyond = [
+        (numbers("sunblaze-cheetah", "moderate", key) < of.min() - 0.02)
+        | (numbers("sunblaze-cheetah", "moderate", key) > of.max() + 0.02)
+        for key, of in inner.items()
+    ]
+    assert np.sum(beyond, axis=0).max() == 1
+    assert np.sum(beyond) >= 25  # of 30; those near an edge are not counted
+    for name in ("walker-rand-params", "hopper-rand-params"):
+        widest = {}
+        for split in ("train", "moderate", "extreme"):
+            tasks = load_suite(name).tasks(split)
+            found = [v for t in tasks for k, v in t.parameters.items() if k.startswith("friction.")]
+            widest[split] = np.abs(np.log(np.array(found, float))).max() / math.log(1.5)
+        assert widest["train"] <= 3 < widest["moderate"] <= 4 < widest["extreme"] <= 5.5 + 1e-5
+
+
 @pytest.mark.parametrize("name", ["walker-rand-params", "hopper-rand-params"])
 def test_masses_and_inertias_have_factors_of_their_own(name: str) -> None:
     """In the models that are simulated, where our parameter `mass` scales the inertia, too."""
@@ -168,7 +202,12 @@ def test_masses_and_inertias_have_factors_of_their_own(name: str) -> None:
 def test_there_are_two_directions_and_both_are_trained_on() -> None:
     assert sorted(numbers("cheetah-dir", "train", "direction")) == [-1, 1]
     assert np.cos(numbers("ant-forward-backward", "train", "angle")).round(6).tolist() in ([1, -1], [-1, 1])
-    assert list(load_suite("cheetah-dir").splits) == list(load_suite("ant-forward-backward").splits) == ["train"]
+    for name in ("cheetah-dir", "ant-forward-backward"):  # so that what is tested differs by the robot
+        nominal = table_of(load_suite(name).robot).nominal
+        for split in load_suite(name).splits:
+            values, goals = load_suite(name).rows(split, table_of(load_suite(name).robot))
+            assert len(np.unique(goals)) == 2
+            assert (values != nominal).any(axis=1).all() == (split != "train")
 
 
 def test_dead_motors_are_those_of_the_protocol() -> None:
@@ -176,14 +215,17 @@ def test_dead_motors_are_those_of_the_protocol() -> None:
     for name in ("cheetah-cripple", "ant-cripple"):
         suite = load_suite(name)
         dead[name] = {split: {t.parameters["dead_actuator"] for t in suite.tasks(split)} for split in suite.splits}
+    trained = {"bthigh", "bshin", "bfoot", "fthigh"}
     assert dead["cheetah-cripple"] == {
-        "train": {"bthigh", "bshin", "bfoot", "fthigh"},
+        "train": trained,
+        "test": trained,
         "moderate": {"fshin", "ffoot"},
         "extreme": {"fshin+ffoot"},
+        "structural": trained,
     }
-    assert load_suite("cheetah-cripple").version == 2
+    assert load_suite("cheetah-cripple").version == 3
     ants = dead["ant-cripple"]
-    assert ants["train"] == {"front_left", "front_right", "back_left"}
+    assert ants["train"] == ants["structural"] == {"front_left", "front_right", "back_left"}
     assert ants["test"] == ants["moderate"] == {"back_right"}
     assert len(ants["extreme"]) == 6
     assert all(pair.count("+") == 1 for pair in ants["extreme"])
@@ -193,6 +235,7 @@ def test_masses_are_scaled_alone_as_in_the_published_code() -> None:
     """CaDM's and SaMI's environments multiply body_mass, and leave body_inertia as it is."""
     table, nominal = table_of("half_cheetah"), get_robot("half_cheetah").compile()
     scales = {"train": (0.75, 0.85, 1, 1.15, 1.25), "moderate": (0.4, 0.5, 1.5, 1.6), "extreme": (0.2, 0.3, 1.7, 1.8)}
+    scales["test"] = (0.8, 0.92, 1.08, 1.2)
     for split, expected in scales.items():
         rows = load_suite("cheetah-mass-damping").rows(split, table)[0]
         fields = {"dof_damping": np.repeat(nominal.dof_damping[None], len(rows), axis=0), **table.fields(rows)}
@@ -210,6 +253,7 @@ def test_the_ants_legs_are_scaled_as_in_cadm() -> None:
     table, nominal = table_of("ant"), get_robot("ant").compile()
     scales = {
         "train": (0.85, 0.9, 0.95, 1.0),
+        "test": (0.875, 0.925, 0.975),
         "moderate": (0.4, 0.45, 0.5, 0.55, 0.6),
         "extreme": (0.2, 0.25, 0.3, 0.35),
     }

@@ -173,16 +173,24 @@ def change_table(change: Change) -> dict[str, Any]:
         "method": change.method,
         "recovered": share("recovered"), "recovered within 2 s": share("recovered_within_2_s"),
         "median": time("seconds_to_recover"),
-        "follows": share("follows"), "follows within 2 s": share("follows_within_2_s"),
+    }  # fmt: skip
+    error, follows = "how far the reward is below the best of these walks", ""
+    if change.follows is not None:
+        cells |= {"follows": share("follows"), "follows within 2 s": share("follows_within_2_s")}
+        error = "how far the velocity is from the command"
+        follows = (
+            f"follows: it is under\n{FOLLOWS:.2f} m/s, as in an episode that counts as a success, and stays there; "
+        )
+    cells |= {
         "noticed": share("noticed"), "noticed after": time("seconds_to_notice"), "false alarms": share("false_alarms"),
         "falls": share("falls"),
     }  # fmt: skip
     if change.method in STOPS:
         cells["stop"] = duration(change.stop)
     note = (
-        f"{len(change.fell)} robots, {change.before} until {change.at:g} s, then {change.after}; recovered: the error is back\n"
-        "under twice what it was in the two seconds before, and stays there; follows: it is under\n"
-        f"{FOLLOWS:.2f} m/s, as in an episode that counts as a success, and stays there; noticed: by the drop in reward"
+        f"{len(change.fell)} robots, {change.before} until {change.at:g} s, then {change.after}; recovered: the error,\n"
+        f"{error}, is back under twice what it was in the two seconds before,\n"
+        f"and stays there; {follows}noticed: by the drop in reward"
     )
     if change.method in STOPS:
         note += "\nstop: motion and computing that adapting took, part of the times to recover and to follow"

@@ -1,6 +1,7 @@
 """`surefoot train`."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -38,7 +39,8 @@ class Arguments:
     algo: Annotated[str, tyro.conf.arg(metavar="NAME")] = "ppo"
     """Algorithm: `surefoot list algorithms`."""
     steps: Count = None
-    """Environment steps of all worlds together, such as 5e6; none: the preset's (`surefoot list presets`)."""
+    """Environment steps of all worlds together, such as 5e6; none: the preset's (`surefoot list presets`). What rma's student
+    and identify's identifier learn from comes on top."""
     seconds: Seconds = None
     """Limit of wall-clock time in seconds, whichever comes first; none: no limit."""
     vary: Ranges = field(default_factory=list)
@@ -169,12 +171,17 @@ def folder(given: Arguments) -> str:
 def interrupted(given: Arguments) -> str:
     """What is left after Ctrl-C."""
     from ..controllers.controller import controller_file
+    from ..controllers.training import WHOLE
     from ..robots import SurefootError
 
     if given.seeds is not None:
         return f"what is complete in {folder(given)!r} stays: go on with the same command"
-    try:
-        file = controller_file(folder(given))
-    except SurefootError:
-        return "nothing had been learnt yet"
-    return f"{str(file)!r} is there: go on with surefoot train --resume --out {folder(given)}"
+    for part in (".", "teacher", "base"):  # the last two are what rma and maml begin with
+        try:
+            file = controller_file(Path(folder(given), part))
+        except SurefootError:
+            continue
+        if given.method in WHOLE:
+            return f"{str(file)!r} is there, which may be used as it is: a training for {given.method!r} cannot go on"
+        return f"{str(file)!r} is there: go on with surefoot train --resume --out {folder(given)}"
+    return "nothing had been learnt yet"

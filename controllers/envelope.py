@@ -8,8 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..envs.batch_env import BatchEnv
-from ..envs.suites import load_suite
-from ..envs.tasks import VelocityConfig
+from ..envs.tasks import FAMILIES, VelocityConfig
 from ..envs.variation import Task, Term, Variation
 from ..robots import SurefootError
 from ..robots.moments import split_moment
@@ -23,7 +22,7 @@ from .evaluation import AnyController, Evaluation, run_episodes
 from .gym_ids import needs_robot
 from .identifier import STEPS
 from .planner import driver
-from .worlds import robot_of, worlds_of
+from .worlds import robot_of, suite_of, worlds_of
 
 TRACKING = 0.6  # above it, a `velocity` episode without a fall is a success
 SHARE = 0.5  # of the return on the unchanged robot that an episode of any other task may lose
@@ -229,11 +228,26 @@ def _values(term: Term, cells: int, commands: tuple[str, ...]) -> tuple[float | 
 
 def _axis(key: str, values: tuple[float | str, ...], config: TrainConfig, env: BatchEnv) -> Axis:
     if key in env.task.command_names:
-        width = getattr(env.config, key, None) if isinstance(env.config, VelocityConfig) else None
-        return Axis(key, COMMAND_UNITS.get(key, "m"), values, None if width is None else (-width, width))
+        return Axis(key, COMMAND_UNITS.get(key, "m"), values, _commanded(key, config, env))
     for end in (values[0], values[-1]):  # what was asked for, before what lies between
         env.table.values({key: end})
     return Axis(key, env.table.parameter(key).unit, values, _trained(key, config, env))
+
+
+def _commanded(key: str, config: TrainConfig, env: BatchEnv) -> tuple[float, float] | None:
+    """Lowest and highest value of a command, or of a published family's goal, in training."""
+    if isinstance(env.config, VelocityConfig):
+        width = getattr(env.config, key, None)
+        return None if width is None else (-width, width)
+    if config.task not in FAMILIES:
+        return None
+    if config.suite is not None:
+        suite = suite_of(config)
+        asked = [task.goal.get(key, math.nan) for task in suite.tasks("train")] if suite else [math.nan]
+        return None if np.isnan(asked).any() else (min(asked), max(asked))
+    (term,) = Variation.parse({key: FAMILIES[config.task].goals[key]}).terms
+    ends = [float(v) for v in term.options] or [term.low, term.high]
+    return min(ends), max(ends)
 
 
 def _trained(key: str, config: TrainConfig, env: BatchEnv) -> tuple[float, float] | None:
@@ -241,10 +255,9 @@ def _trained(key: str, config: TrainConfig, env: BatchEnv) -> tuple[float, float
     table = env.table
     columns = table.columns(key)
     if config.suite is not None:
-        try:
-            rows = load_suite(config.suite, config.suite_sha256).rows("train", table)[0][:, columns]
-        except SurefootError:  # trained elsewhere, on a file that is not here
+        if (suite := suite_of(config)) is None:
             return None
+        rows = suite.rows("train", table)[0][:, columns]
         return float(rows.min()), float(rows.max())
     low = table.values(config.parameters)
     high = low.copy()

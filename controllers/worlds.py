@@ -1,12 +1,14 @@
 """The worlds that a controller was made for: its robot and task, and what it observes of them."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from ..envs.batch_env import BatchEnv
 from ..envs.options import configured
+from ..envs.suites import TaskSuite, load_suite
 from ..envs.tasks import FAMILIES
-from ..robots import Robot, get_robot
+from ..robots import Robot, SurefootError, get_robot
 from ..robots.derived import unchanged
 from .config import TrainConfig
 from .presets import settings_for
@@ -16,6 +18,17 @@ def robot_of(config: TrainConfig) -> Robot:
     """The robot that controllers of `config` drive: the catalogue's, with the physics of its family where that has its own."""
     robot = get_robot(config.robot)
     return FAMILIES[config.task].prepare(robot) if config.task in FAMILIES else robot
+
+
+def suite_of(config: TrainConfig) -> TaskSuite | None:
+    """The suite of a controller's training; None, with a warning, where its file is elsewhere or has changed since."""
+    if config.suite is None:
+        return None
+    try:
+        return load_suite(config.suite, config.suite_sha256)
+    except SurefootError as error:
+        warnings.warn(f"what the training varied is not known here: {error}", stacklevel=2)
+        return None
 
 
 def worlds_of(

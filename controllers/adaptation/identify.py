@@ -287,7 +287,8 @@ def collect(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Windows (n, STEPS, size) and parameters (n, E) of robots that neither fell nor changed; none begins when it is `late`.
 
-    Robots set out in every other window and walk on in the others, which look different and are identified, too.
+    Robots set out in every other window and walk on in the others, which look different and are identified, too. The steps
+    are the controller's training, too.
     """
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     while len(found) < rounds and not (found and late is not None and time.monotonic() > late):
@@ -295,6 +296,7 @@ def collect(
             env.reset()
         true = truth(env)
         window, whole = walk(env, controller)
+        controller.timesteps += env.num_envs * STEPS
         whole &= (truth(env) == true).all(1)
         if not whole.any():
             raise none_stood(env)
@@ -349,6 +351,7 @@ def calibrate(
 ) -> dict[str, float]:
     """Make 90 % intervals hold 90 % of the robots of `env`, after one window of their walk and after `windows`, or when `late`.
 
+    The steps are the controller's training, too.
     Returns the median error after one, over the spread in training.
     """
     env.inputs.believed[:] = identifier.center
@@ -358,6 +361,7 @@ def calibrate(
     median = np.zeros(len(identifier.names))
     while len(wide) < windows and not (wide and late is not None and time.monotonic() > late):
         found = next(walks)
+        controller.timesteps += env.num_envs * STEPS
         stood = (found.whole > len(wide)) & (truth(env) == true).all(1)  # in all of them
         if not stood.any():
             break

@@ -30,7 +30,7 @@ from ..evaluation import evaluate
 from ..gaussian import log_density
 from ..policy import Policy
 from ..presets import settings_for
-from ..training import make_algorithm, make_env, new_folder, train, train_config
+from ..training import CHECKPOINT_SECONDS, TELL_SECONDS, make_algorithm, make_env, new_folder, train, train_config
 from ..worlds import worlds_of
 from .base import Adaptation, Budget, Point
 from .finetune import hand_over
@@ -260,15 +260,29 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     if plan.pretrain:
         base = {**asked, "steps": plan.pretrain, "out": out and out / "base", "meta": {}}
         learner.begin_from(train(robot, task, **base, progress=progress))
-    while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
-        before, after = learner.iterate(reptile=method == "reptile")
-        if progress and time.monotonic() - told > 10:
-            told = time.monotonic()
-            text = f"{told - started:5.0f} s  {learner.steps:,} steps  return {before:.1f}, adapted {after:.1f}"
-            print(text, file=sys.stderr, flush=True)
+    saved, plain = time.monotonic(), learner.steps
+
+    def checkpoint() -> None:
+        if out is not None and learner.steps > plain:
+            file = out / "checkpoints" / f"step_{learner.steps:012d}.safetensors"
+            learner.controller(time.monotonic() - started).save(file)
+
+    try:
+        while learner.steps < config.steps and (config.seconds is None or time.monotonic() - started < config.seconds):
+            before, after = learner.iterate(reptile=method == "reptile")
+            now = time.monotonic()
+            if progress and now - told > TELL_SECONDS:
+                told = now
+                text = f"{told - started:5.0f} s  {learner.steps:,} steps  return {before:.1f}, adapted {after:.1f}"
+                print(text, file=sys.stderr, flush=True)
+            if now - saved > CHECKPOINT_SECONDS:
+                saved = now
+                checkpoint()
+    except KeyboardInterrupt:
+        checkpoint()
+        raise
     torch.set_num_threads(1)
-    controller = learner.controller()
-    controller.seconds = time.monotonic() - started
+    controller = learner.controller(time.monotonic() - started)
     if out is not None:
         controller.save(out / "controller.safetensors")
     return controller
@@ -344,13 +358,14 @@ class Learner:
                 rate.clamp_(min=0.0)
         return earned[0], mean
 
-    def controller(self) -> Controller:
-        """What has been learnt, with the step sizes."""
+    def controller(self, seconds: float = 0.0) -> Controller:
+        """What has been learnt in so many seconds, with the step sizes."""
         own = dict(self.actor.named_parameters())
         with torch.no_grad():
             for name, w in self.weights.items():
                 own[name].copy_(w)
         controller = Controller(self.config, self.policy, self.steps)
+        controller.seconds = seconds
         controller.training = {f"inner_rate.{name}": r.detach().clone() for name, r in self.rates.items()}
         controller.policy.set_training_mode(False)
         return controller

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...envs.inputs import REMEMBERED
-from ...envs.suites import load_suite
 from ...envs.variation import Task, without_star
 from ...robots import SurefootError
 from ...robots.moments import split_moment
@@ -17,7 +16,7 @@ from ...robots.parameters import ParameterTable
 from ..config import TrainConfig
 from ..controller import Controller
 from ..simulated_log import walk
-from ..worlds import robot_of
+from ..worlds import robot_of, suite_of
 from .base import Adaptation, Budget, Estimate, Point
 from .finetune import FinetuneConfig, finetune
 from .log_search import NOISE
@@ -118,12 +117,8 @@ def suspects(config: TrainConfig, table: ParameterTable) -> list[dict[str, str]]
     Ranges are the usual ones ("") and not those of the training, which this robot may be outside of.
     """
     varied = list(config.vary)
-    if config.suite:
-        try:
-            tasks = load_suite(config.suite, config.suite_sha256).tasks("train")
-        except SurefootError:  # trained elsewhere, on a file that is not here
-            tasks = []
-        varied += [key for task in tasks for key in task.parameters]
+    if suite := suite_of(config):
+        varied += [key for task in suite.tasks("train") for key in task.parameters]
     breaks = [key for key in BREAKS if any(p.name == without_star(key) for p in table.parameters)]
     motors = "motor_strength.*"  # also where the training has weak ones in groups, or dead ones
     names = {key.split(".")[0] for key in varied}

@@ -100,7 +100,9 @@ def test_a_robot_without_a_command_has_none_to_follow() -> None:
     figures = change.figures()
     assert (figures["follows"], figures["follows_within_2_s"], figures["seconds_to_follow"]) == (None, None, None)
     table = change_table(change)
-    assert table["rows"][0][table["columns"].index("follows")] == "-"
+    assert not [column for column in table["columns"] if column.startswith("follows")]
+    assert "the error,\nhow far the reward is below the best of these walks, is back" in table["note"]
+    assert "m/s" not in table["note"]
 
 
 def test_a_planner_plans_on(capsys: pytest.CaptureFixture[str]) -> None:

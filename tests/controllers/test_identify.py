@@ -56,6 +56,10 @@ def told() -> Controller:
     return controller
 
 
+def test_what_the_identifier_learnt_from_is_part_of_the_training(told: Controller) -> None:
+    assert told.timesteps == 1024 + 128 * STEPS * 10
+
+
 def test_a_symmetric_robot_is_told_and_looked_at_on_both_sides() -> None:
     hyperparameters = {"num_envs": 4, "n_steps": 8, "batch_size": 16, "net": (8, 8), "encoder_width": 4}
     controller = api.train(

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from surefoot import api
+from surefoot.cli.train import Arguments, interrupted
 from surefoot.controllers.adaptation import METHODS, Budget, choose_method, methods_of
 from surefoot.controllers.adaptation.maml import Actor, Learner, MamlConfig, Rollouts, advantages_of, sampler
-from surefoot.controllers.controller import Controller
+from surefoot.controllers.controller import Controller, controller_file
 from surefoot.controllers.shipped import card_of
 from surefoot.controllers.training import make_env, resume, train_config
 from surefoot.envs.variation import Task
@@ -217,6 +218,29 @@ def test_a_training_begins_as_what_plain_ppo_has_learnt(method: str, tmp_path: P
     found.policy.features_extractor.norm.load_state_dict(base.policy.features_extractor.norm.state_dict())
     observation = np.random.default_rng(0).normal(size=(5, base.policy.observation_space.shape[0])).astype(np.float32)
     np.testing.assert_allclose(found.act(observation), base.act(observation), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["maml", "reptile"])
+def test_what_was_learnt_is_kept_where_it_is_interrupted(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iterate = Learner.iterate
+
+    def twice(work: Learner, **how: bool) -> tuple[float, float]:
+        if work.steps >= 2 * 240:
+            raise KeyboardInterrupt
+        return iterate(work, **how)
+
+    monkeypatch.setattr(Learner, "iterate", twice)
+    common = {"vary": VARY, "steps": 10**6, "hyperparameters": NET, "progress": False, "meta": META}
+    with pytest.raises(KeyboardInterrupt):
+        api.train("half_cheetah", "run", method=method, out=tmp_path / "run", **common)
+    kept = Controller.load(controller_file(tmp_path / "run"))
+    assert (kept.config.method, kept.timesteps % 240) == (method, 0)
+    assert kept.timesteps >= 480
+    assert kept.training.keys() == {f"inner_rate.{name}" for name in Actor(kept.policy).weights()}
+    said = interrupted(Arguments("half_cheetah", "run", method=method, out=str(tmp_path / "run")))
+    assert said.endswith(f"is there, which may be used as it is: a training for {method!r} cannot go on")
 
 
 def test_bad_input(controllers: dict[str, Controller]) -> None:

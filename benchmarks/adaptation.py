@@ -489,9 +489,12 @@ def main() -> None:
                 known = json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {}
                 asked = dataclasses.replace(row, only=tuple(args.splits or ()))
                 figures = row.measure(asked, load(folder, {m: row.trainings[m] for m in methods}, seeds), known)
+                suite = load_suite(row.suite)
                 figures |= {
                     "about": row.about,
                     "suite": row.suite,
+                    "suite_version": suite.version,
+                    "suite_sha256": suite.sha256,
                     "training_seconds_and_cpus": costs(row, folder, known),
                     "measured": origins(known, methods, asked.only),
                 }

@@ -167,7 +167,10 @@ def motor_losses(title: str, result: Result) -> Iterator[str]:
 
 
 def origins(figures: Result) -> Iterator[str]:
-    """How long each method was trained, and by which commits the figures of a row that was measured in parts were made."""
+    """A row's tasks, how long each method was trained, and by which commits figures that were measured in parts were made."""
+    if "suite_sha256" in figures:
+        suite = f"{figures['suite']} v{figures['suite_version']}"
+        yield from ["", f"Tasks: suite {suite}, SHA-256 {figures['suite_sha256'][:16]}…."]
     costs: Mapping[str, Sequence[str]] = figures.get("training_seconds_and_cpus", {})
     by_method: dict[str, list[float]] = {}
     for run, (seconds, _) in costs.items():

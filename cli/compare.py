@@ -16,8 +16,9 @@ class Arguments:
     """Put several runs before the same episodes of a suite, and print for each split who is better and how sure that is;
     and the safety criteria of each. With --limit, ends with exit code 1 and one line when one is worse than its limit.
 
-    What adapts within a trial does so here; what search, identify, maml, finetune, twin and planner make of a controller on
-    one robot is what `surefoot adapt` shows, and the controller is compared as they begin."""
+    What adapts within a trial does so here (recurrent, rma, context; identify, after every four seconds); what search, maml,
+    finetune, twin and planner make of a controller on one robot is what `surefoot adapt` shows, and the controller is compared
+    as they begin."""
 
     sources: Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN")]] = ()
     """Run folders, controller files (*.safetensors) or names of shipped controllers. A folder with seed_* in it, as

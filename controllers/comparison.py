@@ -209,7 +209,8 @@ def compare(
     """The same `episodes` episodes on every task of each split (all by default) for every controller of every method.
 
     `methods` holds the seeds of each by name, `baseline` and `oracle` are two of those names. Controllers of `search` and
-    `identify` are told what an average robot of their training is (`as_begun`), but for the oracle's, which know the truth.
+    `identify` are told what an average robot of their training is (`as_begun`), but for the oracle's, which know the truth;
+    those of `identify` then find out what their robot is, every four seconds of a trial, unless they plan.
     With `trial` K they are trials, K episodes in a row of which a controller remembers the earlier ones. Raises
     `SurefootError` for a suite of another robot or task, and for unknown splits and names.
     """
@@ -224,12 +225,20 @@ def compare(
             suite.check_for(controller.config.robot, controller.config.task)
     results: dict[str, dict[str, tuple[SplitResult, ...]]] = {}
     for name, controllers in methods.items():
-        begun = controllers if name == oracle else [as_begun(c) for c in controllers]
+        asked: dict[str, Any] = {"episodes": episodes, "trial": trial, "seed": seed, "safety": True}
         found = [
-            evaluate_suite(c, suite, wanted, episodes=episodes, trial=trial, seed=seed, safety=True) for c in begun
+            evaluate_suite(c, suite, wanted, **asked)
+            if name == oracle
+            else evaluate_suite(as_begun(c), suite, wanted, **asked, infers=infers(c))
+            for c in controllers
         ]
         results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
     return Comparison(suite, wanted, results, episodes, seed, baseline, oracle, trial)
+
+
+def infers(controller: Controller) -> bool:
+    """Whether it finds out what its robot is while it walks, as nobody has told it yet."""
+    return controller.identifier is not None and not controller.told and controller.plan is None
 
 
 def load_methods(sources: Sequence[str | Path]) -> dict[str, list[Controller]]:

@@ -9,6 +9,7 @@ import numpy as np
 from ..envs.suites import TaskSuite
 from ..envs.variation import Task
 from ..robots import SurefootError
+from .adaptation.inference import Inferring
 from .controller import Controller, controller_file
 from .evaluation import Evaluation, run_episodes
 from .planner import driver
@@ -62,6 +63,7 @@ def evaluate_suite(
     trial: int = 1,
     seed: int = 1000,
     safety: bool = False,
+    infers: bool = False,
 ) -> list[SplitResult]:
     """`episodes` whole episodes on every task of each split (all splits by default), a world each, exploration off.
 
@@ -69,6 +71,7 @@ def evaluate_suite(
     The suite's options rule, not those of the training (but for `OWN`), so that all controllers are asked the same. Same
     seed, same start states and commands. Raises `SurefootError` for an unknown split, for a suite of another robot or task,
     and where a split's robot is one that the controller does not fit. `safety` watches limits, impacts and energy, too.
+    A controller of `identify` is told the truth about its robot, or with `infers` what it finds out while it walks.
     """
     config = controller.config
     suite.check_for(config.robot, config.task)
@@ -90,7 +93,8 @@ def evaluate_suite(
             autoreset=False,
         )
         controller.check(env)
-        found = run_episodes(env, driver(controller, env, seed), safety=safety)
+        drives = Inferring(controller, env) if infers else driver(controller, env, seed)
+        found = run_episodes(env, drives, safety=safety)
         elsewhere = config.suite_sha256 != suite.sha256
         trained = controller.timesteps, controller.seconds
         results.append(SplitResult(str(suite), split, tuple(tasks), found, elsewhere, trained))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...envs.batch_env import longest_delay
 from ...envs.rewards import TRACKING_SIGMA
@@ -21,14 +20,13 @@ from ...robots import SurefootError, unknown
 from ..context_sac import ContextPolicy
 from ..controller import Controller
 from ..envelope import TRACKING
-from ..identifier import STEPS
 from ..planner import driver
 from ..worlds import worlds_of
 from . import METHODS, methods_of, unsupported
 from .base import Budget
 from .gate import judged
-from .identify import empty_window, fill
-from .search import as_begun, told_in_training
+from .inference import Identification
+from .search import as_begun
 
 STOPS = ("finetune", "twin", "search", "maml", "reptile")
 RUN_ON = ("zero-shot", "recurrent", "rma", "context", "identify", "planner")  # without a stop
@@ -251,40 +249,6 @@ def stays_below(error: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """From which of the steps (S, N) on `error` is at most `limit` (N,) until the end; (N,), NaN where from none."""
     from_here = np.logical_and.accumulate((error <= limit)[::-1])[::-1]
     return _first(from_here)
-
-
-class Identification:
-    """Tells the policy what its robots are, from the last `STEPS` control steps, and again `STEPS` after each alarm.
-
-    Attributes:
-        changed: (N,) bool, of which robots the last `learn` has inferred anew; std: (n, E) how sure it is of those.
-    """
-
-    def __init__(self, env: Any, controller: Controller):
-        self.env, self.identifier = env, controller.identifier
-        self.window = empty_window(env)
-        self.since = np.zeros(env.num_envs, np.int64)
-        self.steps = 0
-        env.inputs.believed[:] = told_in_training(controller, len(env.inputs.known))[0]
-
-    def see(self, observation: np.ndarray, action: np.ndarray) -> None:
-        fill(self.window[self.steps % STEPS], self.env, observation, action)
-        self.steps += 1
-
-    def begin(self, ids: np.ndarray | slice) -> None:
-        """Robots `ids` set out anew: none is inferred from steps before and after."""
-        self.since[ids] = 0
-
-    def learn(self, alarms: np.ndarray) -> None:
-        """After a control step."""
-        self.since = np.where(alarms, 0, self.since + 1)
-        self.changed = now = (self.since > 0) & (self.since % STEPS == 0)
-        self.std = np.zeros((0, len(self.env.inputs.known)))
-        if now.any() and self.identifier is not None:
-            order = torch.arange(self.steps, self.steps + STEPS) % STEPS  # oldest first
-            with torch.no_grad():
-                mean, std = self.identifier(self.window[order].transpose(0, 1)[now])
-            self.env.inputs.believed[now], self.std = mean.numpy(), std.numpy()
 
 
 def _error(env: Any) -> np.ndarray:

@@ -16,7 +16,8 @@ from ..networks import History
 from ..onnx_controller import OnnxController
 from ..planner import driver
 from ..recurrent import RecurrentPolicy
-from .continual import Drop, Identification
+from .continual import Drop
+from .inference import Identification
 from .search import told_in_training
 
 

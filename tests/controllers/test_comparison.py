@@ -10,12 +10,16 @@ import pytest
 import torch
 
 from surefoot import api
+from surefoot.controllers.adaptation.inference import Inferring
 from surefoot.controllers.adaptation.search import as_begun
-from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
+from surefoot.controllers.comparison import Comparison, compare, infers, load_methods, method_name
+from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
+from surefoot.controllers.identifier import STEPS
 from surefoot.controllers.safety import Safety
 from surefoot.controllers.splits import SplitResult, evaluate_suite
+from surefoot.controllers.worlds import worlds_of
 from surefoot.envs.batch_env import BatchEnv
 from surefoot.envs.suites import TaskSuite, make_suite
 from surefoot.envs.variation import Task
@@ -76,6 +80,48 @@ def test_only_the_oracle_is_told_the_truth() -> None:
     for name, returns in (("plain", average), ("begun", average), ("oracle", known)):
         assert np.array_equal(found.returns(name, "train")[0], returns)
     assert told.told == {}
+
+
+@pytest.fixture(scope="module")
+def identifier() -> Controller:
+    return api.train(
+        "half_cheetah", "run", method="identify", vary={"gravity": "4:16"}, steps=64, progress=False,
+        hyperparameters={"num_envs": 4, "n_steps": 16, "batch_size": 32, "net": (8, 8), "encoder_width": 4},
+        meta={"worlds": 64, "updates": 300},
+    )  # fmt: skip
+
+
+def test_an_identifier_finds_out_within_a_trial_what_its_robot_is(identifier: Controller) -> None:
+    light = make_suite("light", "half_cheetah", "run", {"train": [({"gravity": "4:6"}, 2)]})  # type: ignore[arg-type]
+    found = compare({"it": [identifier], "oracle": [identifier]}, light, oracle="oracle", episodes=1)
+    curves = {name: found.results[name]["train"][0].evaluation.by_step for name in found.results}
+    curves["average"] = evaluate_suite(as_begun(identifier), light, episodes=1)[0].evaluation.by_step
+    curves["truth"] = evaluate_suite(identifier, light, episodes=1)[0].evaluation.by_step
+    assert np.array_equal(curves["oracle"], curves["truth"])
+    assert np.array_equal(curves["it"][:STEPS], curves["average"][:STEPS])
+    for other in ("average", "truth"):
+        assert not np.array_equal(curves["it"], curves[other])
+    plans = identifier.copy()
+    plans.plan = PlannerConfig()
+    assert [infers(c) for c in (identifier, as_begun(identifier), plans)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("length", "when"), [(STEPS - 50, []), (STEPS + 100, [STEPS, 2 * STEPS + 100])])
+def test_no_window_lies_in_two_episodes(identifier: Controller, length: int, when: list[int]) -> None:
+    env = worlds_of(identifier.config, 3, tasks=Task({"gravity": 5.0}), trial=3, episode_steps=length, seed=0)
+    drives, told, changes = Inferring(identifier, env), [], []
+    observation = env.reset()
+    drives.reset()
+    for k in range(2 * length + 10):
+        action = drives.act(observation)
+        told.append(env.inputs.believed.copy())
+        changes += [k] if k and (told[k] != told[k - 1]).any() else []
+        observation, *_ = env.step(action)
+    assert changes == when
+    before = env.inputs.believed.copy()
+    drives.reset(np.array([1]))
+    assert np.array_equal(env.inputs.believed[[0, 2]], before[[0, 2]])
+    assert np.array_equal(env.inputs.believed[1], told[0][1])
 
 
 def test_what_a_controller_was_trained_with_changes_nothing_in_what_it_is_asked(

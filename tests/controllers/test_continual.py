@@ -12,16 +12,16 @@ from surefoot.controllers.adaptation import META_TRAIN, Budget
 from surefoot.controllers.adaptation.continual import (
     BLOCK,
     FOLLOWS,
-    STEPS,
     WARM_UP,
     Drop,
-    Identification,
     continual,
     stays_below,
 )
 from surefoot.controllers.adaptation.gate import refusal
+from surefoot.controllers.adaptation.inference import Identification
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.envelope import TRACKING
+from surefoot.controllers.identifier import STEPS
 from surefoot.envs.rewards import tracking
 from surefoot.envs.variation import Task
 from surefoot.report import change_table

@@ -230,11 +230,12 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     plan = MamlConfig.parse(asked.get("meta") or {}, method)
     worlds = plan.tasks * plan.worlds
     asked |= {"algo": "ppo"}
-    given = asked.get("hyperparameters") or {}
-    network = {"mirror": False, "net": (64, 64)}
-    if plan.pretrain:  # the preset's; one step on a robot that limps must be able to limp
-        network = {"untied": True} if getattr(settings_for(robot, task, "ppo", given), "mirror", False) else {}
-    own = {**network, "num_envs": worlds, "batch_size": worlds, **given}
+    network: dict[str, Any] = {"mirror": False, "net": (64, 64)}
+    plain = {**asked, "steps": plan.pretrain, "meta": {}}
+    if plan.pretrain:  # its network; one step on a robot that limps must be able to limp
+        trained = train_config(robot, task, **plain).hyperparameters
+        network = {"untied": True} if getattr(settings_for(robot, task, "ppo", trained), "mirror", False) else {}
+    own = {**network, "num_envs": worlds, "batch_size": worlds, **(asked.get("hyperparameters") or {})}
     config = train_config(robot, task, **{**asked, "hyperparameters": own, "method": method})
     if has_goals(task) and not config.suite:  # without one each world would draw a goal of its own
         raise SurefootError(
@@ -258,12 +259,11 @@ def _meta_train(method: str, robot: str, task: str, asked: dict[str, Any]) -> Co
     started = told = time.monotonic()
     learner = Learner(config, plan, env)
     if plan.pretrain:
-        base = {**asked, "steps": plan.pretrain, "out": out and out / "base", "meta": {}}
-        learner.begin_from(train(robot, task, **base, progress=progress))
-    saved, plain = time.monotonic(), learner.steps
+        learner.begin_from(train(robot, task, **plain, out=out and out / "base", progress=progress))
+    saved, begun = time.monotonic(), learner.steps
 
     def checkpoint() -> None:
-        if out is not None and learner.steps > plain:
+        if out is not None and learner.steps > begun:
             file = out / "checkpoints" / f"step_{learner.steps:012d}.safetensors"
             learner.controller(time.monotonic() - started).save(file)
 

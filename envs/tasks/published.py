@@ -1,7 +1,7 @@
 """Task families that published work is measured on: a robot of `run` with another reward, horizon, start or end.
 
 Each class is one family: its constants, what its first reward term is, and the law of its goals. A goal is no part of the
-observation: whoever acts has to find it out. Ranges and splits are in `envs/families.py`.
+observation: whoever acts has to find it out. Ranges and splits are in `envs/published_families.py`.
 
 As published: rewards, horizons, ends and start states. Not as published: the model files are Gymnasium's (the authors carried
 copies of earlier ones), observations are v5's with what each class says, and `friction` is that of a contact (MuJoCo takes the

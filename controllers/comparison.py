@@ -15,6 +15,7 @@ import numpy as np
 
 from ..envs.suites import TaskSuite
 from ..robots import unknown
+from .adaptation.inference import infers
 from .adaptation.search import as_begun
 from .controller import Controller
 from .safety import CRITERIA
@@ -227,18 +228,13 @@ def compare(
     for name, controllers in methods.items():
         asked: dict[str, Any] = {"episodes": episodes, "trial": trial, "seed": seed, "safety": True}
         found = [
-            evaluate_suite(c, suite, wanted, **asked)
-            if name == oracle
-            else evaluate_suite(as_begun(c), suite, wanted, **asked, infers=infers(c))
+            evaluate_suite(
+                c if name == oracle else as_begun(c), suite, wanted, **asked, infers=name != oracle and infers(c)
+            )
             for c in controllers
         ]
         results[name] = dict(zip(wanted, zip(*found, strict=True), strict=True))
     return Comparison(suite, wanted, results, episodes, seed, baseline, oracle, trial)
-
-
-def infers(controller: Controller) -> bool:
-    """Whether it finds out what its robot is while it walks, as nobody has told it yet."""
-    return controller.identifier is not None and not controller.told and controller.plan is None
 
 
 def load_methods(sources: Sequence[str | Path]) -> dict[str, list[Controller]]:

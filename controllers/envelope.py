@@ -13,6 +13,7 @@ from ..envs.variation import Task, Term, Variation
 from ..robots import SurefootError
 from ..robots.moments import split_moment
 from .adaptation.identify import walk_and_identify
+from .adaptation.inference import infers
 from .adaptation.online import ONLINE, walk_and_judge
 from .adaptation.search import as_begun
 from .adaptation.sysid import usual_ranges
@@ -168,7 +169,7 @@ def adapts_in_motion(controller: AnyController) -> TypeGuard[Controller]:
     """Whether all that it needs to adapt is to move: it remembers, or infers what its robot is and has not yet."""
     if not isinstance(controller, Controller) or controller.plan:
         return False
-    return controller.config.method in ONLINE or (controller.identifier is not None and not controller.told)
+    return controller.config.method in ONLINE or infers(controller)
 
 
 def usual_motion(controller: AnyController) -> float:

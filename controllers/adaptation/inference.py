@@ -12,6 +12,11 @@ from .identify import empty_window, fill
 from .search import told_in_training
 
 
+def infers(controller: Controller) -> bool:
+    """Whether it finds out what its robot is while it walks, as nobody has told it yet."""
+    return controller.identifier is not None and not controller.told and controller.plan is None
+
+
 class Identification:
     """Tells the policy what its robots are, from the last `STEPS` control steps, and again `STEPS` after each alarm.
 

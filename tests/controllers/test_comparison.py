@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from surefoot import api
-from surefoot.controllers.adaptation.inference import Inferring
+from surefoot.controllers.adaptation.inference import Inferring, infers
 from surefoot.controllers.adaptation.search import as_begun
-from surefoot.controllers.comparison import Comparison, compare, infers, load_methods, method_name
+from surefoot.controllers.comparison import Comparison, compare, load_methods, method_name
 from surefoot.controllers.config import PlannerConfig
 from surefoot.controllers.controller import Controller
 from surefoot.controllers.evaluation import Evaluation, evaluate, run_episodes
